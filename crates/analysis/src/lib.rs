@@ -1,0 +1,2 @@
+//! heapsight analysis.
+#![forbid(unsafe_code)]

@@ -1,0 +1,176 @@
+//! The tables that every part of heapsight shares: names, codes, call paths and their counters.
+//!
+//! A tracer produces them, a capture file stores them, an analysis reads them. They are plain data:
+//! ids are indices into the vectors of [`Tables`], and id 0 of a node is always the root.
+
+/// Index into [`Tables::strings`].
+pub type StringId = u32;
+/// Index into [`Tables::codes`].
+pub type CodeId = u32;
+/// Index into [`Tables::nodes`]. A node *is* a call path: follow `parent` up to the root for its frames.
+pub type NodeId = u32;
+/// Index into [`Tables::sites`].
+pub type SiteId = u32;
+
+/// The root of the call-path tree: the empty call path, shown as `<unknown>`.
+pub const ROOT: NodeId = 0;
+
+/// What a call-path element stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum CodeKind {
+    /// A Python code object: `filename`, `name` (qualified) and `first_line` are meaningful.
+    Python = 0,
+    /// A thread, the outermost element when threads are kept apart; `name` is its name.
+    Thread = 1,
+    /// Stands for call paths that the tracer folded together to bound its own memory; `name` says which.
+    Folded = 2,
+}
+
+/// One distinct code object. Two code objects with the same file, name, first line and line table are one entry.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Code {
+    /// What this entry stands for.
+    pub kind: CodeKind,
+    /// `co_filename`.
+    pub filename: StringId,
+    /// `co_qualname` (3.11+) or `co_name`.
+    pub name: StringId,
+    /// `co_firstlineno`.
+    pub first_line: u32,
+}
+
+/// One element of a call path under its caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Node {
+    /// The caller's call path. The root is its own parent.
+    pub parent: NodeId,
+    /// The code that runs in this frame. Meaningless for the root.
+    pub code: CodeId,
+    /// Line being executed, 1-based; 0 when the line is unknown.
+    pub line: u32,
+}
+
+/// Allocator domain: which of CPython's allocators (or which tracked extension domain) gave the block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Domain(pub u32);
+
+impl Domain {
+    /// `PyMem_Raw*`: may be called without the GIL.
+    pub const RAW: Self = Self(0);
+    /// `PyMem_*`.
+    pub const MEM: Self = Self(1);
+    /// `PyObject_*`.
+    pub const OBJ: Self = Self(2);
+    /// Domains numbered by extensions (`PyTraceMalloc_Track(domain, …)`) are stored as `EXTENSION_BASE + domain`.
+    pub const EXTENSION_BASE: u32 = 16;
+
+    /// Name shown to people: `python.raw`, `python.mem`, `python.obj`, or `domain <n>`.
+    #[must_use]
+    pub fn name(self) -> String {
+        match self.0 {
+            0 => "python.raw".to_owned(),
+            1 => "python.mem".to_owned(),
+            2 => "python.obj".to_owned(),
+            n if n >= Self::EXTENSION_BASE => format!("domain {}", n - Self::EXTENSION_BASE),
+            n => format!("reserved domain {n}"),
+        }
+    }
+}
+
+/// An allocation site in full: a call path and the domain that was asked. The unit that counters belong to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Site {
+    /// The call path.
+    pub node: NodeId,
+    /// The allocator domain.
+    pub domain: Domain,
+}
+
+/// Counters of one [`Site`]. In sampled mode they are unbiased estimates.
+///
+/// `live = allocated − freed`; both are kept because churn needs them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Bytes requested since tracing began.
+    pub allocated_bytes: u64,
+    /// Blocks requested since tracing began.
+    pub allocated_blocks: u64,
+    /// Bytes given back.
+    pub freed_bytes: u64,
+    /// Blocks given back.
+    pub freed_blocks: u64,
+    /// Bytes of blocks freed before anything else was allocated.
+    pub temporary_bytes: u64,
+    /// Blocks freed before anything else was allocated.
+    pub temporary_blocks: u64,
+    /// Bytes live at the moment when the whole program's traced memory was highest.
+    pub peak_bytes: u64,
+    /// Blocks live at that moment.
+    pub peak_blocks: u64,
+}
+
+impl Counters {
+    /// Bytes live now.
+    #[must_use]
+    pub fn live_bytes(&self) -> u64 {
+        self.allocated_bytes.saturating_sub(self.freed_bytes)
+    }
+
+    /// Blocks live now.
+    #[must_use]
+    pub fn live_blocks(&self) -> u64 {
+        self.allocated_blocks.saturating_sub(self.freed_blocks)
+    }
+}
+
+/// How blocks were chosen for tracing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Every block, with at most `frame_limit` frames of its call path (`None`: all of them).
+    Exact {
+        /// Most recent frames kept per block.
+        frame_limit: Option<u32>,
+    },
+    /// A Poisson sample: on average one block in every `mean_bytes` allocated, weighted so that sums are unbiased.
+    ///
+    /// The standard error of a byte figure `x` is at most `sqrt(x · mean_bytes)`: every sampled block of
+    /// size `s` is kept with `p = 1 − exp(−s/R)` and weight `s/p`, so its share of the variance, relative to its share of the
+    /// figure, is `s·(1−p)/p ≤ R`.
+    Sampled {
+        /// Mean distance between samples, in bytes.
+        mean_bytes: u64,
+    },
+}
+
+/// Totals over all sites at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Bytes in live traced blocks.
+    pub live_bytes: u64,
+    /// Live traced blocks.
+    pub live_blocks: u64,
+    /// Highest `live_bytes` so far.
+    pub peak_bytes: u64,
+    /// Events that could not be recorded (no memory for the tracer's own tables).
+    pub lost_events: u64,
+    /// Bytes that the tracer itself holds.
+    pub tracer_bytes: u64,
+}
+
+/// Everything needed to say where memory is, at one moment. Vectors are indexed by the id types above.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tables {
+    /// Distinct strings.
+    pub strings: Vec<String>,
+    /// Distinct codes.
+    pub codes: Vec<Code>,
+    /// The call-path tree; `nodes[0]` is the root and a parent's id is always lower than its child's.
+    pub nodes: Vec<Node>,
+    /// Allocation sites.
+    pub sites: Vec<Site>,
+    /// Counters, one for each site.
+    pub counters: Vec<Counters>,
+    /// Totals at the same moment.
+    pub totals: Totals,
+}

@@ -1,0 +1,2 @@
+//! heapsight cli.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! heapsight report.
+#![forbid(unsafe_code)]
