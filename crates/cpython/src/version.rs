@@ -8,12 +8,18 @@ mod v3_10;
 mod v3_11;
 mod v3_12;
 mod v3_13;
+mod v3_13t;
+mod v3_14;
+mod v3_15;
 
 pub use v3_9::V3_9;
 pub use v3_10::V3_10;
 pub use v3_11::V3_11;
 pub use v3_12::V3_12;
 pub use v3_13::V3_13;
+pub use v3_13t::V3_13T;
+pub use v3_14::V3_14;
+pub use v3_15::V3_15;
 
 /// How the thread state leads to the frame that is running.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,14 +61,45 @@ pub struct Owner {
     pub first_shim: u8,
 }
 
-/// The frame's `stacktop`: −1 (and not read by anybody) while the frame executes, saved and reset around each inlined call.
-///
-/// Reset when a frame is pushed, so a negative value that the tracer leaves there proves that this very invocation is still
-/// the one, and has not called back into Python through the interpreter's own call path since. Absent where no such field exists.
+/// What in a frame can carry the tracer's mark "this very invocation was here at the last walk". See [`crate::mark`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StackTop {
-    /// Offset of the `int` in the frame.
-    pub offset: usize,
+pub enum Mark {
+    /// Nothing: every frame has to be compared.
+    None,
+    /// 3.9, 3.10: `f_trace_lines` is set to 1 whenever a frame object is made (or taken from a free list) for a call.
+    TraceLines {
+        /// Offset of the `char` in the frame.
+        trace_lines: usize,
+        /// Offset of `f_gen`: frames of generators outlive their callers and cannot be marked this way.
+        generator: usize,
+    },
+    /// 3.11 to 3.13: `stacktop` while the frame executes, the dead stack slot above it while it waits for a call.
+    StackTop {
+        /// Offset of the `int stacktop` in the frame.
+        stack_top: usize,
+        /// Offset of `localsplus` in the frame.
+        locals_plus: usize,
+        /// Offset of `is_entry` (3.11): true for a frame that was entered from C.
+        is_entry: Option<usize>,
+    },
+    /// 3.14, 3.15: `visited` is cleared whenever a frame is pushed; only the collector's root marking looks at it, as a hint.
+    Visited {
+        /// Offset of the byte in the frame.
+        visited: usize,
+    },
+}
+
+/// How a compact `str` is laid out (Include/cpython/unicodeobject.h).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unicode {
+    /// Offset of the 32 bits of `state`.
+    pub state: usize,
+    /// Lowest bit of `kind` (3 bits) in `state`; `compact` and `ascii` are the two bits above it.
+    pub kind_shift: u32,
+    /// Where the characters of an ASCII string start: `sizeof(PyASCIIObject)`.
+    pub ascii_data: usize,
+    /// Where the characters of any other compact string start: `sizeof(PyCompactUnicodeObject)`.
+    pub compact_data: usize,
 }
 
 /// Offsets in bytes for one minor version, default (GIL) 64-bit build.
@@ -83,7 +120,7 @@ pub struct Offsets {
     /// Who owns the frame.
     pub owner: Option<Owner>,
     /// The field that can carry a mark.
-    pub stack_top: Option<StackTop>,
+    pub mark: Mark,
     /// `co_filename` in the code object.
     pub code_filename: usize,
     /// `co_qualname`, or `co_name` before 3.11.
@@ -96,6 +133,10 @@ pub struct Offsets {
     pub code_start: usize,
     /// `_co_firsttraceable` (an `int`, in code units); 0 before 3.11.
     pub code_first_traceable: usize,
+    /// `sizeof(PyObject)`.
+    pub object_header: usize,
+    /// `str`.
+    pub unicode: Unicode,
 }
 
 /// One minor version of CPython.

@@ -1,1 +1,59 @@
-//! The in-process recorder.
+//! The in-process recorder: allocator hooks, live map, call-path tree, exact peak, sampling, capture thread.
+//!
+//! ```text
+//! allocator call ─▶ hooks ─▶ live_map (address → site, size)
+//!                     │ ▲
+//!       path (frames) ┘ └ sites (counters of call path × domain), totals (peak)
+//! ```
+//!
+//! Nothing here allocates through Python or waits for the GIL, and no panic crosses a hook. A hook takes no lock on the way
+//! of a call path that is known; the one lock ([`lock`]) guards insertions. When the tracer gets no memory it counts the loss, which
+//! every report shows, and the program goes on.
+//!
+//! **Duties of the caller.** [`start`], [`stop`], [`clear`] and [`snapshot()`] are called with the GIL held.
+
+mod arena;
+mod chunked;
+mod codes;
+mod config;
+mod export;
+mod hooks;
+mod id_table;
+mod install;
+mod live_map;
+mod lock;
+mod mapping;
+mod original;
+mod path;
+pub mod recorder;
+mod sampling;
+mod side_table;
+mod sites;
+mod snapshot;
+mod thread;
+mod thread_slot;
+mod totals;
+mod tree;
+
+pub use config::{Config, FrameLimit};
+pub use install::{StartError, clear, start, stop};
+pub use snapshot::{
+    LiveBlock, snapshot, snapshot_with_blocks, totals, trace_of, traced_memory, tracer_bytes,
+};
+
+/// Are blocks being traced?
+#[must_use]
+pub fn is_tracing() -> bool {
+    config::tracing()
+}
+
+/// The configuration that tracing was started with last.
+#[must_use]
+pub fn configuration() -> Config {
+    config::get()
+}
+
+/// Makes the present the highest point: the peak is from now on the highest traced memory since this call.
+pub fn reset_peak() {
+    totals::reset_peak();
+}

@@ -1,6 +1,6 @@
-use super::{CurrentFrame, Instruction, Offsets, Owner, StackTop, Version};
+use super::{CurrentFrame, Instruction, Mark, Offsets, Unicode, Version};
 
-/// CPython 3.10.
+/// CPython 3.10: as 3.9, but `f_lasti` counts code units of two bytes.
 pub struct V3_10;
 
 impl Version for V3_10 {
@@ -8,17 +8,19 @@ impl Version for V3_10 {
     const OFFSETS: Offsets = Offsets {
         current_frame: CurrentFrame::Direct(24),
         tstate_interp: 16,
-        frame_previous: 8,
-        frame_code: 0,
+        frame_previous: 24,
+        frame_code: 32,
         frame_code_tag: 0,
         instruction: Instruction::Index { offset: 96, unit_bytes: 2 },
         owner: None,
-        stack_top: None,
-        code_filename: 0,
-        code_name: 0,
-        code_first_line: 0,
-        code_line_table: 0,
+        mark: Mark::TraceLines { trace_lines: 84, generator: 88 },
+        code_filename: 104,
+        code_name: 112,
+        code_first_line: 40,
+        code_line_table: 120,
         code_start: 0,
         code_first_traceable: 0,
+        object_header: 16,
+        unicode: Unicode { state: 32, kind_shift: 2, ascii_data: 48, compact_data: 72 },
     };
 }

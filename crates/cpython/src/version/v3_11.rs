@@ -1,6 +1,6 @@
-use super::{CurrentFrame, Instruction, Offsets, Owner, StackTop, Version};
+use super::{CurrentFrame, Instruction, Mark, Offsets, Owner, Unicode, Version};
 
-/// CPython 3.11.
+/// CPython 3.11: the first with interpreter frames. No frame is a shim yet, hence a `first_shim` that no owner reaches.
 pub struct V3_11;
 
 impl Version for V3_11 {
@@ -8,17 +8,19 @@ impl Version for V3_11 {
     const OFFSETS: Offsets = Offsets {
         current_frame: CurrentFrame::ThroughCFrame { cframe: 56, current_frame: 8 },
         tstate_interp: 16,
-        frame_previous: 8,
-        frame_code: 0,
+        frame_previous: 48,
+        frame_code: 32,
         frame_code_tag: 0,
         instruction: Instruction::Pointer { offset: 56 },
-        owner: None,
-        stack_top: None,
-        code_filename: 0,
-        code_name: 0,
-        code_first_line: 0,
-        code_line_table: 0,
-        code_start: 0,
-        code_first_traceable: 0,
+        owner: Some(Owner { offset: 69, first_shim: 255 }),
+        mark: Mark::StackTop { stack_top: 64, locals_plus: 72, is_entry: Some(68) },
+        code_filename: 112,
+        code_name: 128,
+        code_first_line: 72,
+        code_line_table: 136,
+        code_start: 184,
+        code_first_traceable: 168,
+        object_header: 16,
+        unicode: Unicode { state: 32, kind_shift: 2, ascii_data: 48, compact_data: 72 },
     };
 }

@@ -1,24 +1,26 @@
-use super::{CurrentFrame, Instruction, Offsets, Owner, StackTop, Version};
+use super::{CurrentFrame, Instruction, Mark, Offsets, Owner, Unicode, Version};
 
-/// CPython 3.12.
+/// CPython 3.12: C-stack shims (`FRAME_OWNED_BY_CSTACK` = 3) appear among the frames.
 pub struct V3_12;
 
 impl Version for V3_12 {
     const MINOR: u8 = 12;
     const OFFSETS: Offsets = Offsets {
-        current_frame: CurrentFrame::ThroughCFrame { cframe: 56, current_frame: 8 },
+        current_frame: CurrentFrame::ThroughCFrame { cframe: 56, current_frame: 0 },
         tstate_interp: 16,
         frame_previous: 8,
         frame_code: 0,
         frame_code_tag: 0,
         instruction: Instruction::Pointer { offset: 56 },
-        owner: None,
-        stack_top: None,
-        code_filename: 0,
-        code_name: 0,
-        code_first_line: 0,
-        code_line_table: 0,
-        code_start: 0,
-        code_first_traceable: 0,
+        owner: Some(Owner { offset: 70, first_shim: 3 }),
+        mark: Mark::StackTop { stack_top: 64, locals_plus: 72, is_entry: None },
+        code_filename: 112,
+        code_name: 128,
+        code_first_line: 68,
+        code_line_table: 136,
+        code_start: 192,
+        code_first_traceable: 176,
+        object_header: 16,
+        unicode: Unicode { state: 32, kind_shift: 2, ascii_data: 40, compact_data: 56 },
     };
 }

@@ -1,6 +1,6 @@
-use super::{CurrentFrame, Instruction, Offsets, Owner, StackTop, Version};
+use super::{CurrentFrame, Instruction, Mark, Offsets, Owner, Unicode, Version};
 
-/// CPython 3.13.
+/// CPython 3.13: `_PyCFrame` is gone and `f_executable` need not be a code object; only shims hold something else.
 pub struct V3_13;
 
 impl Version for V3_13 {
@@ -12,13 +12,15 @@ impl Version for V3_13 {
         frame_code: 0,
         frame_code_tag: 0,
         instruction: Instruction::Pointer { offset: 56 },
-        owner: None,
-        stack_top: None,
-        code_filename: 0,
-        code_name: 0,
-        code_first_line: 0,
-        code_line_table: 0,
-        code_start: 0,
-        code_first_traceable: 0,
+        owner: Some(Owner { offset: 70, first_shim: 3 }),
+        mark: Mark::StackTop { stack_top: 64, locals_plus: 72, is_entry: None },
+        code_filename: 112,
+        code_name: 128,
+        code_first_line: 68,
+        code_line_table: 136,
+        code_start: 200,
+        code_first_traceable: 184,
+        object_header: 16,
+        unicode: Unicode { state: 32, kind_shift: 2, ascii_data: 40, compact_data: 56 },
     };
 }

@@ -1,6 +1,6 @@
-use super::{CurrentFrame, Instruction, Offsets, Owner, StackTop, Version};
+use super::{CurrentFrame, Instruction, Mark, Offsets, Unicode, Version};
 
-/// CPython 3.9.
+/// CPython 3.9: every call has a `PyFrameObject`; `f_lasti` counts bytes.
 pub struct V3_9;
 
 impl Version for V3_9 {
@@ -8,17 +8,19 @@ impl Version for V3_9 {
     const OFFSETS: Offsets = Offsets {
         current_frame: CurrentFrame::Direct(24),
         tstate_interp: 16,
-        frame_previous: 8,
-        frame_code: 0,
+        frame_previous: 24,
+        frame_code: 32,
         frame_code_tag: 0,
-        instruction: Instruction::Index { offset: 100, unit_bytes: 1 },
+        instruction: Instruction::Index { offset: 104, unit_bytes: 1 },
         owner: None,
-        stack_top: None,
-        code_filename: 0,
-        code_name: 0,
-        code_first_line: 0,
-        code_line_table: 0,
+        mark: Mark::TraceLines { trace_lines: 88, generator: 96 },
+        code_filename: 104,
+        code_name: 112,
+        code_first_line: 40,
+        code_line_table: 120,
         code_start: 0,
         code_first_traceable: 0,
+        object_header: 16,
+        unicode: Unicode { state: 32, kind_shift: 2, ascii_data: 48, compact_data: 72 },
     };
 }

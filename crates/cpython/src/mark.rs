@@ -1,0 +1,123 @@
+//! Marks that the tracer leaves in frames, to know without looking that the callers below a frame are the same as before.
+//!
+//! The last call path of a thread is kept as a list of frames. To use it again, every frame below the leaf would have to be
+//! compared, which is what makes deep stacks slow. A *trusted* frame ends the comparison: its mark says that since the
+//! mark was set this invocation has neither ended nor been suspended, so whatever called it is still waiting at the same place.
+//!
+//! Three kinds of place carry a mark, each of them reset by the interpreter itself at the right moment:
+//!
+//! * **`stacktop` of a frame that executes (3.11–3.13).** `_PyFrame_GetStackPointer` sets it to −1 when the frame (re)starts, a push sets
+//!   it to the number of locals, a call that the interpreter inlines and a `yield` save the stack depth there. In between
+//!   nobody reads it but to ask whether it is negative (frame traversal, locals), so a token below −1 survives exactly as
+//!   long as the invocation runs its own bytecode or waits in a C function.
+//! * **The stack slot at `stacktop` of a frame that waits for an inlined call (3.11–3.13).** The slot is above the top, thus dead: the
+//!   collector and frame copies stop below it. It held the call's first operand (callable, `NULL`, subscripted container or
+//!   attribute owner) when the call began, so it is inside the frame; and whatever the frame calls next from the same stack depth has to
+//!   push its own first operand there. So a token (odd, never an object's address) in it survives exactly as long as this call.
+//!   Not so where the callee is a generator resumed by `for` or `await` (its operand stays on the stack below the slot), nor in
+//!   the shims around `__init__` (nothing was pushed): those are not marked, and a mark found there is not believed.
+//! * **`f_trace_lines` (3.9, 3.10), `visited` (3.14).** Set to a fixed value when a frame is made for a call, only ever tested
+//!   for truth. Generators keep it from one resumption to the next, so theirs is not used.
+
+use crate::frame::{self, Frame, load};
+use crate::version::{Mark, Version};
+
+/// A thread's mark number. Never reused within a thread; the low bits serve where a field is small.
+pub type Token = u64;
+
+/// Bit that marks a byte-sized field.
+const BYTE_MARK: u8 = 0x40;
+
+/// The value below −1 that stands for `token` in a `stacktop` field.
+#[inline(always)]
+fn stack_top_value(token: Token) -> i32 {
+    -2 - (token & 0x3fff_ffff) as i32
+}
+
+/// The odd word that stands for `token` in a stack slot: no object has an odd address.
+#[inline(always)]
+fn slot_value(token: Token) -> u64 {
+    (token << 1) | 1
+}
+
+/// Can frames of this version be marked at all?
+#[must_use]
+pub const fn supported<V: Version>() -> bool {
+    !matches!(V::OFFSETS.mark, Mark::None)
+}
+
+/// Was `callee` called by the interpreter's own loop, from Python to Python, as a plain function?
+///
+/// # Safety
+/// `callee` is a live frame of version `V` on the calling thread's stack, with a caller.
+#[inline(always)]
+unsafe fn is_inlined_call<V: Version>(callee: Frame, is_entry: Option<usize>) -> bool {
+    // SAFETY: promised by the caller. From 3.12 on a shim stands between a frame entered from C and its caller.
+    unsafe {
+        !frame::is_generator::<V>(callee)
+            && !frame::is_shim::<V>(callee)
+            && is_entry.is_none_or(|offset| load::<u8>(callee.0, offset) == 0)
+    }
+}
+
+/// Does `frame` still carry `token`? `callee` is the frame above it on the present stack, if any.
+///
+/// # Safety
+/// Both are live frames of version `V` on the calling thread's stack, `frame` the caller of `callee`; `frame` is a complete Python frame, not a shim.
+#[inline(always)]
+#[must_use]
+pub unsafe fn is_trusted<V: Version>(frame: Frame, callee: Option<Frame>, token: Token) -> bool {
+    // SAFETY: promised by the caller; the slot at a non-negative `stacktop` below an inlined call lies inside the frame.
+    unsafe {
+        match V::OFFSETS.mark {
+            Mark::None => false,
+            Mark::TraceLines { trace_lines, .. } => load::<u8>(frame.0, trace_lines) & BYTE_MARK != 0,
+            Mark::Visited { visited } => load::<u8>(frame.0, visited) & BYTE_MARK != 0,
+            Mark::StackTop { stack_top, locals_plus, is_entry } => {
+                let top: i32 = load(frame.0, stack_top);
+                if top < 0 {
+                    return top == stack_top_value(token);
+                }
+                callee.is_some_and(|callee| is_inlined_call::<V>(callee, is_entry))
+                    && load::<u64>(frame.0, locals_plus + top as usize * 8) == slot_value(token)
+            }
+        }
+    }
+}
+
+/// Marks `frame` with `token` where that is possible.
+///
+/// # Safety
+/// As [`is_trusted`]; not in a debug build of the interpreter, whose assertions would notice.
+#[inline(always)]
+pub unsafe fn set<V: Version>(frame: Frame, callee: Option<Frame>, token: Token) {
+    let at = frame.0.cast_mut();
+    // SAFETY: promised by the caller; only the thread that runs the frame writes to it, and that is this one. See the module's page for why
+    // the interpreter does not notice.
+    unsafe {
+        match V::OFFSETS.mark {
+            Mark::None => {}
+            Mark::TraceLines { trace_lines, generator } => {
+                let lines: u8 = load(frame.0, trace_lines);
+                let generator: *const u8 = load(frame.0, generator);
+                if lines == 1 && generator.is_null() {
+                    at.add(trace_lines).write(lines | BYTE_MARK);
+                }
+            }
+            Mark::Visited { visited } => {
+                if !frame::is_generator::<V>(frame) {
+                    let seen: u8 = load(frame.0, visited);
+                    at.add(visited).write(seen | BYTE_MARK);
+                }
+            }
+            Mark::StackTop { stack_top, locals_plus, is_entry } => {
+                let top: i32 = load(frame.0, stack_top);
+                if top < 0 {
+                    at.add(stack_top).cast::<i32>().write(stack_top_value(token));
+                } else if callee.is_some_and(|callee| is_inlined_call::<V>(callee, is_entry)) {
+                    at.add(locals_plus + top as usize * 8).cast::<u64>().write(slot_value(token));
+                }
+            }
+        }
+    }
+}

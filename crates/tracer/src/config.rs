@@ -1,0 +1,147 @@
+//! What was asked for when tracing was switched on, in statics that hooks can read at once.
+
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+
+use heapsight_capture::model::Mode;
+use heapsight_cpython::line_table::LineTableFormat;
+
+use crate::{codes, tree};
+
+/// Most recent frames kept for each block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FrameLimit {
+    /// Only the running frame: nothing beyond it is looked at.
+    One,
+    /// The whole path is recorded and cut to this many frames when it is read.
+    UpTo(u16),
+    /// The whole path.
+    All,
+}
+
+/// How to trace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Frames kept for each block.
+    pub frame_limit: FrameLimit,
+    /// Trace a Poisson sample, one in about this many bytes, instead of every block.
+    pub sample_bytes: Option<u64>,
+    /// Keep threads apart: each thread's call paths hang from an element of its own.
+    pub threads: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { frame_limit: FrameLimit::All, sample_bytes: None, threads: false }
+    }
+}
+
+impl Config {
+    /// How a capture describes it.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        match self.sample_bytes {
+            Some(mean_bytes) => Mode::Sampled { mean_bytes },
+            None => Mode::Exact {
+                frame_limit: match self.frame_limit {
+                    FrameLimit::One => Some(1),
+                    FrameLimit::UpTo(frames) => Some(u32::from(frames)),
+                    FrameLimit::All => None,
+                },
+            },
+        }
+    }
+}
+
+static MINOR: AtomicU8 = AtomicU8::new(0);
+static TRACING: AtomicBool = AtomicBool::new(false);
+static MAY_MARK_FRAMES: AtomicBool = AtomicBool::new(false);
+static THREADS_APART: AtomicBool = AtomicBool::new(false);
+static FRAME_LIMIT: AtomicU32 = AtomicU32::new(0);
+static SAMPLE_BYTES: AtomicU64 = AtomicU64::new(0);
+/// `PyInterpreterState` of the main interpreter; 0 when all events must be counted with atomic operations.
+static MAIN_INTERPRETER: AtomicUsize = AtomicUsize::new(0);
+
+/// Are blocks being traced?
+#[inline(always)]
+pub(crate) fn tracing() -> bool {
+    TRACING.load(Ordering::Relaxed)
+}
+
+pub(crate) fn set_tracing(on: bool) {
+    TRACING.store(on, Ordering::Release);
+}
+
+/// How the running interpreter writes line tables.
+pub(crate) fn line_table_format() -> LineTableFormat {
+    LineTableFormat::of_version(MINOR.load(Ordering::Relaxed)).unwrap_or(LineTableFormat::Locations)
+}
+
+pub(crate) fn set_minor(minor: u8) {
+    MINOR.store(minor, Ordering::Relaxed);
+}
+
+/// May marks be left in frames? Not in a debug build, whose assertions look at the same fields.
+#[inline(always)]
+pub(crate) fn may_mark_frames() -> bool {
+    MAY_MARK_FRAMES.load(Ordering::Relaxed)
+}
+
+pub(crate) fn set_may_mark_frames(may: bool) {
+    MAY_MARK_FRAMES.store(may, Ordering::Relaxed);
+}
+
+#[inline(always)]
+pub(crate) fn main_interpreter() -> usize {
+    MAIN_INTERPRETER.load(Ordering::Relaxed)
+}
+
+pub(crate) fn set_main_interpreter(interpreter: usize) {
+    MAIN_INTERPRETER.store(interpreter, Ordering::Relaxed);
+}
+
+pub(crate) fn set(config: &Config) {
+    THREADS_APART.store(config.threads, Ordering::Relaxed);
+    SAMPLE_BYTES.store(config.sample_bytes.unwrap_or(0), Ordering::Relaxed);
+    FRAME_LIMIT.store(
+        match config.frame_limit {
+            FrameLimit::One => 1,
+            FrameLimit::UpTo(frames) => u32::from(frames),
+            FrameLimit::All => 0,
+        },
+        Ordering::Relaxed,
+    );
+}
+
+/// The configuration in force.
+pub(crate) fn get() -> Config {
+    let sample = SAMPLE_BYTES.load(Ordering::Relaxed);
+    Config {
+        frame_limit: match FRAME_LIMIT.load(Ordering::Relaxed) {
+            0 => FrameLimit::All,
+            1 => FrameLimit::One,
+            frames => FrameLimit::UpTo(u16::try_from(frames).unwrap_or(u16::MAX)),
+        },
+        sample_bytes: (sample != 0).then_some(sample),
+        threads: THREADS_APART.load(Ordering::Relaxed),
+    }
+}
+
+/// The path that the calling thread's outermost frame hangs from.
+pub(crate) fn base_path() -> u32 {
+    if !THREADS_APART.load(Ordering::Relaxed) {
+        return tree::ROOT;
+    }
+    tree::child(tree::ROOT, codes::thread(thread_name()), tree::NO_OFFSET)
+}
+
+/// The thread's name as the kernel knows it, and its id.
+fn thread_name() -> String {
+    let mut name = [0_u8; 16];
+    // SAFETY: PR_GET_NAME writes at most 16 bytes, NUL included; gettid has no preconditions.
+    let id = unsafe {
+        libc::prctl(libc::PR_GET_NAME, name.as_mut_ptr());
+        libc::syscall(libc::SYS_gettid)
+    };
+    let name = name.split(|&byte| byte == 0).next().unwrap_or_default();
+    format!("thread {id} ({})", String::from_utf8_lossy(name))
+}

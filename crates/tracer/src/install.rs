@@ -1,0 +1,188 @@
+//! Switching tracing on and off.
+
+use std::sync::Once;
+
+use heapsight_cpython::api::{self, PyMemAllocatorEx};
+use heapsight_cpython::version::{V3_9, V3_10, V3_11, V3_12, V3_13, Version};
+
+use crate::config::{self, Config, FrameLimit};
+use crate::{arena, codes, hooks, lock, original, sampling, sites, thread, totals, tree};
+
+/// Why tracing could not be switched on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StartError {
+    /// No layout is known for this interpreter; offsets are never guessed.
+    UnsupportedVersion(String),
+    /// The kernel gave no memory for the first tables.
+    OutOfMemory,
+    /// The interpreter lacks a function that every supported version exports.
+    MissingFunction(&'static str),
+}
+
+impl std::fmt::Display for StartError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::UnsupportedVersion(version) => write!(
+                f,
+                "cannot trace this interpreter: its frame layout is not known (Python {version}); supported are CPython 3.9 to 3.13"
+            ),
+            Self::OutOfMemory => f.write_str("cannot trace: no memory for the tracer's tables"),
+            Self::MissingFunction(name) => write!(f, "cannot trace this interpreter: it does not export {name}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+type Hooks = [PyMemAllocatorEx; 3];
+
+/// Starts tracing; does nothing when it is on already. Call with the GIL held.
+///
+/// # Errors
+/// [`StartError`]; nothing has changed then.
+pub fn start(config: &Config) -> Result<(), StartError> {
+    if config::tracing() {
+        return Ok(());
+    }
+    let running = api::running_version();
+    let Some(hooks) = hooks_for(running.minor.filter(|_| !running.free_threaded), config) else {
+        return Err(StartError::UnsupportedVersion(running.text));
+    };
+    if !original::find_thread_state_getter() {
+        return Err(StartError::MissingFunction("_PyThreadState_UncheckedGet"));
+    }
+    if !tree::init(&mut lock::hold()) {
+        return Err(StartError::OutOfMemory);
+    }
+    install_fork_handlers();
+    config::set(config);
+    config::set_minor(running.minor.unwrap_or(0));
+    config::set_may_mark_frames(!running.debug);
+    config::set_main_interpreter(main_interpreter(running.minor));
+    sampling::prepare(config);
+    thread::invalidate_caches();
+    config::set_tracing(true);
+    install(&hooks);
+    arena::install();
+    Ok(())
+}
+
+/// The interpreter whose GIL makes plain counters safe: the one that switches tracing on.
+fn main_interpreter(minor: Option<u8>) -> usize {
+    fn read<V: Version>() -> usize {
+        // SAFETY: the getter was found, and the caller of `start` holds the GIL: the state is alive.
+        unsafe {
+            let state: *const u8 = original::holder_of_gil().cast_const().cast();
+            if state.is_null() { 0 } else { state.add(V::OFFSETS.tstate_interp).cast::<usize>().read() }
+        }
+    }
+    match minor {
+        Some(12) => read::<V3_12>(),
+        Some(13) => read::<V3_13>(),
+        _ => 0,
+    }
+}
+
+fn hooks_for(minor: Option<u8>, config: &Config) -> Option<Hooks> {
+    match minor? {
+        9 => Some(hooks_of::<V3_9>(config)),
+        10 => Some(hooks_of::<V3_10>(config)),
+        11 => Some(hooks_of::<V3_11>(config)),
+        12 => Some(hooks_of::<V3_12>(config)),
+        13 => Some(hooks_of::<V3_13>(config)),
+        _ => None,
+    }
+}
+
+fn hooks_of<V: Version>(config: &Config) -> Hooks {
+    match (config.sample_bytes, config.frame_limit) {
+        (Some(_), FrameLimit::One) => [
+            sampling::allocator::<V, 0, false>(),
+            sampling::allocator::<V, 1, false>(),
+            sampling::allocator::<V, 2, false>(),
+        ],
+        (Some(_), _) => [
+            sampling::allocator::<V, 0, true>(),
+            sampling::allocator::<V, 1, true>(),
+            sampling::allocator::<V, 2, true>(),
+        ],
+        (None, FrameLimit::One) => [
+            hooks::allocator::<V, 0, false>(),
+            hooks::allocator::<V, 1, false>(),
+            hooks::allocator::<V, 2, false>(),
+        ],
+        (None, _) => {
+            [hooks::allocator::<V, 0, true>(), hooks::allocator::<V, 1, true>(), hooks::allocator::<V, 2, true>()]
+        }
+    }
+}
+
+fn install(hooks: &Hooks) {
+    for (domain, hook) in hooks.iter().enumerate() {
+        let mut present = PyMemAllocatorEx::EMPTY;
+        let mut hook = *hook;
+        // SAFETY: both functions take a domain below 3 and a pointer to a PyMemAllocatorEx; the GIL is held.
+        unsafe {
+            api::PyMem_GetAllocator(domain as i32, &raw mut present);
+            // Left there by an earlier `stop` because another tool had hooked on top: it leads to ours already.
+            if present.ctx == hook.ctx || !original::remember(domain as u32, &present) {
+                continue;
+            }
+            api::PyMem_SetAllocator(domain as i32, &raw mut hook);
+        }
+    }
+}
+
+/// Stops tracing and forgets everything traced. Frees of blocks still alive are harmless. Call with the GIL held.
+pub fn stop() {
+    if !config::tracing() {
+        return;
+    }
+    config::set_tracing(false);
+    for domain in 0..3_u32 {
+        let mut present = PyMemAllocatorEx::EMPTY;
+        // SAFETY: as in `install`. If someone hooked on top of us, our hooks stay and only pass calls on.
+        unsafe {
+            api::PyMem_GetAllocator(domain as i32, &raw mut present);
+            if present.ctx == original::context(domain) {
+                // Remembered when the hooks were installed, which they are.
+                let mut original = original::recall(domain);
+                api::PyMem_SetAllocator(domain as i32, &raw mut original);
+            }
+        }
+    }
+    forget_all();
+}
+
+fn forget_all() {
+    crate::live_map::clear();
+    let mut held = lock::hold();
+    totals::reset();
+    sites::reset(&mut held);
+    tree::reset(&mut held);
+    codes::reset(&mut held);
+    drop(held);
+    thread::invalidate_caches();
+}
+
+/// Forgets all blocks and counters, and goes on tracing.
+pub fn clear() {
+    crate::live_map::clear();
+    let mut held = lock::hold();
+    totals::reset();
+    sites::zero_counters();
+    // The map also said which code objects are watched.
+    codes::reset_addresses(&mut held);
+    drop(held);
+    thread::invalidate_caches();
+}
+
+fn install_fork_handlers() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // SAFETY: the handlers take no arguments and stay loaded: extension modules are never unloaded.
+        unsafe {
+            libc::pthread_atfork(Some(lock::before_fork), Some(lock::after_fork), Some(lock::after_fork));
+        }
+    });
+}

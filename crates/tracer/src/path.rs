@@ -1,0 +1,315 @@
+//! From the running frame to a call path: the last path of the thread is kept and only what changed is looked up again.
+//!
+//! The path is a list of [`Entry`], outermost first. An allocation finds the running frame in it (or its nearest caller
+//! that is there), compares the entries below until one is *trusted* ([`heapsight_cpython::mark`]) or the outermost is
+//! reached, looks up the call-path tree from the outermost changed entry upwards, and marks what it had to compare. Each frame
+//! is thus compared about once after it was called or returned into, however deep the stack.
+
+use heapsight_cpython::frame::{self, Frame, Position};
+use heapsight_cpython::mark::{self, Token};
+use heapsight_cpython::version::Version;
+
+use crate::{codes, thread, tree};
+
+/// One frame of the thread's last call path.
+#[derive(Clone, Copy)]
+struct Entry {
+    frame: Frame,
+    position: Position,
+    /// Number of the mark left in the frame.
+    token: Token,
+    /// The call path up to this frame. Equal to the caller's for a frame that is not shown (a shim, a frame being set up).
+    node: u32,
+    /// False for frames that are not shown: nothing is known of what their fields mean.
+    shown: bool,
+}
+
+/// One remembered step: from `parent`, a frame at `position` leads to `node`.
+#[derive(Clone, Copy)]
+struct Step {
+    position: Position,
+    parent: u32,
+    node: u32,
+}
+
+const STEP_BITS: u32 = 10;
+
+/// How far down the last path a frame is looked for. Beyond it the whole stack is compared from the outermost frame.
+const SEARCH_ENTRIES: usize = 16;
+
+/// The last call path of one thread.
+pub(crate) struct PathCache {
+    epoch: u64,
+    thread_state: *const u8,
+    /// Path that the outermost frame hangs from: the root, or the thread's own.
+    base: u32,
+    next_token: Token,
+    entries: Vec<Entry>,
+    /// Frames found above the part of the stack that is known, innermost first.
+    fresh: Vec<Frame>,
+    steps: Box<[Step; 1 << STEP_BITS]>,
+}
+
+/// The part of the stack below an entry is not what the cache says.
+struct Diverged;
+
+impl PathCache {
+    pub(crate) fn new() -> Self {
+        Self {
+            epoch: 0,
+            thread_state: std::ptr::null(),
+            base: tree::ROOT,
+            next_token: 1,
+            entries: Vec::with_capacity(64),
+            fresh: Vec::with_capacity(64),
+            steps: Box::new([Step { position: 0, parent: u32::MAX, node: 0 }; 1 << STEP_BITS]),
+        }
+    }
+
+    /// The call path of the thread whose state is `thread_state` (null: no Python thread).
+    ///
+    /// # Safety
+    /// `thread_state` is null or the live `PyThreadState` of the calling thread, of version `V`.
+    #[inline(always)]
+    pub(crate) unsafe fn current<V: Version>(&mut self, thread_state: *const u8) -> u32 {
+        if self.epoch != thread::cache_epoch() || self.thread_state != thread_state {
+            self.forget(thread_state);
+        }
+        if thread_state.is_null() {
+            return self.base;
+        }
+        // SAFETY: promised by the caller; the running frame and, by the argument of `mark`, every caller of a trusted frame are live.
+        unsafe {
+            let Some(leaf) = frame::current::<V>(thread_state) else { return self.base };
+            if let [.., last] = self.entries.as_mut_slice()
+                && last.frame == leaf
+                && last.shown
+                && mark::is_trusted::<V>(leaf, None, last.token)
+            {
+                let position = frame::position::<V>(leaf);
+                if position == last.position {
+                    return last.node;
+                }
+                return self.step_in_leaf::<V>(position);
+            }
+            self.walk::<V>(leaf)
+        }
+    }
+
+    /// The call path of the running frame alone.
+    ///
+    /// # Safety
+    /// As [`Self::current`].
+    #[inline(always)]
+    pub(crate) unsafe fn current_leaf<V: Version>(&mut self, thread_state: *const u8) -> u32 {
+        if self.epoch != thread::cache_epoch() || self.thread_state != thread_state {
+            self.forget(thread_state);
+        }
+        if thread_state.is_null() {
+            return self.base;
+        }
+        // SAFETY: promised by the caller: frames from the running one outwards are live.
+        unsafe {
+            let mut next = frame::current::<V>(thread_state);
+            while let Some(frame) = next {
+                let (node, shown) = self.step::<V>(self.base, frame, frame::position::<V>(frame));
+                if shown {
+                    return node;
+                }
+                next = frame::previous::<V>(frame);
+            }
+        }
+        self.base
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn forget(&mut self, thread_state: *const u8) {
+        if self.epoch != thread::cache_epoch() {
+            self.steps.fill(Step { position: 0, parent: u32::MAX, node: 0 });
+        }
+        self.epoch = thread::cache_epoch();
+        self.thread_state = thread_state;
+        self.base = crate::config::base_path();
+        self.entries.clear();
+    }
+
+    /// The innermost frame is the same invocation as before, at another instruction.
+    #[inline(always)]
+    unsafe fn step_in_leaf<V: Version>(&mut self, position: Position) -> u32 {
+        let last = self.entries.len() - 1;
+        let parent = self.node_below(last);
+        let frame = self.entries[last].frame;
+        // SAFETY: promised by the caller (`current`).
+        let (node, shown) = unsafe { self.step::<V>(parent, frame, position) };
+        let entry = &mut self.entries[last];
+        entry.position = position;
+        entry.node = node;
+        entry.shown = shown;
+        node
+    }
+
+    /// The path that entry `index` hangs from.
+    #[inline(always)]
+    fn node_below(&self, index: usize) -> u32 {
+        if index == 0 { self.base } else { self.entries[index - 1].node }
+    }
+
+    /// Where `frame` at `position` leads from the path `parent`, and whether it is shown.
+    #[inline(always)]
+    unsafe fn step<V: Version>(&mut self, parent: u32, frame: Frame, position: Position) -> (u32, bool) {
+        let hash = (position ^ (u64::from(parent) << 20)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let slot = (hash >> (64 - STEP_BITS)) as usize;
+        let known = self.steps[slot];
+        if known.position == position && known.parent == parent {
+            return (known.node, true);
+        }
+        // SAFETY: promised by the caller.
+        match unsafe { resolve::<V>(parent, frame) } {
+            Some(node) => {
+                self.steps[slot] = Step { position, parent, node };
+                (node, true)
+            }
+            // Not remembered: the same position may be shown later, when a generator owns the frame.
+            None => (parent, false),
+        }
+    }
+
+    #[inline(never)]
+    unsafe fn walk<V: Version>(&mut self, leaf: Frame) -> u32 {
+        self.fresh.clear();
+        let mut searched = self.entries.len();
+        let mut next = Some(leaf);
+        // SAFETY: promised by the caller: frames from the running one outwards are live.
+        unsafe {
+            while let Some(frame) = next {
+                if let Some(index) = self.search(frame, searched) {
+                    match self.compare::<V>(index) {
+                        Ok((changed, compared)) => return self.rebuild::<V>(index, changed, compared),
+                        Err(Diverged) => searched = 0,
+                    }
+                }
+                self.fresh.push(frame);
+                next = frame::previous::<V>(frame);
+            }
+            self.rebuild_from_outermost::<V>()
+        }
+    }
+
+    /// The entry of `frame` among the last few below `top`.
+    #[inline(always)]
+    fn search(&self, frame: Frame, top: usize) -> Option<usize> {
+        let bottom = top.saturating_sub(SEARCH_ENTRIES);
+        self.entries[bottom..top].iter().rposition(|entry| entry.frame == frame).map(|index| bottom + index)
+    }
+
+    /// Compares the stack from entry `top` outwards. Gives the outermost entry that changed (or `top + 1`) and the outermost
+    /// that had to be compared.
+    #[inline(always)]
+    unsafe fn compare<V: Version>(&self, top: usize) -> Result<(usize, usize), Diverged> {
+        let mut changed = top + 1;
+        let mut callee = self.fresh.last().copied();
+        let mut index = top;
+        // The next frame's address comes from the list, not from the frame: the processor need not wait for one load to begin the next.
+        // SAFETY: entry `top` is on the stack (its frame was reached from the running one), and so is each one below as long
+        // as the links agree, which is checked before the next is touched.
+        unsafe {
+            loop {
+                let entry = &self.entries[index];
+                if frame::position::<V>(entry.frame) != entry.position {
+                    changed = index;
+                }
+                if entry.shown && mark::is_trusted::<V>(entry.frame, callee, entry.token) {
+                    return Ok((changed, index));
+                }
+                let below = frame::previous::<V>(entry.frame);
+                if index == 0 {
+                    return if below.is_none() { Ok((changed, 0)) } else { Err(Diverged) };
+                }
+                if below != Some(self.entries[index - 1].frame) {
+                    return Err(Diverged);
+                }
+                callee = Some(entry.frame);
+                index -= 1;
+            }
+        }
+    }
+
+    /// Entries up to `top` stay, from `changed` on they are looked up again; then come the fresh frames. What was compared is marked.
+    #[inline(always)]
+    unsafe fn rebuild<V: Version>(&mut self, top: usize, changed: usize, compared: usize) -> u32 {
+        self.entries.truncate(top + 1);
+        for index in changed..=top {
+            let frame = self.entries[index].frame;
+            // SAFETY: promised by the caller.
+            unsafe {
+                let position = frame::position::<V>(frame);
+                let (node, shown) = self.step::<V>(self.node_below(index), frame, position);
+                let entry = &mut self.entries[index];
+                entry.position = position;
+                entry.node = node;
+                entry.shown = shown;
+            }
+        }
+        // SAFETY: promised by the caller.
+        unsafe { self.push_fresh::<V>(compared) }
+    }
+
+    /// `fresh` is the whole stack: keeps the outermost entries that agree with it.
+    #[cold]
+    #[inline(never)]
+    unsafe fn rebuild_from_outermost<V: Version>(&mut self) -> u32 {
+        let is_same = |entry: &Entry, frame: Frame| {
+            // SAFETY: promised by the caller: fresh frames are live.
+            entry.frame == frame && entry.position == unsafe { frame::position::<V>(frame) } && entry.shown
+        };
+        let same =
+            self.entries.iter().zip(self.fresh.iter().rev()).take_while(|(entry, frame)| is_same(entry, **frame)).count();
+        self.entries.truncate(same);
+        self.fresh.truncate(self.fresh.len() - same);
+        // SAFETY: promised by the caller.
+        unsafe { self.push_fresh::<V>(0) }
+    }
+
+    /// Appends the fresh frames and marks the entries from `mark_from` on.
+    #[inline(always)]
+    unsafe fn push_fresh<V: Version>(&mut self, mark_from: usize) -> u32 {
+        while let Some(frame) = self.fresh.pop() {
+            // SAFETY: promised by the caller.
+            unsafe {
+                let position = frame::position::<V>(frame);
+                let parent = self.node_below(self.entries.len());
+                let (node, shown) = self.step::<V>(parent, frame, position);
+                let token = self.next_token;
+                self.next_token += 1;
+                self.entries.push(Entry { frame, position, token, node, shown });
+            }
+        }
+        if mark::supported::<V>() && crate::config::may_mark_frames() {
+            let mut callee = None;
+            for entry in self.entries[mark_from..].iter().rev() {
+                if entry.shown {
+                    // SAFETY: promised by the caller.
+                    unsafe { mark::set::<V>(entry.frame, callee, entry.token) };
+                }
+                callee = Some(entry.frame);
+            }
+        }
+        self.node_below(self.entries.len())
+    }
+}
+
+/// Looks the frame up in the call-path tree; `None` when it is not shown.
+#[cold]
+#[inline(never)]
+unsafe fn resolve<V: Version>(parent: u32, frame: Frame) -> Option<u32> {
+    // SAFETY: promised by the callers: a live frame; its code is read only when it is not a shim.
+    unsafe {
+        if frame::is_shim::<V>(frame) {
+            return None;
+        }
+        let code = frame::code::<V>(frame);
+        let offset = frame::instruction_offset::<V>(frame, code)?;
+        Some(tree::child(parent, codes::identity_of::<V>(code), offset))
+    }
+}

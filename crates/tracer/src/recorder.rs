@@ -1,0 +1,197 @@
+//! Writes a capture file while the program runs: a native thread, without the GIL, that appends at each tick what has changed.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use heapsight_capture::model::{Counters, SiteId};
+use heapsight_capture::{End, Exit, Header, Tick, WriteError, Writer};
+
+use crate::export::Exporter;
+use crate::snapshot;
+
+/// What became of a recording.
+#[derive(Debug)]
+pub struct Recorded {
+    /// Bytes written to the file.
+    pub bytes_written: u64,
+    /// Why the file lacks something, if it does.
+    pub failure: Option<String>,
+}
+
+/// A recording in progress. Belongs to the process that began it.
+struct Recording {
+    pid: u32,
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    stop: Mutex<bool>,
+    stopped: Condvar,
+}
+
+struct State {
+    writer: Option<Writer<File>>,
+    exporter: Exporter,
+    /// What the file says of each site.
+    written: Vec<Counters>,
+    /// How much of the exporter's tables the file has.
+    strings: usize,
+    codes: usize,
+    nodes: usize,
+    sites: usize,
+    changed: Vec<(SiteId, Counters)>,
+    began: Instant,
+    statm: Option<File>,
+    failure: Option<String>,
+}
+
+static RECORDING: Mutex<Option<Recording>> = Mutex::new(None);
+
+/// Starts writing to `file` every `tick`. Tracing should be on already.
+///
+/// # Errors
+/// When the header cannot be written or the thread cannot be made.
+pub fn begin(file: File, header: &Header, tick: Duration) -> io::Result<()> {
+    let writer = Writer::create(file, header).map_err(io::Error::other)?;
+    let shared = Arc::new(Shared {
+        state: Mutex::new(State {
+            writer: Some(writer),
+            exporter: Exporter::default(),
+            written: Vec::new(),
+            strings: 0,
+            codes: 0,
+            nodes: 0,
+            sites: 0,
+            changed: Vec::new(),
+            began: Instant::now(),
+            statm: File::open("/proc/self/statm").ok(),
+            failure: None,
+        }),
+        stop: Mutex::new(false),
+        stopped: Condvar::new(),
+    });
+    let recorder = Arc::clone(&shared);
+    let thread = with_signals_blocked(|| {
+        std::thread::Builder::new()
+            .name("heapsight".to_owned())
+            .stack_size(1 << 20)
+            .spawn(move || run(&recorder, tick))
+    })?;
+    *RECORDING.lock().unwrap_or_else(PoisonError::into_inner) =
+        Some(Recording { pid: std::process::id(), shared, thread: Some(thread) });
+    Ok(())
+}
+
+/// Writes the last tick and closes the file. `None` when nothing was being recorded by this process (a forked child has none of its own).
+#[must_use]
+pub fn finish(exit: Exit) -> Option<Recorded> {
+    // A child made by `fork` may find the lock taken by a thread that it does not have.
+    let mut recording = RECORDING.try_lock().ok()?.take_if(|recording| recording.pid == std::process::id())?;
+    *recording.shared.stop.lock().unwrap_or_else(PoisonError::into_inner) = true;
+    recording.shared.stopped.notify_all();
+    if let Some(thread) = recording.thread.take() {
+        // The recorder does not panic; if it did, what it had written is still good.
+        let _ = thread.join();
+    }
+    let mut state = recording.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+    state.tick();
+    let elapsed_ns = state.elapsed_ns();
+    let writer = state.writer.take()?;
+    let bytes_written = writer.bytes_written();
+    if let Err(error) = writer.finish(&End { elapsed_ns, exit, totals: snapshot::totals() }) {
+        state.note(&error);
+    }
+    Some(Recorded { bytes_written, failure: state.failure.take() })
+}
+
+fn run(shared: &Shared, tick: Duration) {
+    let mut stop = shared.stop.lock().unwrap_or_else(PoisonError::into_inner);
+    while !*stop {
+        let (guard, timeout) =
+            shared.stopped.wait_timeout(stop, tick).unwrap_or_else(PoisonError::into_inner);
+        stop = guard;
+        if timeout.timed_out() && !*stop {
+            drop(stop);
+            shared.state.lock().unwrap_or_else(PoisonError::into_inner).tick();
+            stop = shared.stop.lock().unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+impl State {
+    fn elapsed_ns(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// Appends what has changed since the last tick that the file took.
+    fn tick(&mut self) {
+        self.exporter.update();
+        self.written.resize(self.exporter.sites.len(), Counters::default());
+        self.changed.clear();
+        let written = &self.written;
+        self.changed.extend(
+            self.exporter.counters().filter(|(site, counters)| written[*site as usize] != *counters),
+        );
+        let tick = Tick {
+            elapsed_ns: self.elapsed_ns(),
+            rss_bytes: self.rss_bytes(),
+            totals: snapshot::totals(),
+            new_strings: &self.exporter.strings[self.strings..],
+            new_codes: &self.exporter.codes[self.codes..],
+            new_nodes: &self.exporter.nodes[self.nodes..],
+            new_sites: &self.exporter.sites[self.sites..],
+            changed: &self.changed,
+        };
+        let Some(writer) = self.writer.as_mut() else { return };
+        let result = writer.tick(&tick);
+        if let Err(error) = &result {
+            let error = error.to_string();
+            self.failure.get_or_insert(error);
+        }
+        // What the writer did not take is given again, with what is newer, at the next tick.
+        if result.as_ref().err().is_none_or(WriteError::taken) {
+            self.strings = self.exporter.strings.len();
+            self.codes = self.exporter.codes.len();
+            self.nodes = self.exporter.nodes.len();
+            self.sites = self.exporter.sites.len();
+            for (site, counters) in &self.changed {
+                self.written[*site as usize] = *counters;
+            }
+        }
+    }
+
+    fn note(&mut self, error: &WriteError) {
+        let error = error.to_string();
+        self.failure.get_or_insert(error);
+    }
+
+    /// Resident bytes of the process; 0 where the platform does not tell. The second field of /proc/self/statm, in pages (proc(5)).
+    fn rss_bytes(&self) -> u64 {
+        let mut text = String::new();
+        let pages = self.statm.as_ref().and_then(|mut statm| {
+            statm.seek(SeekFrom::Start(0)).ok()?;
+            statm.read_to_string(&mut text).ok()?;
+            text.split_ascii_whitespace().nth(1)?.parse::<u64>().ok()
+        });
+        pages.unwrap_or(0) * crate::mapping::page_size() as u64
+    }
+}
+
+/// Runs `action` with all signals blocked: a thread made by it inherits that, so signals go on being delivered to the program's own threads.
+fn with_signals_blocked<T>(action: impl FnOnce() -> T) -> T {
+    // SAFETY: plain calls on signal sets of this stack frame; the old mask is restored.
+    unsafe {
+        let mut all = std::mem::zeroed();
+        let mut old = std::mem::zeroed();
+        libc::sigfillset(&raw mut all);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut old);
+        let result = action();
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const old, std::ptr::null_mut());
+        result
+    }
+}

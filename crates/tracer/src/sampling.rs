@@ -1,0 +1,287 @@
+//! Sampled tracing: a Poisson process over the bytes allocated picks the blocks to trace.
+//!
+//! The distance to the next sample point is exponential with mean `R` bytes. A block of `s` bytes holds a point with probability
+//! `p = 1 − exp(−s/R)`; it is then traced with weight `1/p` blocks and `s/p` bytes (Horvitz–Thompson), so every sum over paths is
+//! unbiased. The weight depends on the size only, which the block keeps: what is subtracted at its end is what was added at its birth.
+//!
+//! A malloc costs one subtraction, a free one bit test: bit `hash(address)` of a filter is set where a sampled block lives.
+
+use std::collections::HashMap;
+use std::ffi::c_void;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use heapsight_cpython::api::{self, PyMemAllocatorEx};
+use heapsight_cpython::version::Version;
+
+use crate::live_map::Block;
+use crate::lock::{self, Guarded, Held};
+use crate::original::{self, Original};
+use crate::thread::{self, Thread};
+use crate::{config, hooks, sites, totals};
+
+const RAW: u32 = api::DOMAIN_RAW as u32;
+
+/// Above this pymalloc asks the raw domain: `SMALL_REQUEST_THRESHOLD` of Objects/obmalloc.c.
+const SMALL_REQUEST: usize = 512;
+
+/// log2 of the filter's bits: 64 KiB, a few per cent full with 20,000 sampled blocks alive.
+const FILTER_BITS: u32 = 19;
+const FILTER_WORDS: usize = 1 << (FILTER_BITS - 6);
+
+static FILTER: [AtomicU64; FILTER_WORDS] = [const { AtomicU64::new(0) }; FILTER_WORDS];
+static MEAN_BYTES: AtomicU64 = AtomicU64::new(0);
+static STATE: Guarded<State> = Guarded::new(State { live: None, random: 0, stale_bits: 0 });
+
+struct State {
+    /// The sampled blocks that live, by address.
+    live: Option<HashMap<usize, Block>>,
+    random: u64,
+    /// Bits set for blocks that are gone.
+    stale_bits: usize,
+}
+
+/// Gets ready for `config`, from a state without sampled blocks.
+pub(crate) fn prepare(config: &config::Config) {
+    let mut held = lock::hold();
+    forget_all(&mut held);
+    MEAN_BYTES.store(config.sample_bytes.unwrap_or(0), Ordering::Relaxed);
+    let mut seed = 0_u64;
+    // SAFETY: writes at most eight bytes to `seed`. A failure leaves the seed zero, which `next_random` copes with.
+    unsafe { libc::getrandom((&raw mut seed).cast(), size_of::<u64>(), libc::GRND_NONBLOCK) };
+    STATE.get(&mut held).random = seed;
+}
+
+/// Forgets every sampled block.
+pub(crate) fn forget_all(held: &mut Held) {
+    STATE.get(held).live = None;
+    STATE.get(held).stale_bits = 0;
+    for word in &FILTER {
+        word.store(0, Ordering::Relaxed);
+    }
+}
+
+/// The hooks of `DOMAIN` for sampled tracing.
+pub(crate) fn allocator<V: Version, const DOMAIN: u32, const FULL: bool>() -> PyMemAllocatorEx {
+    PyMemAllocatorEx {
+        ctx: original::context(DOMAIN),
+        malloc: Some(malloc::<V, DOMAIN, FULL>),
+        calloc: Some(calloc::<V, DOMAIN, FULL>),
+        realloc: Some(realloc::<V, DOMAIN, FULL>),
+        free: Some(free),
+    }
+}
+
+unsafe extern "C" fn malloc<V: Version, const DOMAIN: u32, const FULL: bool>(
+    ctx: *mut c_void,
+    size: usize,
+) -> *mut c_void {
+    // SAFETY: `ctx` is the original allocator that `allocator` put there; a domain's rules on the GIL are the caller's to keep.
+    unsafe {
+        let original = &*ctx.cast::<Original>();
+        allocate::<V, DOMAIN, FULL>(size, || original.malloc(size))
+    }
+}
+
+unsafe extern "C" fn calloc<V: Version, const DOMAIN: u32, const FULL: bool>(
+    ctx: *mut c_void,
+    count: usize,
+    size: usize,
+) -> *mut c_void {
+    // SAFETY: as in `malloc`.
+    unsafe {
+        let original = &*ctx.cast::<Original>();
+        allocate::<V, DOMAIN, FULL>(count.wrapping_mul(size), || original.calloc(count, size))
+    }
+}
+
+unsafe extern "C" fn realloc<V: Version, const DOMAIN: u32, const FULL: bool>(
+    ctx: *mut c_void,
+    old: *mut c_void,
+    size: usize,
+) -> *mut c_void {
+    // SAFETY: as in `malloc`.
+    unsafe {
+        let original = &*ctx.cast::<Original>();
+        let known = if old.is_null() { None } else { remove(old as usize) };
+        let block = allocate::<V, DOMAIN, FULL>(size, || original.realloc(old, size));
+        if let Some(known) = known {
+            if block.is_null() {
+                keep(&mut lock::hold(), old as usize, known);
+            } else {
+                count_end(old as usize, known);
+            }
+        }
+        block
+    }
+}
+
+unsafe extern "C" fn free(ctx: *mut c_void, block: *mut c_void) {
+    if let Some(known) = remove(block as usize) {
+        count_end(block as usize, known);
+    }
+    // SAFETY: as in `malloc`.
+    unsafe { (*ctx.cast::<Original>()).free(block) };
+}
+
+#[inline(always)]
+unsafe fn allocate<V: Version, const DOMAIN: u32, const FULL: bool>(
+    size: usize,
+    ask: impl FnOnce() -> *mut c_void,
+) -> *mut c_void {
+    let thread = thread::current();
+    // SAFETY: the thread's own state; nobody else refers to it.
+    unsafe {
+        if DOMAIN == RAW && (*thread).in_hook {
+            return ask();
+        }
+        let block = if DOMAIN != RAW && size > SMALL_REQUEST {
+            (*thread).in_hook = true;
+            let block = ask();
+            (*thread).in_hook = false;
+            block
+        } else {
+            ask()
+        };
+        (*thread).bytes_to_sample -= size as i64;
+        if (*thread).bytes_to_sample < 0 && !block.is_null() {
+            sample::<V, DOMAIN, FULL>(thread, block as usize, size);
+        }
+        block
+    }
+}
+
+/// The block holds a sample point.
+///
+/// # Safety
+/// `thread` is the calling thread's state, `DOMAIN` the domain whose hook runs.
+#[cold]
+#[inline(never)]
+unsafe fn sample<V: Version, const DOMAIN: u32, const FULL: bool>(
+    thread: *mut Thread,
+    address: usize,
+    size: usize,
+) {
+    // SAFETY: promised by the caller; as in `hooks::record`.
+    unsafe {
+        if !config::tracing() {
+            return;
+        }
+        if !std::mem::replace(&mut (*thread).sampling, true) {
+            // A thread's countdown starts at zero: its first block starts the process and is looked at again.
+            (*thread).bytes_to_sample = next_distance() - size as i64;
+            if (*thread).bytes_to_sample >= 0 {
+                return;
+            }
+        }
+        (*thread).bytes_to_sample = next_distance();
+        let (thread_state, sharing) = hooks::thread_state::<V, DOMAIN>();
+        let path = &mut (*thread).path;
+        let node = if FULL { path.current::<V>(thread_state) } else { path.current_leaf::<V>(thread_state) };
+        let site = sites::of(node, DOMAIN, sharing);
+        if site == 0 {
+            totals::count_loss();
+            return;
+        }
+        let block = Block { site, size };
+        keep(&mut lock::hold(), address, block);
+        let (bytes, blocks) = weight(size);
+        sites::allocated(site, address, bytes, blocks);
+    }
+}
+
+/// What a sampled block of `size` bytes stands for: (bytes, blocks).
+pub(crate) fn weight(size: usize) -> (u64, u64) {
+    let mean = MEAN_BYTES.load(Ordering::Relaxed).max(1) as f64;
+    let size = size as f64;
+    let probability = -(-size / mean).exp_m1();
+    ((size / probability).round() as u64, (1.0 / probability).round() as u64)
+}
+
+fn next_distance() -> i64 {
+    let mean = MEAN_BYTES.load(Ordering::Relaxed) as f64;
+    let random = next_random(&mut STATE.get(&mut lock::hold()).random);
+    // 53 random bits in (0, 1].
+    let uniform = ((random >> 11) + 1) as f64 / (1_u64 << 53) as f64;
+    (-uniform.ln() * mean) as i64
+}
+
+/// SplitMix64 (Steele, Lea, Flood 2014).
+fn next_random(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut z = *state;
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+#[inline(always)]
+fn filter_bit(address: usize) -> (usize, u64) {
+    let hash = (address as u64 >> 4).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - FILTER_BITS);
+    ((hash >> 6) as usize, 1 << (hash & 63))
+}
+
+fn keep(held: &mut Held, address: usize, block: Block) {
+    let (word, bit) = filter_bit(address);
+    FILTER[word].fetch_or(bit, Ordering::Relaxed);
+    STATE.get(held).live.get_or_insert_default().insert(address, block);
+}
+
+#[inline(always)]
+fn remove(address: usize) -> Option<Block> {
+    let (word, bit) = filter_bit(address);
+    if FILTER[word].load(Ordering::Relaxed) & bit == 0 { None } else { remove_sampled(address) }
+}
+
+#[cold]
+#[inline(never)]
+fn remove_sampled(address: usize) -> Option<Block> {
+    let mut held = lock::hold();
+    let state = STATE.get(&mut held);
+    let live = state.live.as_mut()?;
+    let block = live.remove(&address)?;
+    state.stale_bits += 1;
+    if state.stale_bits > 1 << (FILTER_BITS - 6) {
+        state.stale_bits = 0;
+        let mut words = vec![0_u64; FILTER_WORDS];
+        for &address in live.keys() {
+            let (word, bit) = filter_bit(address);
+            words[word] |= bit;
+        }
+        // A live block's bit is set before and after, so a free that reads the filter meanwhile misses nothing.
+        for (word, bits) in FILTER.iter().zip(words) {
+            word.store(bits, Ordering::Relaxed);
+        }
+    }
+    Some(block)
+}
+
+fn count_end(address: usize, block: Block) {
+    let (bytes, blocks) = weight(block.size);
+    sites::freed(block.site, address, bytes, blocks);
+}
+
+/// The sampled blocks that live.
+pub(crate) fn live_blocks(held: &mut Held) -> Vec<(usize, Block)> {
+    STATE.get(held).live.iter().flatten().map(|(&address, &block)| (address, block)).collect()
+}
+
+/// Bytes held outside the mapped tables.
+pub(crate) fn heap_bytes(held: &mut Held) -> u64 {
+    STATE.get(held).live.as_ref().map_or(0, |live| {
+        (live.capacity() * 8 / 7 * (size_of::<(usize, Block)>() + 1)) as u64
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_much_smaller_than_the_mean_stands_for_the_mean() {
+        MEAN_BYTES.store(524_288, Ordering::Relaxed);
+        let (bytes, blocks) = weight(64);
+        assert_eq!(bytes, 524_320);
+        assert_eq!(blocks, 8193);
+        assert_eq!(weight(1 << 30), (1 << 30, 1));
+    }
+}

@@ -1,0 +1,105 @@
+//! Reading the tables while the program goes on.
+
+use heapsight_capture::model::{Tables, Totals};
+
+use crate::export::Exporter;
+use crate::live_map::Block;
+use crate::{codes, config, live_map, lock, mapping, sampling, side_table, sites};
+use crate::totals as total;
+
+/// One live traced block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LiveBlock {
+    /// Where it is.
+    pub address: usize,
+    /// Bytes requested.
+    pub size: usize,
+    /// Index into [`Tables::sites`].
+    pub site: u32,
+}
+
+/// Totals at this moment. All zero when tracing is off.
+#[must_use]
+pub fn totals() -> Totals {
+    let epoch = total::epoch();
+    let live_blocks = (1..sites::len()).map(|id| sites::counters(id, epoch, false).live_blocks()).sum();
+    Totals {
+        live_bytes: total::live_bytes(),
+        live_blocks,
+        peak_bytes: total::peak_bytes(),
+        lost_events: total::lost_events(),
+        tracer_bytes: tracer_bytes(),
+    }
+}
+
+/// Bytes in live traced blocks, the highest value they had: the two that cost nothing to ask for.
+#[must_use]
+pub fn traced_memory() -> (u64, u64) {
+    (total::live_bytes(), total::peak_bytes())
+}
+
+/// Bytes that the tracer itself holds: resident pages of its mappings and what it has on the heap.
+#[must_use]
+pub fn tracer_bytes() -> u64 {
+    let mut held = lock::hold();
+    mapping::resident_bytes(&mut held)
+        + codes::heap_bytes(&mut held)
+        + sites::heap_bytes(&mut held)
+        + side_table::bytes(&mut held)
+        + sampling::heap_bytes(&mut held)
+}
+
+/// Names, call paths and counters at this moment. Costs time by call paths, not by blocks. Call with the GIL held.
+#[must_use]
+pub fn snapshot() -> Tables {
+    let mut exporter = Exporter::default();
+    exporter.update();
+    into_tables(exporter)
+}
+
+/// The same with every live block, in address order but for a few large ones at the end.
+#[must_use]
+pub fn snapshot_with_blocks() -> (Tables, Vec<LiveBlock>) {
+    let mut exporter = Exporter::default();
+    exporter.update();
+    let mut blocks = Vec::new();
+    let mut visit = |address: usize, block: Block| {
+        if let Some(site) = exporter.site_id(block.site) {
+            blocks.push(LiveBlock { address, size: block.size, site });
+        }
+    };
+    if config::get().sample_bytes.is_some() {
+        for (address, block) in sampling::live_blocks(&mut lock::hold()) {
+            visit(address, block);
+        }
+    } else {
+        live_map::for_each(visit);
+    }
+    (into_tables(exporter), blocks)
+}
+
+fn into_tables(exporter: Exporter) -> Tables {
+    let counters = exporter.counters().map(|(_, counters)| counters).collect();
+    Tables {
+        counters,
+        strings: exporter.strings,
+        codes: exporter.codes,
+        nodes: exporter.nodes,
+        sites: exporter.sites,
+        totals: totals(),
+    }
+}
+
+/// The block at exactly `address`, if it is traced: its size and its call path, most recent frame first.
+#[must_use]
+pub fn trace_of(address: usize) -> Option<(LiveBlock, Tables)> {
+    let block = if config::get().sample_bytes.is_some() {
+        sampling::live_blocks(&mut lock::hold()).into_iter().find(|(at, _)| *at == address)?.1
+    } else {
+        live_map::get(address)?
+    };
+    let mut exporter = Exporter::default();
+    exporter.update();
+    let site = exporter.site_id(block.site)?;
+    Some((LiveBlock { address, size: block.size, site }, into_tables(exporter)))
+}

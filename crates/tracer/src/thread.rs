@@ -1,0 +1,67 @@
+//! What the tracer keeps for each thread: whether it is inside a hook, and its last call path.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::path::PathCache;
+use crate::thread_slot;
+
+/// State of one thread, made at its first traced event and freed when the thread ends.
+pub(crate) struct Thread {
+    /// True while the original allocator runs: what it asks of other domains is part of the block being allocated.
+    pub(crate) in_hook: bool,
+    /// Sampled tracing: bytes to allocate before the next sample point; negative once it was passed.
+    pub(crate) bytes_to_sample: i64,
+    /// Sampled tracing: has `bytes_to_sample` been drawn yet?
+    pub(crate) sampling: bool,
+    pub(crate) path: PathCache,
+}
+
+/// Increases whenever cached call paths may have become wrong for all threads: a code object died, tracing was restarted.
+static CACHE_EPOCH: AtomicU64 = AtomicU64::new(1);
+
+/// The epoch that a thread's cache must carry to be used.
+#[inline(always)]
+pub(crate) fn cache_epoch() -> u64 {
+    CACHE_EPOCH.load(Ordering::Relaxed)
+}
+
+/// Makes every thread forget its cached call path before it is used next.
+pub(crate) fn invalidate_caches() {
+    CACHE_EPOCH.fetch_add(1, Ordering::Release);
+}
+
+/// The calling thread's state, made if necessary; null when there is no memory.
+#[inline(always)]
+pub(crate) fn current() -> *mut Thread {
+    let thread: *mut Thread = thread_slot::get();
+    if thread.is_null() { make() } else { thread }
+}
+
+#[cold]
+#[inline(never)]
+fn make() -> *mut Thread {
+    let thread = Thread { in_hook: false, bytes_to_sample: 0, sampling: false, path: PathCache::new() };
+    let thread = Box::into_raw(Box::new(thread));
+    thread_slot::set(thread);
+    if let Some(key) = end_of_thread_key() {
+        // SAFETY: the key exists; its destructor gets the pointer back when this thread ends.
+        unsafe { libc::pthread_setspecific(key, thread.cast()) };
+    }
+    thread
+}
+
+fn end_of_thread_key() -> Option<libc::pthread_key_t> {
+    static KEY: OnceLock<Option<libc::pthread_key_t>> = OnceLock::new();
+    *KEY.get_or_init(|| {
+        let mut key = 0;
+        // SAFETY: `key` is written before use; the destructor matches the values that `make` stores.
+        (unsafe { libc::pthread_key_create(&raw mut key, Some(end_of_thread)) } == 0).then_some(key)
+    })
+}
+
+unsafe extern "C" fn end_of_thread(thread: *mut libc::c_void) {
+    thread_slot::set(std::ptr::null_mut::<Thread>());
+    // SAFETY: the value was made by `make` of this very thread, and its slot is empty now: nobody else can reach it.
+    drop(unsafe { Box::from_raw(thread.cast::<Thread>()) });
+}
