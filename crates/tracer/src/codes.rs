@@ -155,6 +155,16 @@ pub(crate) fn identities_from(held: &mut Held, first: usize) -> Vec<Arc<Identity
         .unwrap_or_default()
 }
 
+/// Name of an identity, for messages.
+#[cfg(feature = "verify-paths")]
+pub(crate) fn name(held: &mut Held, id: u32) -> String {
+    match identities_from(held, id as usize).first().map(AsRef::as_ref) {
+        Some(Identity::Python(code)) => code.name.clone(),
+        Some(Identity::Thread(name)) => name.clone(),
+        None => String::new(),
+    }
+}
+
 /// Bytes held outside the mapped tables.
 pub(crate) fn heap_bytes(held: &mut Held) -> u64 {
     IDENTITIES.get(held).as_ref().map_or(0, |identities| {

@@ -130,6 +130,10 @@ unsafe fn record<V: Version, const DOMAIN: u32, const FULL: bool>(thread: *mut T
         let (thread_state, sharing) = thread_state::<V, DOMAIN>();
         let path = &mut (*thread).path;
         let node = if FULL { path.current::<V>(thread_state) } else { path.current_leaf::<V>(thread_state) };
+        #[cfg(feature = "verify-paths")]
+        if FULL {
+            crate::path::verify::<V>(node, thread_state);
+        }
         let site = sites::of(node, DOMAIN, sharing);
         if site == 0 || !live_map::insert(address, Block { site, size }) {
             totals::count_loss();

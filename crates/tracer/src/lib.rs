@@ -16,6 +16,7 @@ mod arena;
 mod chunked;
 mod codes;
 mod config;
+pub mod descriptor;
 mod export;
 mod hooks;
 mod id_table;

@@ -299,6 +299,49 @@ impl PathCache {
     }
 }
 
+/// Compares `node` with the call path read afresh from all frames; says so and counts a loss when they differ.
+///
+/// # Safety
+/// As [`PathCache::current`].
+#[cfg(feature = "verify-paths")]
+pub(crate) unsafe fn verify<V: Version>(node: u32, thread_state: *const u8) {
+    let mut frames = Vec::new();
+    if !thread_state.is_null() {
+        // SAFETY: promised by the caller.
+        unsafe {
+            let mut next = frame::current::<V>(thread_state);
+            while let Some(frame) = next {
+                frames.push(frame);
+                next = frame::previous::<V>(frame);
+            }
+        }
+    }
+    let step = |path: u32, frame: &Frame| {
+        // SAFETY: promised by the caller.
+        unsafe { resolve::<V>(path, *frame) }.unwrap_or(path)
+    };
+    let afresh = frames.iter().rev().fold(crate::config::base_path(), step);
+    if afresh != node {
+        crate::totals::count_loss();
+        let describe = |mut node: u32| {
+            let mut steps = Vec::new();
+            while node != tree::ROOT && steps.len() < 8 {
+                let at = tree::node(node);
+                let code = at.code.load(std::sync::atomic::Ordering::Relaxed);
+                let offset = at.offset.load(std::sync::atomic::Ordering::Relaxed);
+                steps.push(format!("{}+{offset}", codes::name(&mut crate::lock::hold(), code)));
+                node = at.parent.load(std::sync::atomic::Ordering::Relaxed);
+            }
+            steps.join(" < ")
+        };
+        eprintln!(
+            "heapsight: a cached call path differs from the frames:\n  cached {}\n  frames {}",
+            describe(node),
+            describe(afresh)
+        );
+    }
+}
+
 /// Looks the frame up in the call-path tree; `None` when it is not shown.
 #[cold]
 #[inline(never)]

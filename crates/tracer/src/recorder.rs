@@ -1,7 +1,8 @@
 //! Writes a capture file while the program runs: a native thread, without the GIL, that appends at each tick what has changed.
 
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -9,6 +10,7 @@ use std::time::{Duration, Instant};
 use heapsight_capture::model::{Counters, SiteId};
 use heapsight_capture::{End, Exit, Header, Tick, WriteError, Writer};
 
+use crate::descriptor::Guarded;
 use crate::export::Exporter;
 use crate::snapshot;
 
@@ -25,7 +27,36 @@ pub struct Recorded {
 struct Recording {
     pid: u32,
     shared: Arc<Shared>,
+    tick: Duration,
+    /// `None` while paused.
     thread: Option<JoinHandle<()>>,
+}
+
+impl Recording {
+    /// The recording that this process began. A forked child inherits the value, but has none of its own.
+    fn of_this_process(recording: &mut Option<Self>) -> Option<&mut Self> {
+        recording.as_mut().filter(|recording| recording.pid == std::process::id())
+    }
+
+    fn start_thread(&mut self) -> io::Result<()> {
+        let (recorder, tick) = (Arc::clone(&self.shared), self.tick);
+        self.thread = Some(with_signals_blocked(|| {
+            std::thread::Builder::new()
+                .name("heapsight".to_owned())
+                .stack_size(1 << 20)
+                .spawn(move || run(&recorder, tick))
+        })?);
+        Ok(())
+    }
+
+    fn end_thread(&mut self) {
+        let Some(thread) = self.thread.take() else { return };
+        *self.shared.stop.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.shared.stopped.notify_all();
+        // The recorder does not panic; if it did, what it had written is still good.
+        let _ = thread.join();
+        *self.shared.stop.lock().unwrap_or_else(PoisonError::into_inner) = false;
+    }
 }
 
 struct Shared {
@@ -35,7 +66,7 @@ struct Shared {
 }
 
 struct State {
-    writer: Option<Writer<File>>,
+    writer: Option<Writer<Box<dyn Write + Send>>>,
     exporter: Exporter,
     /// What the file says of each site.
     written: Vec<Counters>,
@@ -46,18 +77,19 @@ struct State {
     sites: usize,
     changed: Vec<(SiteId, Counters)>,
     began: Instant,
-    statm: Option<File>,
+    statm: Option<Guarded>,
     failure: Option<String>,
 }
 
 static RECORDING: Mutex<Option<Recording>> = Mutex::new(None);
 
-/// Starts writing to `file` every `tick`. Tracing should be on already.
+/// Starts writing to `sink` every `tick`. Tracing should be on already. A [`Guarded`] file is what withstands the traced program.
 ///
 /// # Errors
 /// When the header cannot be written or the thread cannot be made.
-pub fn begin(file: File, header: &Header, tick: Duration) -> io::Result<()> {
-    let writer = Writer::create(file, header).map_err(io::Error::other)?;
+pub fn begin(sink: impl Write + Send + 'static, header: &Header, tick: Duration) -> io::Result<()> {
+    let sink: Box<dyn Write + Send> = Box::new(sink);
+    let writer = Writer::create(sink, header).map_err(io::Error::other)?;
     let shared = Arc::new(Shared {
         state: Mutex::new(State {
             writer: Some(writer),
@@ -69,22 +101,37 @@ pub fn begin(file: File, header: &Header, tick: Duration) -> io::Result<()> {
             sites: 0,
             changed: Vec::new(),
             began: Instant::now(),
-            statm: File::open("/proc/self/statm").ok(),
+            statm: Guarded::open(Path::new("/proc/self/statm")).ok(),
             failure: None,
         }),
         stop: Mutex::new(false),
         stopped: Condvar::new(),
     });
-    let recorder = Arc::clone(&shared);
-    let thread = with_signals_blocked(|| {
-        std::thread::Builder::new()
-            .name("heapsight".to_owned())
-            .stack_size(1 << 20)
-            .spawn(move || run(&recorder, tick))
-    })?;
-    *RECORDING.lock().unwrap_or_else(PoisonError::into_inner) =
-        Some(Recording { pid: std::process::id(), shared, thread: Some(thread) });
+    let mut recording = Recording { pid: std::process::id(), shared, tick, thread: None };
+    recording.start_thread()?;
+    *RECORDING.lock().unwrap_or_else(PoisonError::into_inner) = Some(recording);
     Ok(())
+}
+
+/// Ends the recording thread until [`resume`]. Nothing is lost: the next tick writes what has changed since the last.
+///
+/// To be called before a fork and undone after it: Python 3.12 and newer warns of a fork in a process with other threads, and counts
+/// them by asking the system.
+pub fn pause() {
+    let mut recording = RECORDING.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(recording) = Recording::of_this_process(&mut recording) {
+        recording.end_thread();
+    }
+}
+
+/// Starts the recording thread again after [`pause`], in the process that began the recording only.
+pub fn resume() {
+    // A child made by `fork` may find the lock taken by a thread that it does not have.
+    let Ok(mut recording) = RECORDING.try_lock() else { return };
+    if let Some(recording) = Recording::of_this_process(&mut recording).filter(|recording| recording.thread.is_none()) {
+        // Without a thread there are no more ticks but the one of `finish`.
+        let _ = recording.start_thread();
+    }
 }
 
 /// Writes the last tick and closes the file. `None` when nothing was being recorded by this process (a forked child has none of its own).
@@ -92,12 +139,7 @@ pub fn begin(file: File, header: &Header, tick: Duration) -> io::Result<()> {
 pub fn finish(exit: Exit) -> Option<Recorded> {
     // A child made by `fork` may find the lock taken by a thread that it does not have.
     let mut recording = RECORDING.try_lock().ok()?.take_if(|recording| recording.pid == std::process::id())?;
-    *recording.shared.stop.lock().unwrap_or_else(PoisonError::into_inner) = true;
-    recording.shared.stopped.notify_all();
-    if let Some(thread) = recording.thread.take() {
-        // The recorder does not panic; if it did, what it had written is still good.
-        let _ = thread.join();
-    }
+    recording.end_thread();
     let mut state = recording.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
     state.tick();
     let elapsed_ns = state.elapsed_ns();
@@ -171,11 +213,11 @@ impl State {
     }
 
     /// Resident bytes of the process; 0 where the platform does not tell. The second field of /proc/self/statm, in pages (proc(5)).
-    fn rss_bytes(&self) -> u64 {
-        let mut text = String::new();
-        let pages = self.statm.as_ref().and_then(|mut statm| {
-            statm.seek(SeekFrom::Start(0)).ok()?;
-            statm.read_to_string(&mut text).ok()?;
+    fn rss_bytes(&mut self) -> u64 {
+        let mut text = [0_u8; 128];
+        let pages = self.statm.as_mut().and_then(|statm| {
+            let length = statm.file().ok()?.read_at(&mut text, 0).ok()?;
+            let text = str::from_utf8(&text[..length]).ok()?;
             text.split_ascii_whitespace().nth(1)?.parse::<u64>().ok()
         });
         pages.unwrap_or(0) * crate::mapping::page_size() as u64

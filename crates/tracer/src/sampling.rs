@@ -4,7 +4,8 @@
 //! `p = 1 − exp(−s/R)`; it is then traced with weight `1/p` blocks and `s/p` bytes (Horvitz–Thompson), so every sum over paths is
 //! unbiased. The weight depends on the size only, which the block keeps: what is subtracted at its end is what was added at its birth.
 //!
-//! A malloc costs one subtraction, a free one bit test: bit `hash(address)` of a filter is set where a sampled block lives.
+//! A malloc costs one subtraction, a free one bit test: bit `hash(address)` of a filter is set as long as a sampled block lives
+//! at an address with that hash.
 
 use std::collections::HashMap;
 use std::ffi::c_void;
@@ -30,14 +31,14 @@ const FILTER_WORDS: usize = 1 << (FILTER_BITS - 6);
 
 static FILTER: [AtomicU64; FILTER_WORDS] = [const { AtomicU64::new(0) }; FILTER_WORDS];
 static MEAN_BYTES: AtomicU64 = AtomicU64::new(0);
-static STATE: Guarded<State> = Guarded::new(State { live: None, random: 0, stale_bits: 0 });
+/// Sampled blocks behind each bit; 255 stands for "many", such a bit stays set.
+static COUNTS: Guarded<[u8; 1 << FILTER_BITS]> = Guarded::new([0; 1 << FILTER_BITS]);
+static STATE: Guarded<State> = Guarded::new(State { live: None, random: 0 });
 
 struct State {
     /// The sampled blocks that live, by address.
     live: Option<HashMap<usize, Block>>,
     random: u64,
-    /// Bits set for blocks that are gone.
-    stale_bits: usize,
 }
 
 /// Gets ready for `config`, from a state without sampled blocks.
@@ -54,7 +55,7 @@ pub(crate) fn prepare(config: &config::Config) {
 /// Forgets every sampled block.
 pub(crate) fn forget_all(held: &mut Held) {
     STATE.get(held).live = None;
-    STATE.get(held).stale_bits = 0;
+    COUNTS.get(held).fill(0);
     for word in &FILTER {
         word.store(0, Ordering::Relaxed);
     }
@@ -215,41 +216,38 @@ fn next_random(state: &mut u64) -> u64 {
 }
 
 #[inline(always)]
-fn filter_bit(address: usize) -> (usize, u64) {
-    let hash = (address as u64 >> 4).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - FILTER_BITS);
-    ((hash >> 6) as usize, 1 << (hash & 63))
+fn filter_bit(address: usize) -> usize {
+    ((address as u64 >> 4).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - FILTER_BITS)) as usize
 }
 
 fn keep(held: &mut Held, address: usize, block: Block) {
-    let (word, bit) = filter_bit(address);
-    FILTER[word].fetch_or(bit, Ordering::Relaxed);
+    let bit = filter_bit(address);
+    let count = &mut COUNTS.get(held)[bit];
+    *count = count.saturating_add(1);
+    FILTER[bit / 64].fetch_or(1 << (bit % 64), Ordering::Relaxed);
     STATE.get(held).live.get_or_insert_default().insert(address, block);
 }
 
 #[inline(always)]
 fn remove(address: usize) -> Option<Block> {
-    let (word, bit) = filter_bit(address);
-    if FILTER[word].load(Ordering::Relaxed) & bit == 0 { None } else { remove_sampled(address) }
+    let bit = filter_bit(address);
+    if FILTER[bit / 64].load(Ordering::Relaxed) & (1 << (bit % 64)) == 0 {
+        None
+    } else {
+        remove_sampled(address, bit)
+    }
 }
 
 #[cold]
 #[inline(never)]
-fn remove_sampled(address: usize) -> Option<Block> {
+fn remove_sampled(address: usize, bit: usize) -> Option<Block> {
     let mut held = lock::hold();
-    let state = STATE.get(&mut held);
-    let live = state.live.as_mut()?;
-    let block = live.remove(&address)?;
-    state.stale_bits += 1;
-    if state.stale_bits > 1 << (FILTER_BITS - 6) {
-        state.stale_bits = 0;
-        let mut words = vec![0_u64; FILTER_WORDS];
-        for &address in live.keys() {
-            let (word, bit) = filter_bit(address);
-            words[word] |= bit;
-        }
-        // A live block's bit is set before and after, so a free that reads the filter meanwhile misses nothing.
-        for (word, bits) in FILTER.iter().zip(words) {
-            word.store(bits, Ordering::Relaxed);
+    let block = STATE.get(&mut held).live.as_mut()?.remove(&address)?;
+    let count = &mut COUNTS.get(&mut held)[bit];
+    if *count < u8::MAX {
+        *count -= 1;
+        if *count == 0 {
+            FILTER[bit / 64].fetch_and(!(1 << (bit % 64)), Ordering::Relaxed);
         }
     }
     Some(block)
