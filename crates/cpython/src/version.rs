@@ -143,6 +143,8 @@ pub struct Offsets {
 pub trait Version: 'static {
     /// The `x` of `3.x`.
     const MINOR: u8;
+    /// A build without the GIL?
+    const FREE_THREADED: bool = false;
     /// Where things are.
     const OFFSETS: Offsets;
 }

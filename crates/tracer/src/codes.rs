@@ -145,6 +145,11 @@ pub(crate) fn forget(held: &mut Held, address: usize) {
     }
 }
 
+/// What the identity id stands for.
+pub(crate) fn identity(held: &mut Held, id: u32) -> Option<Arc<Identity>> {
+    IDENTITIES.get(held).as_ref()?.all.get(id as usize).cloned()
+}
+
 /// The identities from `first` on.
 pub(crate) fn identities_from(held: &mut Held, first: usize) -> Vec<Arc<Identity>> {
     IDENTITIES

@@ -58,7 +58,9 @@ static MAY_MARK_FRAMES: AtomicBool = AtomicBool::new(false);
 static THREADS_APART: AtomicBool = AtomicBool::new(false);
 static FRAME_LIMIT: AtomicU32 = AtomicU32::new(0);
 static SAMPLE_BYTES: AtomicU64 = AtomicU64::new(0);
-/// `PyInterpreterState` of the main interpreter; 0 when all events must be counted with atomic operations.
+/// Are all events counted with atomic operations (free-threaded builds)?
+static ALL_SHARED: AtomicBool = AtomicBool::new(false);
+/// `PyInterpreterState` of the main interpreter.
 static MAIN_INTERPRETER: AtomicUsize = AtomicUsize::new(0);
 
 /// Are blocks being traced?
@@ -88,6 +90,16 @@ pub(crate) fn may_mark_frames() -> bool {
 
 pub(crate) fn set_may_mark_frames(may: bool) {
     MAY_MARK_FRAMES.store(may, Ordering::Relaxed);
+}
+
+/// Are all events counted with atomic operations?
+#[inline(always)]
+pub(crate) fn all_shared() -> bool {
+    ALL_SHARED.load(Ordering::Relaxed)
+}
+
+pub(crate) fn set_all_shared(all: bool) {
+    ALL_SHARED.store(all, Ordering::Relaxed);
 }
 
 #[inline(always)]

@@ -55,6 +55,45 @@ impl Exporter {
         self.seen_sites = sites;
     }
 
+    /// Appends the site `id` and what it needs, into tables that are still empty.
+    pub(crate) fn export_one(&mut self, id: u32) -> Option<SiteId> {
+        if id == 0 || id >= sites::len() {
+            return None;
+        }
+        let site = sites::site(id);
+        let mut path = Vec::new();
+        let mut at = site.node.load(Ordering::Relaxed);
+        while at != tree::ROOT {
+            path.push(at);
+            at = tree::node(at).parent.load(Ordering::Relaxed);
+        }
+        self.nodes.push(Node { parent: 0, code: 0, line: 0 });
+        let mut code_ids = HashMap::new();
+        let mut parent = 0;
+        for &id in path.iter().rev() {
+            let node = tree::node(id);
+            let code = node.code.load(Ordering::Relaxed);
+            let known = code_ids.get(&code).copied();
+            let exported = if let Some(exported) = known {
+                exported
+            } else {
+                let identity = codes::identity(&mut lock::hold(), code)?;
+                let exported = self.codes.len() as u32;
+                let entry = self.export_identity(&identity);
+                self.codes.push(entry);
+                self.identities.push(identity);
+                code_ids.insert(code, exported);
+                exported
+            };
+            let line = line_of(&self.identities[exported as usize], node.offset.load(Ordering::Relaxed));
+            self.nodes.push(Node { parent, code: exported, line });
+            parent = (self.nodes.len() - 1) as NodeId;
+        }
+        self.sites.push(Site { node: parent, domain: Domain(site.domain()) });
+        self.site_of.push(id);
+        Some(0)
+    }
+
     fn export_identity(&mut self, identity: &Identity) -> Code {
         match identity {
             Identity::Python(code) => Code {
@@ -74,15 +113,7 @@ impl Exporter {
         let parent = self.node_ids.get(node.parent.load(Ordering::Relaxed) as usize).copied().unwrap_or(0);
         let code = node.code.load(Ordering::Relaxed);
         let offset = node.offset.load(Ordering::Relaxed);
-        let format = config::line_table_format();
-        let line = match self.identities.get(code as usize).map(AsRef::as_ref) {
-            Some(Identity::Python(identity)) if offset != tree::NO_OFFSET => {
-                LineTable::new(format, &identity.line_table, identity.first_line)
-                    .line_at(offset)
-                    .unwrap_or(0)
-            }
-            _ => 0,
-        };
+        let line = self.identities.get(code as usize).map_or(0, |identity| line_of(identity, offset));
         self.nodes.push(Node { parent, code, line });
         (self.nodes.len() - 1) as NodeId
     }
@@ -111,5 +142,17 @@ impl Exporter {
     pub(crate) fn site_id(&self, site: u32) -> Option<SiteId> {
         let id = self.site_of.binary_search(&site).ok()?;
         Some(id as SiteId)
+    }
+}
+
+/// The line that a frame of `identity` at byte `offset` of its bytecode is on; 0 when there is none.
+fn line_of(identity: &Identity, offset: u32) -> u32 {
+    match identity {
+        Identity::Python(code) => {
+            LineTable::new(config::line_table_format(), &code.line_table, code.first_line)
+                .line_at(offset)
+                .unwrap_or(0)
+        }
+        Identity::Thread(_) => 0,
     }
 }

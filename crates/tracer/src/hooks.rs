@@ -155,6 +155,9 @@ pub(crate) unsafe fn thread_state<V: Version, const DOMAIN: u32>() -> (*const u8
             return (api::PyGILState_GetThisThreadState().cast_const().cast(), Sharing::Shared);
         }
         let state: *const u8 = original::holder_of_gil().cast_const().cast();
+        if V::FREE_THREADED {
+            return (state, Sharing::Shared);
+        }
         // Before 3.12 there is one GIL for all interpreters.
         if V::MINOR >= 12 && !state.is_null() {
             let interpreter: usize = state.add(V::OFFSETS.tstate_interp).cast::<usize>().read();

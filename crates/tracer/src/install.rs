@@ -2,8 +2,10 @@
 
 use std::sync::Once;
 
-use heapsight_cpython::api::{self, PyMemAllocatorEx};
-use heapsight_cpython::version::{V3_9, V3_10, V3_11, V3_12, V3_13, Version};
+use heapsight_cpython::api::{self, PyMemAllocatorEx, RunningVersion};
+use heapsight_cpython::version::{
+    V3_9, V3_10, V3_11, V3_12, V3_13, V3_13T, V3_14, V3_15, Version,
+};
 
 use crate::config::{self, Config, FrameLimit};
 use crate::{arena, codes, hooks, lock, original, sampling, sites, thread, totals, tree};
@@ -24,7 +26,7 @@ impl std::fmt::Display for StartError {
         match self {
             Self::UnsupportedVersion(version) => write!(
                 f,
-                "cannot trace this interpreter: its frame layout is not known (Python {version}); supported are CPython 3.9 to 3.13"
+                "cannot trace this interpreter: its frame layout is not known (Python {version}); supported are CPython 3.9 to 3.15 and free-threaded 3.13"
             ),
             Self::OutOfMemory => f.write_str("cannot trace: no memory for the tracer's tables"),
             Self::MissingFunction(name) => write!(f, "cannot trace this interpreter: it does not export {name}"),
@@ -45,7 +47,7 @@ pub fn start(config: &Config) -> Result<(), StartError> {
         return Ok(());
     }
     let running = api::running_version();
-    let Some(hooks) = hooks_for(running.minor.filter(|_| !running.free_threaded), config) else {
+    let Some(interpreter) = Interpreter::of(&running) else {
         return Err(StartError::UnsupportedVersion(running.text));
     };
     if !original::find_thread_state_getter() {
@@ -58,39 +60,48 @@ pub fn start(config: &Config) -> Result<(), StartError> {
     config::set(config);
     config::set_minor(running.minor.unwrap_or(0));
     config::set_may_mark_frames(!running.debug);
-    config::set_main_interpreter(main_interpreter(running.minor));
+    config::set_all_shared(running.free_threaded);
+    config::set_main_interpreter((interpreter.main)());
     sampling::prepare(config);
     thread::invalidate_caches();
     config::set_tracing(true);
-    install(&hooks);
+    install(&(interpreter.hooks)(config));
     arena::install();
     Ok(())
 }
 
-/// The interpreter whose GIL makes plain counters safe: the one that switches tracing on.
-fn main_interpreter(minor: Option<u8>) -> usize {
-    fn read<V: Version>() -> usize {
-        // SAFETY: the getter was found, and the caller of `start` holds the GIL: the state is alive.
-        unsafe {
-            let state: *const u8 = original::holder_of_gil().cast_const().cast();
-            if state.is_null() { 0 } else { state.add(V::OFFSETS.tstate_interp).cast::<usize>().read() }
-        }
+/// What depends on the version that runs.
+struct Interpreter {
+    hooks: fn(&Config) -> Hooks,
+    main: fn() -> usize,
+}
+
+impl Interpreter {
+    fn of(running: &RunningVersion) -> Option<Self> {
+        Some(match (running.minor?, running.free_threaded) {
+            (9, false) => Self::with::<V3_9>(),
+            (10, false) => Self::with::<V3_10>(),
+            (11, false) => Self::with::<V3_11>(),
+            (12, false) => Self::with::<V3_12>(),
+            (13, false) => Self::with::<V3_13>(),
+            (13, true) => Self::with::<V3_13T>(),
+            (14, false) => Self::with::<V3_14>(),
+            (15, false) => Self::with::<V3_15>(),
+            _ => return None,
+        })
     }
-    match minor {
-        Some(12) => read::<V3_12>(),
-        Some(13) => read::<V3_13>(),
-        _ => 0,
+
+    fn with<V: Version>() -> Self {
+        Self { hooks: hooks_of::<V>, main: current_interpreter::<V> }
     }
 }
 
-fn hooks_for(minor: Option<u8>, config: &Config) -> Option<Hooks> {
-    match minor? {
-        9 => Some(hooks_of::<V3_9>(config)),
-        10 => Some(hooks_of::<V3_10>(config)),
-        11 => Some(hooks_of::<V3_11>(config)),
-        12 => Some(hooks_of::<V3_12>(config)),
-        13 => Some(hooks_of::<V3_13>(config)),
-        _ => None,
+/// The interpreter whose GIL makes plain counters safe: the one that switches tracing on. 0 where nobody asks.
+fn current_interpreter<V: Version>() -> usize {
+    // SAFETY: the getter was found, and the caller of `start` holds the GIL: the state is alive.
+    unsafe {
+        let state: *const u8 = original::holder_of_gil().cast_const().cast();
+        if state.is_null() { 0 } else { state.add(V::OFFSETS.tstate_interp).cast::<usize>().read() }
     }
 }
 

@@ -258,6 +258,11 @@ fn count_end(address: usize, block: Block) {
     sites::freed(block.site, address, bytes, blocks);
 }
 
+/// The sampled block at `address`.
+pub(crate) fn live_block(held: &mut Held, address: usize) -> Option<Block> {
+    STATE.get(held).live.as_ref()?.get(&address).copied()
+}
+
 /// The sampled blocks that live.
 pub(crate) fn live_blocks(held: &mut Held) -> Vec<(usize, Block)> {
     STATE.get(held).live.iter().flatten().map(|(&address, &block)| (address, block)).collect()

@@ -8,7 +8,7 @@ use heapsight_capture::model::Counters;
 use crate::chunked::{Chunked, Zeroed};
 use crate::lock::{self, Guarded, Held};
 use crate::totals::{self, Sharing};
-use crate::{live_map, tree};
+use crate::{config, live_map, tree};
 
 /// Sites of other than the three standard domains, or counted with atomic operations, are kept in a locked map.
 type Others = HashMap<(u32, u32), u32>;
@@ -135,7 +135,7 @@ pub(crate) fn freed(id: u32, address: usize, bytes: u64, blocks: u64) {
 /// The site of `domain` on the path `node`, 0 when there is no memory for a new one.
 #[inline(always)]
 pub(crate) fn of(node: u32, domain: u32, sharing: Sharing) -> u32 {
-    if domain < 3 && (sharing == Sharing::Gil || domain == 0) {
+    if has_place_in_node(domain, sharing) {
         let id = tree::node(node).sites[domain as usize].load(Ordering::Relaxed);
         if id != 0 {
             return id;
@@ -144,13 +144,18 @@ pub(crate) fn of(node: u32, domain: u32, sharing: Sharing) -> u32 {
     find_or_make(node, domain, sharing)
 }
 
+/// Sites of the standard domains are found in the node. The raw domain is always shared; the others where all events are.
+#[inline(always)]
+fn has_place_in_node(domain: u32, sharing: Sharing) -> bool {
+    domain < 3 && (sharing == Sharing::Gil || domain == 0 || config::all_shared())
+}
+
 #[cold]
 #[inline(never)]
 fn find_or_make(node: u32, domain: u32, sharing: Sharing) -> u32 {
     let mut held = lock::hold();
     let kind = domain | if sharing == Sharing::Shared { SHARED } else { 0 };
-    // The raw domain is always shared, so its place in the node is too.
-    let standard = domain < 3 && (sharing == Sharing::Gil || domain == 0);
+    let standard = has_place_in_node(domain, sharing);
     let known = if standard {
         tree::node(node).sites[domain as usize].load(Ordering::Relaxed)
     } else {

@@ -90,16 +90,15 @@ fn into_tables(exporter: Exporter) -> Tables {
     }
 }
 
-/// The block at exactly `address`, if it is traced: its size and its call path, most recent frame first.
+/// The block at exactly `address`, if it is traced, with tables that hold just its site. Costs time by the depth of its call path.
 #[must_use]
 pub fn trace_of(address: usize) -> Option<(LiveBlock, Tables)> {
     let block = if config::get().sample_bytes.is_some() {
-        sampling::live_blocks(&mut lock::hold()).into_iter().find(|(at, _)| *at == address)?.1
+        sampling::live_block(&mut lock::hold(), address)
     } else {
-        live_map::get(address)?
-    };
+        live_map::get(address)
+    }?;
     let mut exporter = Exporter::default();
-    exporter.update();
-    let site = exporter.site_id(block.site)?;
+    let site = exporter.export_one(block.site)?;
     Some((LiveBlock { address, size: block.size, site }, into_tables(exporter)))
 }

@@ -8,6 +8,7 @@ pub struct V3_13T;
 
 impl Version for V3_13T {
     const MINOR: u8 = 13;
+    const FREE_THREADED: bool = true;
     const OFFSETS: Offsets = Offsets {
         current_frame: CurrentFrame::Direct(72),
         tstate_interp: 16,
