@@ -4,7 +4,7 @@
 //! Two levels. A *live code* is an address, valid until [`forget`]. An *identity* (file, name, first line, line table) has the id
 //! that call paths use; code objects that are made again and again from the same source share one.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -34,6 +34,10 @@ pub(crate) enum Identity {
     Python(CodeIdentity),
     /// A thread, by name.
     Thread(String),
+    /// Paths on which nothing is live any more, folded into one. See [`crate::recycle`].
+    Folded,
+    /// Nothing: the id waits to be used again.
+    Free,
 }
 
 #[derive(Default)]
@@ -41,6 +45,9 @@ struct Identities {
     ids: HashMap<Arc<Identity>, u32>,
     all: Vec<Arc<Identity>>,
     bytes: u64,
+    /// Ids that no path used at the last sweep, and may be used again after the next.
+    idle_ids: Vec<u32>,
+    free_ids: Vec<u32>,
     /// Slots of [`LIVE`] whose code object is gone, but which the index still lists under their old hash.
     dead_slots: Vec<u32>,
     /// Slots that can be used again.
@@ -110,12 +117,55 @@ fn intern(held: &mut Held, identity: Identity) -> u32 {
     if let Some(&id) = identities.ids.get(&identity) {
         return id;
     }
-    let id = identities.all.len() as u32;
     identities.bytes += identity.heap_bytes();
     let identity = Arc::new(identity);
-    identities.all.push(Arc::clone(&identity));
+    let id = if let Some(id) = identities.free_ids.pop() {
+        identities.all[id as usize] = Arc::clone(&identity);
+        id
+    } else {
+        identities.all.push(Arc::clone(&identity));
+        (identities.all.len() - 1) as u32
+    };
     identities.ids.insert(identity, id);
     id
+}
+
+/// The identity id that stands for folded paths.
+pub(crate) fn folded(held: &mut Held) -> u32 {
+    intern(held, Identity::Folded)
+}
+
+/// Forgets identities that neither a live code object nor a path uses; `used[id]` tells of paths. Ids are used again one sweep later.
+pub(crate) fn sweep(held: &mut Held, mut used: Vec<bool>) {
+    for slot in 1..LIVE.len() {
+        let code = LIVE.get(slot);
+        let id = code.identity.load(Ordering::Relaxed) as usize;
+        if code.address.load(Ordering::Relaxed) != 0 && id < used.len() {
+            used[id] = true;
+        }
+    }
+    let identities = IDENTITIES.get(held).get_or_insert_default();
+    let was_idle: HashSet<u32> = std::mem::take(&mut identities.idle_ids).into_iter().collect();
+    for (id, identity) in (0_u32..).zip(&mut identities.all) {
+        if matches!(**identity, Identity::Free | Identity::Folded) {
+            continue;
+        }
+        if used.get(id as usize).copied().unwrap_or(false) {
+            // It may have been taken out one sweep ago.
+            identities.ids.entry(Arc::clone(identity)).or_insert(id);
+            continue;
+        }
+        if identities.ids.get(identity) == Some(&id) {
+            identities.ids.remove(identity);
+        }
+        if was_idle.contains(&id) {
+            identities.bytes = identities.bytes.saturating_sub(identity.heap_bytes());
+            *identity = Arc::new(Identity::Free);
+            identities.free_ids.push(id);
+        } else {
+            identities.idle_ids.push(id);
+        }
+    }
 }
 
 /// The identity id that stands for a thread.
@@ -166,7 +216,7 @@ pub(crate) fn name(held: &mut Held, id: u32) -> String {
     match identities_from(held, id as usize).first().map(AsRef::as_ref) {
         Some(Identity::Python(code)) => code.name.clone(),
         Some(Identity::Thread(name)) => name.clone(),
-        None => String::new(),
+        _ => String::new(),
     }
 }
 
@@ -202,6 +252,7 @@ impl Identity {
         let strings = match self {
             Self::Python(code) => code.filename.capacity() + code.name.capacity() + code.line_table.capacity() + 48,
             Self::Thread(name) => name.capacity() + 16,
+            Self::Folded | Self::Free => 0,
         };
         (size_of::<Self>() + 32 + strings) as u64
     }

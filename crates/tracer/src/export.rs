@@ -8,9 +8,11 @@ use heapsight_capture::model::{Code, CodeKind, Counters, Domain, Node, NodeId, S
 use heapsight_cpython::line_table::LineTable;
 
 use crate::codes::{self, Identity};
-use crate::{config, lock, sites, totals, tree};
+use crate::{config, lock, recycle, sites, totals, tree};
 
 /// Tables that grow as the tracer's do. Each call to [`Self::update`] appends what is new; nothing that was appended changes.
+///
+/// The tracer may use an id again for another path ([`crate::recycle`]); that path then gets a new id here.
 #[derive(Default)]
 pub(crate) struct Exporter {
     pub(crate) strings: Vec<String>,
@@ -18,41 +20,89 @@ pub(crate) struct Exporter {
     pub(crate) nodes: Vec<Node>,
     pub(crate) sites: Vec<Site>,
     string_ids: HashMap<String, StringId>,
-    identities: Vec<Arc<Identity>>,
-    /// The tracer's site behind each exported one.
+    /// What each of the tracer's identity ids meant at the last update, and its exported id.
+    identities: Vec<(Arc<Identity>, u32)>,
+    /// How often each of the tracer's node ids had been used again at the last update, and its exported id.
+    node_ids: Vec<(u32, NodeId)>,
+    /// The exported id of each of the tracer's sites.
+    site_ids: Vec<SiteId>,
+    /// The tracer's site behind each exported one; 0 when that is used for another by now.
     site_of: Vec<u32>,
-    /// The exported id of each of the tracer's nodes.
-    node_ids: Vec<NodeId>,
-    seen_sites: u32,
+    sweeps: u32,
 }
+
+/// Stands for "not exported".
+const NONE: u32 = u32::MAX;
 
 impl Exporter {
     /// Appends codes, nodes and sites that the tracer has made since the last call.
     pub(crate) fn update(&mut self) {
         if self.nodes.is_empty() {
             self.nodes.push(Node { parent: 0, code: 0, line: 0 });
-            self.node_ids.push(0);
+            self.node_ids.push((0, 0));
+            self.site_ids.push(NONE);
         }
-        // Sites first: the nodes they refer to, and the codes those refer to, are there already.
-        let sites = sites::len();
-        let nodes = tree::len();
-        let fresh = codes::identities_from(&mut lock::hold(), self.identities.len());
-        for identity in fresh {
+        let mut held = lock::hold();
+        let sweeps = recycle::sweeps();
+        let reused = std::mem::replace(&mut self.sweeps, sweeps) != sweeps;
+        // Sites before nodes: the node of every site below that length is below the other.
+        let (sites, nodes) = (sites::len(), tree::len());
+        let first_identity = if reused { 0 } else { self.identities.len() };
+        for (id, identity) in (first_identity..).zip(codes::identities_from(&mut held, first_identity)) {
+            if self.identities.get(id).is_some_and(|(known, _)| Arc::ptr_eq(known, &identity)) {
+                continue;
+            }
             let code = self.export_identity(&identity);
             self.codes.push(code);
-            self.identities.push(identity);
+            let exported = (identity, (self.codes.len() - 1) as u32);
+            if id < self.identities.len() {
+                self.identities[id] = exported;
+            } else {
+                self.identities.push(exported);
+            }
         }
-        for id in self.node_ids.len() as u32..nodes {
-            let exported = self.export_node(id);
-            self.node_ids.push(exported);
+        // From here on without the lock, for the sake of the program that may wait for it. Entries below the lengths are whole; should one
+        // be swept and used again meanwhile, its `born` will tell at the next update.
+        drop(held);
+        if reused {
+            for id in 1..self.node_ids.len() as u32 {
+                if self.node_ids[id as usize].0 != tree::node(id).born.load(Ordering::Relaxed) {
+                    self.node_ids[id as usize] = (0, NONE);
+                }
+            }
         }
-        for id in self.seen_sites.max(1)..sites {
-            let site = sites::site(id);
-            let node = self.node_ids.get(site.node.load(Ordering::Relaxed) as usize).copied().unwrap_or(0);
-            self.sites.push(Site { node, domain: Domain(site.domain()) });
+        let first_node = if reused { 1 } else { self.node_ids.len() as u32 };
+        self.node_ids.resize(nodes as usize, (0, NONE));
+        for id in first_node..nodes {
+            if tree::node(id).state() != tree::FREE {
+                self.export_node(id);
+            }
+        }
+        let first_site = if reused { 1 } else { self.site_ids.len() as u32 };
+        self.site_ids.resize(sites as usize, NONE);
+        for id in first_site..sites {
+            self.export_site(id);
+        }
+    }
+
+    fn export_site(&mut self, id: u32) {
+        let site = sites::site(id);
+        let known = self.site_ids[id as usize];
+        let node = self.node_ids.get(site.node.load(Ordering::Relaxed) as usize).map_or(NONE, |&(_, node)| node);
+        let exported = Site { node, domain: Domain(site.domain()) };
+        let used = sites::is_used(id) && node != NONE;
+        if known != NONE {
+            if used && self.sites[known as usize] == exported {
+                return;
+            }
+            self.site_of[known as usize] = 0;
+            self.site_ids[id as usize] = NONE;
+        }
+        if used {
+            self.site_ids[id as usize] = self.sites.len() as SiteId;
+            self.sites.push(exported);
             self.site_of.push(id);
         }
-        self.seen_sites = sites;
     }
 
     /// Appends the site `id` and what it needs, into tables that are still empty.
@@ -81,11 +131,11 @@ impl Exporter {
                 let exported = self.codes.len() as u32;
                 let entry = self.export_identity(&identity);
                 self.codes.push(entry);
-                self.identities.push(identity);
+                self.identities.push((identity, exported));
                 code_ids.insert(code, exported);
                 exported
             };
-            let line = line_of(&self.identities[exported as usize], node.offset.load(Ordering::Relaxed));
+            let line = line_of(&self.identities[exported as usize].0, node.offset.load(Ordering::Relaxed));
             self.nodes.push(Node { parent, code: exported, line });
             parent = (self.nodes.len() - 1) as NodeId;
         }
@@ -105,17 +155,37 @@ impl Exporter {
             Identity::Thread(name) => {
                 Code { kind: CodeKind::Thread, filename: self.intern(""), name: self.intern(name), first_line: 0 }
             }
+            Identity::Folded | Identity::Free => Code {
+                kind: CodeKind::Folded,
+                filename: self.intern(""),
+                name: self.intern("[folded paths]"),
+                first_line: 0,
+            },
         }
     }
 
+    /// Appends the node `id` if it is not there, after its callers.
     fn export_node(&mut self, id: u32) -> NodeId {
-        let node = tree::node(id);
-        let parent = self.node_ids.get(node.parent.load(Ordering::Relaxed) as usize).copied().unwrap_or(0);
-        let code = node.code.load(Ordering::Relaxed);
-        let offset = node.offset.load(Ordering::Relaxed);
-        let line = self.identities.get(code as usize).map_or(0, |identity| line_of(identity, offset));
-        self.nodes.push(Node { parent, code, line });
-        (self.nodes.len() - 1) as NodeId
+        let mut missing = Vec::new();
+        let mut at = id;
+        while self.node_ids[at as usize].1 == NONE {
+            missing.push(at);
+            at = tree::node(at).parent.load(Ordering::Relaxed);
+        }
+        let mut parent = self.node_ids[at as usize].1;
+        for &id in missing.iter().rev() {
+            let node = tree::node(id);
+            let born = node.born.load(Ordering::Acquire);
+            let offset = node.offset.load(Ordering::Relaxed);
+            let (code, line) = match self.identities.get(node.code.load(Ordering::Relaxed) as usize) {
+                Some((identity, code)) => (*code, line_of(identity, offset)),
+                None => (0, 0),
+            };
+            self.nodes.push(Node { parent, code, line });
+            parent = (self.nodes.len() - 1) as NodeId;
+            self.node_ids[id as usize] = (born, parent);
+        }
+        parent
     }
 
     fn intern(&mut self, text: &str) -> StringId {
@@ -128,20 +198,18 @@ impl Exporter {
         id
     }
 
-    /// The present counters of every exported site.
+    /// The present counters of every exported site; zero for those that are used for another path by now.
     pub(crate) fn counters(&self) -> impl Iterator<Item = (SiteId, Counters)> + '_ {
         let epoch = totals::epoch();
         let at_peak = totals::at_peak();
-        self.site_of
-            .iter()
-            .enumerate()
-            .map(move |(id, &site)| (id as SiteId, sites::counters(site, epoch, at_peak)))
+        (0..).zip(&self.site_of).map(move |(id, &site)| {
+            (id, if site == 0 { Counters::default() } else { sites::counters(site, epoch, at_peak) })
+        })
     }
 
     /// The exported id of the tracer's site, `None` when it is newer than the last [`Self::update`].
     pub(crate) fn site_id(&self, site: u32) -> Option<SiteId> {
-        let id = self.site_of.binary_search(&site).ok()?;
-        Some(id as SiteId)
+        self.site_ids.get(site as usize).copied().filter(|&id| id != NONE)
     }
 }
 
@@ -153,6 +221,6 @@ fn line_of(identity: &Identity, offset: u32) -> u32 {
                 .line_at(offset)
                 .unwrap_or(0)
         }
-        Identity::Thread(_) => 0,
+        Identity::Thread(_) | Identity::Folded | Identity::Free => 0,
     }
 }

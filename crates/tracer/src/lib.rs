@@ -27,6 +27,7 @@ mod mapping;
 mod original;
 mod path;
 pub mod recorder;
+mod recycle;
 mod sampling;
 mod side_table;
 mod sites;
@@ -57,4 +58,10 @@ pub fn configuration() -> Config {
 /// Makes the present the highest point: the peak is from now on the highest traced memory since this call.
 pub fn reset_peak() {
     totals::reset_peak();
+}
+
+/// Sets how many call paths there may be before idle ones are folded together. For tests: the default suits every program.
+#[doc(hidden)]
+pub fn set_path_limit(paths: u32) {
+    recycle::set_limit(paths);
 }

@@ -125,6 +125,7 @@ impl PathCache {
     #[cold]
     #[inline(never)]
     fn forget(&mut self, thread_state: *const u8) {
+        crate::recycle::sweep_if_wanted();
         if self.epoch != thread::cache_epoch() {
             self.steps.fill(Step { position: 0, parent: u32::MAX, node: 0 });
         }

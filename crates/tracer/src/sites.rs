@@ -15,6 +15,7 @@ type Others = HashMap<(u32, u32), u32>;
 
 const DOMAIN_MASK: u32 = (1 << 24) - 1;
 const SHARED: u32 = 1 << 31;
+const UNUSED: u32 = 1 << 30;
 
 /// Counters of one site: one cache line. Live = allocated − freed.
 #[repr(C, align(64))]
@@ -50,6 +51,7 @@ unsafe impl Zeroed for Temporary {}
 
 static SITES: Chunked<Site> = Chunked::new();
 static TEMPORARY: Chunked<Temporary> = Chunked::new();
+static FREE_IDS: Guarded<Vec<u32>> = Guarded::new(Vec::new());
 static OTHERS: Guarded<Option<Others>> = Guarded::new(None);
 
 #[inline(always)]
@@ -153,29 +155,34 @@ fn has_place_in_node(domain: u32, sharing: Sharing) -> bool {
 #[cold]
 #[inline(never)]
 fn find_or_make(node: u32, domain: u32, sharing: Sharing) -> u32 {
-    let mut held = lock::hold();
+    find_or_make_held(&mut lock::hold(), node, domain, sharing)
+}
+
+fn find_or_make_held(held: &mut Held, node: u32, domain: u32, sharing: Sharing) -> u32 {
     let kind = domain | if sharing == Sharing::Shared { SHARED } else { 0 };
     let standard = has_place_in_node(domain, sharing);
     let known = if standard {
         tree::node(node).sites[domain as usize].load(Ordering::Relaxed)
     } else {
-        OTHERS.get(&mut held).get_or_insert_default().get(&(node, kind)).copied().unwrap_or(0)
+        OTHERS.get(held).get_or_insert_default().get(&(node, kind)).copied().unwrap_or(0)
     };
     if known != 0 {
         return known;
     }
-    let id = SITES.len().max(1);
-    if id > live_map::MAX_SITE || !SITES.ensure(&mut held, id) || !TEMPORARY.ensure(&mut held, id) {
+    let id = FREE_IDS.get(held).pop().unwrap_or_else(|| SITES.len().max(1));
+    if id > live_map::MAX_SITE || !SITES.ensure(held, id) || !TEMPORARY.ensure(held, id) {
         return 0;
     }
     let site = SITES.get(id);
     site.node.store(node, Ordering::Relaxed);
     site.kind.store(kind, Ordering::Relaxed);
-    SITES.set_len(&mut held, id + 1);
+    if id >= SITES.len() {
+        SITES.set_len(held, id + 1);
+    }
     if standard {
         tree::node(node).sites[domain as usize].store(id, Ordering::Release);
     } else {
-        OTHERS.get(&mut held).get_or_insert_default().insert((node, kind), id);
+        OTHERS.get(held).get_or_insert_default().insert((node, kind), id);
     }
     id
 }
@@ -198,6 +205,47 @@ pub(crate) fn counters(id: u32, epoch: u64, at_peak: bool) -> Counters {
     }
 }
 
+/// Would anything be missed if the path of site `id` were forgotten: a live block, or one that was live at the peak?
+pub(crate) fn is_needed(id: u32, epoch: u64, at_peak: bool) -> bool {
+    let counters = counters(id, epoch, at_peak);
+    counters.allocated_blocks != counters.freed_blocks || counters.peak_blocks != 0
+}
+
+/// Is `id` in use?
+pub(crate) fn is_used(id: u32) -> bool {
+    SITES.get(id).kind.load(Ordering::Relaxed) & UNUSED == 0
+}
+
+/// All sites of the path `node`.
+pub(crate) fn on_path(held: &mut Held, node: u32) -> Vec<u32> {
+    let standard = tree::node(node).sites.iter().map(|site| site.load(Ordering::Relaxed)).filter(|&id| id != 0);
+    let others = OTHERS.get(held).iter().flatten().filter(|((at, _), _)| *at == node).map(|(_, &id)| id);
+    standard.chain(others).collect()
+}
+
+/// Adds the counters of site `id`, on which nothing is live, to those of the path `node`, and sets the id free.
+pub(crate) fn fold(held: &mut Held, id: u32, node: u32) {
+    let site = SITES.get(id);
+    let (domain, sharing) = (site.domain(), site.sharing());
+    let moved = counters(id, totals::epoch(), false);
+    let target = if moved.allocated_blocks == 0 { 0 } else { find_or_make_held(held, node, domain, sharing) };
+    if target != 0 {
+        let to = SITES.get(target);
+        to.before_change();
+        add(&to.allocated_bytes, moved.allocated_bytes, Sharing::Shared);
+        add(&to.allocated_blocks, moved.allocated_blocks, Sharing::Shared);
+        add(&to.freed_bytes, moved.freed_bytes, Sharing::Shared);
+        add(&to.freed_blocks, moved.freed_blocks, Sharing::Shared);
+        add(&TEMPORARY.get(target).bytes, moved.temporary_bytes, Sharing::Shared);
+        add(&TEMPORARY.get(target).blocks, moved.temporary_blocks, Sharing::Shared);
+    }
+    let kind = site.kind.load(Ordering::Relaxed);
+    OTHERS.get(held).get_or_insert_default().remove(&(site.node.load(Ordering::Relaxed), kind));
+    zero(id);
+    site.kind.store(UNUSED, Ordering::Relaxed);
+    FREE_IDS.get(held).push(id);
+}
+
 /// Bytes held outside the mapped tables.
 pub(crate) fn heap_bytes(held: &mut Held) -> u64 {
     OTHERS.get(held).as_ref().map_or(0, |others| (others.capacity() * 8 / 7 * 13) as u64)
@@ -205,26 +253,30 @@ pub(crate) fn heap_bytes(held: &mut Held) -> u64 {
 
 /// Sets all counters to zero, keeping the sites.
 pub(crate) fn zero_counters() {
-    for id in 1..SITES.len() {
-        let site = SITES.get(id);
-        for counter in [
-            &site.allocated_bytes,
-            &site.allocated_blocks,
-            &site.freed_bytes,
-            &site.freed_blocks,
-            &site.peak_bytes,
-            &site.peak_blocks,
-            &TEMPORARY.get(id).bytes,
-            &TEMPORARY.get(id).blocks,
-        ] {
-            counter.store(0, Ordering::Relaxed);
-        }
+    (1..SITES.len()).for_each(zero);
+}
+
+fn zero(id: u32) {
+    let site = SITES.get(id);
+    let temporary = TEMPORARY.get(id);
+    for counter in [
+        &site.allocated_bytes,
+        &site.allocated_blocks,
+        &site.freed_bytes,
+        &site.freed_blocks,
+        &site.peak_bytes,
+        &site.peak_blocks,
+        &temporary.bytes,
+        &temporary.blocks,
+    ] {
+        counter.store(0, Ordering::Relaxed);
     }
 }
 
 /// Forgets every site.
 pub(crate) fn reset(held: &mut Held) {
     *OTHERS.get(held) = None;
+    *FREE_IDS.get(held) = Vec::new();
     SITES.reset(held);
     TEMPORARY.reset(held);
 }

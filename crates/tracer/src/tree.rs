@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::chunked::{Chunked, Zeroed};
 use crate::id_table::{IdTable, hash2};
-use crate::lock::{self, Held};
+use crate::lock::{self, Guarded, Held};
+use crate::recycle;
 
 /// The empty call path.
 pub(crate) const ROOT: u32 = 0;
@@ -24,16 +25,25 @@ pub(crate) struct Node {
     pub(crate) offset: AtomicU32,
     /// The sites of the raw, mem and obj domain on this path; 0 where nothing was allocated yet.
     pub(crate) sites: [AtomicU32; 3],
-    /// Increases each time the slot is used for another path.
+    /// Increases each time the id is used for another path.
     pub(crate) born: AtomicU32,
-    pub(crate) reserved: AtomicU32,
+    /// One of [`USED`], [`IDLE`], [`FREE`].
+    state: AtomicU32,
 }
+
+/// State of a node that is found by [`child`].
+pub(crate) const USED: u32 = 0;
+/// State of a node that nothing was live on at the last sweep: no longer found, but still what it was. See [`crate::recycle`].
+pub(crate) const IDLE: u32 = 1;
+/// State of a node whose id waits to be used again.
+pub(crate) const FREE: u32 = 2;
 
 // SAFETY: all fields are atomic integers, valid when zero.
 unsafe impl Zeroed for Node {}
 
 static NODES: Chunked<Node> = Chunked::new();
 static INDEX: IdTable = IdTable::new();
+static FREE_IDS: Guarded<Vec<u32>> = Guarded::new(Vec::new());
 
 fn hash(parent: u32, code: u32, offset: u32) -> u64 {
     hash2((u64::from(parent) << 32) | u64::from(code), u64::from(offset))
@@ -81,21 +91,58 @@ fn insert(parent: u32, code: u32, offset: u32) -> u32 {
     if let Some(id) = find(parent, code, offset) {
         return id;
     }
-    let id = NODES.len();
-    if !NODES.ensure(&mut held, id) {
+    insert_held(&mut held, parent, code, offset).unwrap_or_else(|| {
         crate::totals::count_loss();
-        return parent;
+        parent
+    })
+}
+
+/// Finds or makes the path, for somebody who holds the lock. `None` when there is no memory.
+pub(crate) fn child_held(held: &mut Held, parent: u32, code: u32, offset: u32) -> Option<u32> {
+    find(parent, code, offset).or_else(|| insert_held(held, parent, code, offset))
+}
+
+fn insert_held(held: &mut Held, parent: u32, code: u32, offset: u32) -> Option<u32> {
+    let id = FREE_IDS.get(held).pop().unwrap_or_else(|| NODES.len());
+    if !NODES.ensure(held, id) {
+        return None;
     }
     let node = NODES.get(id);
     node.parent.store(parent, Ordering::Relaxed);
     node.code.store(code, Ordering::Relaxed);
     node.offset.store(offset, Ordering::Relaxed);
-    if !INDEX.insert(&mut held, id, hash_of) {
-        crate::totals::count_loss();
-        return parent;
+    node.state.store(USED, Ordering::Relaxed);
+    if !INDEX.insert(held, id, hash_of) {
+        return None;
     }
-    NODES.set_len(&mut held, id + 1);
-    id
+    if id == NODES.len() {
+        NODES.set_len(held, id + 1);
+    }
+    recycle::count_new_path();
+    Some(id)
+}
+
+impl Node {
+    /// [`USED`], [`IDLE`] or [`FREE`].
+    pub(crate) fn state(&self) -> u32 {
+        self.state.load(Ordering::Relaxed)
+    }
+}
+
+/// Sets the state of node `id`; a node set free must have neither sites nor children.
+pub(crate) fn set_state(held: &mut Held, id: u32, state: u32) {
+    let node = NODES.get(id);
+    node.state.store(state, Ordering::Relaxed);
+    if state == FREE {
+        node.born.fetch_add(1, Ordering::Relaxed);
+        FREE_IDS.get(held).push(id);
+    }
+}
+
+/// Rebuilds the index with just the nodes in use.
+pub(crate) fn reindex(held: &mut Held) {
+    let used: Vec<u32> = (1..NODES.len()).filter(|&id| NODES.get(id).state() == USED).collect();
+    INDEX.rebuild(held, &used, hash_of);
 }
 
 /// Makes the root. False when there is no memory.
@@ -113,4 +160,6 @@ pub(crate) fn init(held: &mut Held) -> bool {
 pub(crate) fn reset(held: &mut Held) {
     INDEX.reset(held);
     NODES.reset(held);
+    *FREE_IDS.get(held) = Vec::new();
+    recycle::reset();
 }
