@@ -1,2 +1,28 @@
-//! heapsight analysis.
+//! What the tables of a capture say: statistics, differences, filters and shorter call paths.
+//!
+//! Everything here is a pure function of [`Tables`](heapsight_capture::model::Tables), and costs time in proportion to the number of distinct
+//! call paths, never to the number of blocks.
+//!
+//! All functions expect tables whose ids are in range, as those of a [`Capture`](heapsight_capture::Capture) are, and panic otherwise.
 #![forbid(unsafe_code)]
+
+mod amount;
+mod builder;
+mod cumulative;
+mod difference;
+mod filter;
+mod group;
+mod index;
+mod key;
+pub mod path;
+mod sampling;
+mod sum;
+mod truncate;
+
+pub use amount::{Amount, Metric};
+pub use difference::{Change, Comparison};
+pub use filter::{Filter, apply_filters, keep};
+pub use group::{Grouped, Others, Query, Row, group};
+pub use key::{GroupBy, Key};
+pub use sampling::standard_error_bytes;
+pub use truncate::truncate;

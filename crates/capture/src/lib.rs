@@ -1,6 +1,25 @@
 //! The capture file and the tables that it stores.
 //!
-//! [`model`] is the vocabulary shared by the tracer (which writes) and the analysis (which reads).
+//! [`model`] is the vocabulary shared by the tracer (which writes) and the analysis (which reads). A [`Writer`] appends
+//! frames while the program runs; [`Capture`] reads them back. The format is described in docs/format.md.
 #![forbid(unsafe_code)]
 
+mod blocks;
+mod end;
+mod error;
+mod frame;
+mod header;
 pub mod model;
+mod reader;
+mod tick;
+mod varint;
+mod writer;
+
+pub use blocks::Block;
+pub use end::{End, Exit};
+pub use error::{Damage, ReadError, Truncation, WriteError};
+pub use frame::{FORMAT_VERSION, MAGIC};
+pub use header::Header;
+pub use reader::{Capture, TimelinePoint};
+pub use tick::Tick;
+pub use writer::Writer;

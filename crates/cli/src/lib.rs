@@ -1,2 +1,91 @@
-//! heapsight cli.
+//! The command line: `heapsight run`, `heapsight top`.
+//!
+//! Everything but Python itself: the binding passes in what only a running interpreter knows (a [`Context`]) and gets an exit status
+//! back. `heapsight run` never runs the program in this process: it checks its input, hands its settings over in one environment variable
+//! ([`RunSpec`]), and replaces this process with a plain interpreter, so that the program is `__main__` in the ordinary way.
+//!
+//! # Exit statuses of heapsight itself
+//!
+//! | status | meaning |
+//! |---|---|
+//! | 0 | all is well |
+//! | 1 | a file is not what it should be (a script with a syntax error, no capture), the value of an option is wrong, or tracing cannot start |
+//! | 2 | the command cannot be carried out as given: unknown options, no such script, an output that exists or cannot be created |
+//! | 74 | input or output failed (a full disk) |
+//!
+//! Once the program has started, the status is the program's.
 #![forbid(unsafe_code)]
+
+mod args;
+mod console;
+mod failure;
+mod output;
+mod program;
+mod run;
+mod run_spec;
+mod summary;
+mod top;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+pub use run_spec::{InvalidRunSpec, RUN_VARIABLE, RunSpec, header_for_run};
+pub use summary::{SummaryError, exit_summary};
+
+use args::{Arguments, Command};
+use console::Console;
+use failure::Failure;
+
+/// What only a running interpreter knows.
+pub struct Context<'a> {
+    /// `sys.executable`.
+    pub executable: PathBuf,
+    /// Options that this interpreter was started with, to start the program's with.
+    pub flags: Vec<OsString>,
+    /// For example `3.13.1`.
+    pub python_version: String,
+    /// Compiles a script; `Err` is `line: message`.
+    pub syntax_check: &'a dyn Fn(&Path) -> Result<(), String>,
+    /// Says why a new interpreter could not start tracing.
+    pub hand_over_check: &'a dyn Fn() -> Result<(), String>,
+}
+
+/// Carries out a command (`argv` without the program's name) and gives the exit status.
+///
+/// `heapsight run` replaces this process, and returns only when that failed.
+#[must_use]
+pub fn main(context: &Context<'_>, argv: &[OsString]) -> i32 {
+    carry_out(context, argv, &mut Console::of_process())
+}
+
+fn carry_out(context: &Context<'_>, argv: &[OsString], console: &mut Console<'_>) -> i32 {
+    match execute(context, argv, console) {
+        Ok(()) => 0,
+        Err(failure) => {
+            console.complain(&failure);
+            failure.status()
+        }
+    }
+}
+
+fn execute(
+    context: &Context<'_>,
+    argv: &[OsString],
+    console: &mut Console<'_>,
+) -> Result<(), Failure> {
+    let arguments = match Arguments::parse(
+        argv,
+        &context.python_version,
+        (console.out_look)(None).width,
+    ) {
+        Ok(arguments) => arguments,
+        Err(answer) => return console.answer(&answer),
+    };
+    match arguments.command {
+        Command::Run(options) => Err(run::become_program(run::prepare(context, &options)?)),
+        Command::Top(options) => top::top(&options, console),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@
 //! it may be used inside an allocator hook, with or without the GIL, by the thread whose frames are read.
 //!
 //! **Duties of the caller.** The functions of [`frame`] and [`code`] dereference interpreter memory at the offsets of one
-//! [`version::Version`]; the caller must have checked with [`api::running_minor`] that this is the version that runs, and may
+//! [`version::Version`]; the caller must have checked with [`api::running_version`] that this is the version that runs, and may
 //! only walk frames of its own thread (no other thread changes those, GIL or not).
 //!
 //! **Non-goals.** Other processes' memory, other threads' frames, 32-bit builds.

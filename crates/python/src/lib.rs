@@ -1,7 +1,29 @@
 //! `heapsight._heapsight`: the binding between Python and the engine.
+//!
+//! The only crate that names pyo3, and the only place where Python exceptions are made. It is thin: one file for each thing
+//! that Python can ask for, and each of them translates and calls.
+
+mod capture;
+mod cli;
+mod control;
+mod exit;
+mod fork;
+mod object;
+mod profile;
+mod query;
+mod run;
+
 use pyo3::prelude::*;
 
 #[pymodule]
-fn _heapsight(_module: &Bound<'_, PyModule>) -> PyResult<()> {
-    Ok(())
+fn _heapsight(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    object::register(module)?;
+    profile::register(module)?;
+    query::register(module)?;
+    capture::register(module)?;
+    cli::register(module)?;
+    control::register(module)?;
+    fork::register(module)?;
+    run::register(module)
 }

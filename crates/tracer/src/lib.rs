@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Nothing here allocates through Python or waits for the GIL, and no panic crosses a hook. A hook takes no lock on the way
-//! of a call path that is known; the one lock ([`lock`]) guards insertions. When the tracer gets no memory it counts the loss, which
+//! of a call path that is known; the one lock (`lock`) guards insertions. When the tracer gets no memory it counts the loss, which
 //! every report shows, and the program goes on.
 //!
 //! **Duties of the caller.** [`start`], [`stop`], [`clear`] and [`snapshot()`] are called with the GIL held.
@@ -40,7 +40,7 @@ mod tree;
 pub use config::{Config, FrameLimit};
 pub use install::{StartError, clear, start, stop};
 pub use snapshot::{
-    LiveBlock, snapshot, snapshot_with_blocks, totals, trace_of, traced_memory, tracer_bytes,
+    LiveBlock, LiveBlocks, snapshot, snapshot_with_blocks, totals, trace_of, traced_memory, tracer_bytes,
 };
 
 /// Are blocks being traced?

@@ -28,7 +28,7 @@ pub(crate) struct Site {
     /// Live figures when epoch `epoch` began; meaningless in any other epoch.
     peak_bytes: AtomicU64,
     peak_blocks: AtomicU64,
-    /// The epoch in which this site last changed. See [`crate::totals`].
+    /// The epoch in which this site last changed. See [`crate::totals`](mod@crate::totals).
     epoch: AtomicU64,
     pub(crate) node: AtomicU32,
     /// Domain, and whether the counters are changed with atomic operations.

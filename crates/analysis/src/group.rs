@@ -1,0 +1,121 @@
+//! Statistics: memory by line, function, file, call path, domain or thread.
+
+use heapsight_capture::model::{SiteId, Tables};
+
+use crate::amount::{Amount, Metric};
+use crate::cumulative;
+use crate::index::Groups;
+use crate::key::{GroupBy, Key};
+use crate::sum::Sum;
+
+/// What to sum, and how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Query {
+    /// Which memory.
+    pub metric: Metric,
+    /// By what.
+    pub group_by: GroupBy,
+    /// Count a block under every distinct key on its call path (a recursive function once), not only under the most recent.
+    /// Without effect on groupings that have one key per path.
+    pub cumulative: bool,
+}
+
+/// One group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row<'t> {
+    /// What its members have in common.
+    pub key: Key<'t>,
+    /// Memory of all its members.
+    pub amount: Amount,
+    /// The member with most bytes.
+    pub heaviest: SiteId,
+    /// Memory of that member.
+    pub heaviest_amount: Amount,
+}
+
+/// Groups with any memory, the largest first: by bytes, then blocks (both descending), then key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grouped<'t> {
+    /// The groups.
+    pub rows: Vec<Row<'t>>,
+    /// Memory of all sites, each counted once, whether or not the rows are cumulative.
+    pub total: Amount,
+}
+
+/// The rows that do not fit into a top list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Others {
+    /// How many rows.
+    pub rows: usize,
+    /// Their sum.
+    pub amount: Amount,
+}
+
+impl<'t> Grouped<'t> {
+    /// The first `count` rows, and what the rest adds up to.
+    #[must_use]
+    pub fn top(&self, count: usize) -> (&[Row<'t>], Others) {
+        let (top, rest) = self.rows.split_at(count.min(self.rows.len()));
+        let others = Others {
+            rows: rest.len(),
+            amount: rest.iter().map(|row| row.amount).sum(),
+        };
+        (top, others)
+    }
+}
+
+/// Groups the sites of `tables`. Linear in the number of call paths, plus sorting the groups.
+///
+/// # Panics
+/// When an id in `tables` is out of range; a [`Capture`](heapsight_capture::Capture) has none such.
+#[must_use]
+pub fn group(tables: &Tables, query: Query) -> Grouped<'_> {
+    let groups = Groups::new(tables, query.group_by);
+    let amounts: Vec<Amount> = tables
+        .counters
+        .iter()
+        .map(|counters| query.metric.of(counters))
+        .collect();
+    let sums = sums(tables, &groups, &amounts, query);
+    let mut rows: Vec<Row<'_>> = groups
+        .keys
+        .iter()
+        .zip(sums)
+        .filter_map(|(key, sum)| {
+            let (heaviest, heaviest_amount) = sum.heaviest?;
+            Some(Row {
+                key: *key,
+                amount: sum.amount,
+                heaviest,
+                heaviest_amount,
+            })
+        })
+        .collect();
+    rows.sort_unstable_by(|a, b| {
+        let size = |row: &Row<'_>| (row.amount.bytes, row.amount.blocks);
+        size(b)
+            .cmp(&size(a))
+            .then_with(|| a.key.compare(&b.key, tables))
+    });
+    Grouped {
+        rows,
+        total: amounts.into_iter().sum(),
+    }
+}
+
+/// The sum of each group, in the order of its keys.
+pub(crate) fn sums(
+    tables: &Tables,
+    groups: &Groups<'_>,
+    amounts: &[Amount],
+    query: Query,
+) -> Vec<Sum> {
+    if query.cumulative && query.group_by.can_be_cumulative() {
+        return cumulative::sums(tables, groups, amounts);
+    }
+    let mut sums = vec![Sum::default(); groups.keys.len()];
+    for (id, (group, amount)) in groups.of_site.iter().zip(amounts).enumerate() {
+        sums[*group as usize].add_site(id as SiteId, *amount);
+    }
+    sums
+}

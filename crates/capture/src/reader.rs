@@ -1,0 +1,99 @@
+//! Reads a capture: all of it, or up to a moment.
+
+mod frames;
+mod state;
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use crate::blocks::Block;
+use crate::end::End;
+use crate::error::{ReadError, Truncation};
+use crate::header::Header;
+use crate::model::Tables;
+
+/// What was known of the process at one tick.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TimelinePoint {
+    /// Nanoseconds since the start of tracing; never less than the point before.
+    pub elapsed_ns: u64,
+    /// Resident memory of the process, in bytes; 0 when unknown.
+    pub rss_bytes: u64,
+    /// Bytes in live traced blocks.
+    pub live_bytes: u64,
+    /// Live traced blocks.
+    pub live_blocks: u64,
+    /// Highest `live_bytes` so far, between ticks too.
+    pub peak_bytes: u64,
+    /// Bytes allocated so far.
+    pub allocated_bytes: u64,
+    /// Blocks allocated so far.
+    pub allocated_blocks: u64,
+    /// Events lost so far.
+    pub lost_events: u64,
+    /// Bytes that the tracer holds.
+    pub tracer_bytes: u64,
+}
+
+/// A capture as read.
+///
+/// Memory grows with the number of distinct names, call paths and ticks, and is bounded by the file's size times a constant:
+/// a frame that claims more than 32 times its stored length is refused.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Capture {
+    /// What was traced.
+    pub header: Header,
+    /// Names, call paths and counters at the last tick that was read.
+    pub tables: Tables,
+    /// One point for each tick that was read.
+    pub timeline: Vec<TimelinePoint>,
+    /// The table of live blocks at the last tick, if the file has it.
+    pub blocks: Option<Vec<Block>>,
+    /// How tracing ended. `None` when the program was killed, called `os._exit` or still runs, or when reading was stopped
+    /// or failed before the end.
+    pub end: Option<End>,
+    /// Where the file stops being readable, if it does before its end.
+    pub truncation: Option<Truncation>,
+}
+
+impl Capture {
+    /// Reads the file at `path`.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, ReadError> {
+        Self::read(File::open(path)?)
+    }
+
+    /// Reads all of `source` that is readable. Needs no buffering of its own.
+    ///
+    /// # Errors
+    /// When `source` fails, is no capture, is of a newer format, or is damaged before the end of its header.
+    /// Damage further on is reported in [`Self::truncation`].
+    pub fn read(source: impl Read) -> Result<Self, ReadError> {
+        Self::read_until(source, u64::MAX)
+    }
+
+    /// Reads up to the last tick at or before `elapsed_ns`, which gives the tables (peak included) of that moment.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_until(source: impl Read, elapsed_ns: u64) -> Result<Self, ReadError> {
+        state::read(source, elapsed_ns)
+    }
+
+    /// When the highest traced memory was reached: the time of the first tick that knew of it, and the bytes.
+    /// `None` for a capture without ticks.
+    #[must_use]
+    pub fn peak(&self) -> Option<(u64, u64)> {
+        let peak_bytes = self.timeline.last()?.peak_bytes;
+        let since = self
+            .timeline
+            .iter()
+            .rev()
+            .take_while(|point| point.peak_bytes == peak_bytes)
+            .last()?;
+        Some((since.elapsed_ns, peak_bytes))
+    }
+}

@@ -1,0 +1,121 @@
+//! Every option, once: parsing, help and error messages come from here.
+
+mod attached;
+mod run;
+mod top;
+mod values;
+
+use std::ffi::{OsStr, OsString};
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+pub(crate) use run::RunOptions;
+pub(crate) use top::TopOptions;
+pub(crate) use values::Frames;
+
+/// Longer lines of prose are hard to read.
+const WIDEST_HELP: usize = 100;
+
+/// Where the memory of a Python program is, by the call path that allocated it.
+#[derive(Debug, Parser)]
+#[command(
+    name = "heapsight",
+    version,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    after_help = "FILE... alone is the same as 'top FILE...'."
+)]
+pub(crate) struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a Python program and record where its memory goes
+    Run(RunOptions),
+    /// Show which call sites hold the memory of recorded programs
+    Top(TopOptions),
+}
+
+impl Arguments {
+    /// Parses `argv`, which does not have the program's name. The error is also how help and version are asked for.
+    /// Help is wrapped to `width` columns.
+    pub(crate) fn parse(
+        argv: &[OsString],
+        python_version: &str,
+        width: usize,
+    ) -> Result<Self, clap::Error> {
+        let mut command = Self::command()
+            .term_width(width.min(WIDEST_HELP))
+            .version(format!(
+                "{} (Python {python_version})",
+                env!("CARGO_PKG_VERSION")
+            ));
+        let names_command =
+            |word: &OsStr| word == "help" || command.find_subcommand(word).is_some();
+        let starts_with_file = argv
+            .first()
+            .is_some_and(|word| !word.as_encoded_bytes().starts_with(b"-") && !names_command(word));
+        let mut words = vec![OsString::from("heapsight")];
+        if starts_with_file {
+            words.push("top".into());
+        }
+        match (argv.split_first(), command.find_subcommand("run")) {
+            (Some((first, rest)), Some(run)) if first == "run" => {
+                words.push(first.clone());
+                words.extend(attached::detach(run, rest));
+            }
+            _ => words.extend_from_slice(argv),
+        }
+        let matches = command.try_get_matches_from_mut(words)?;
+        Self::from_arg_matches(&matches)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definitions_are_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    fn help(words: &[&str]) -> String {
+        let argv: Vec<OsString> = words.iter().map(OsString::from).collect();
+        Arguments::parse(&argv, "3.13.1", 100)
+            .expect_err("help was asked for")
+            .render()
+            .to_string()
+    }
+
+    #[test]
+    fn help_texts() {
+        insta::assert_snapshot!("help", help(&["--help"]));
+        insta::assert_snapshot!("help_run", help(&["run", "--help"]));
+        insta::assert_snapshot!("help_run_short", help(&["run", "-h"]));
+        insta::assert_snapshot!("help_top", help(&["top", "--help"]));
+        assert_eq!(help(&["help", "run"]), help(&["run", "--help"]));
+    }
+
+    #[test]
+    fn the_version_names_the_interpreter() {
+        let expected = format!("heapsight {} (Python 3.13.1)\n", env!("CARGO_PKG_VERSION"));
+        assert_eq!(help(&["--version"]), expected);
+        assert_eq!(help(&["-V"]), expected);
+    }
+
+    #[test]
+    fn files_alone_are_shown() {
+        let argv = ["a.heapsight", "b.heapsight", "-n", "3"].map(OsString::from);
+        let arguments = Arguments::parse(&argv, "3.13.1", 100).expect("valid");
+        let Command::Top(options) = arguments.command else {
+            panic!("{arguments:?}");
+        };
+        assert_eq!(options.files.len(), 2);
+        assert_eq!(options.number, 3);
+    }
+}

@@ -1,0 +1,76 @@
+//! The streams of this process.
+
+use std::io::{self, ErrorKind, Write};
+
+use clap::error::ErrorKind as Answer;
+use heapsight_report::Look;
+
+use crate::failure::Failure;
+
+/// Standard output and error, and how wide and colourful output may be.
+pub(crate) struct Console<'a> {
+    pub out: Box<dyn Write + 'a>,
+    pub err: Box<dyn Write + 'a>,
+    /// The look of standard output, given whether colours were asked for.
+    pub out_look: Box<dyn Fn(Option<bool>) -> Look + 'a>,
+}
+
+impl Console<'_> {
+    /// The streams of this process.
+    pub(crate) fn of_process() -> Self {
+        Self {
+            out: Box::new(io::stdout()),
+            err: Box::new(io::stderr()),
+            out_look: Box::new(|color| Look::of(&io::stdout(), color)),
+        }
+    }
+
+    /// Says in one line why a command failed. There is nobody to tell if that fails too.
+    pub(crate) fn complain(&mut self, failure: &Failure) {
+        let line = failure.to_string().replace(['\n', '\r'], " ");
+        let _ = writeln!(self.err, "heapsight: {line}");
+    }
+
+    /// Writes to standard output. A reader who has seen enough is no failure.
+    pub(crate) fn print(&mut self, text: &str) -> Result<(), Failure> {
+        match self
+            .out
+            .write_all(text.as_bytes())
+            .and_then(|()| self.out.flush())
+        {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+            result => Ok(result?),
+        }
+    }
+
+    /// Prints help or the version, or makes one line of what the parser says.
+    pub(crate) fn answer(&mut self, answer: &clap::Error) -> Result<(), Failure> {
+        let text = answer.render();
+        match answer.kind() {
+            Answer::DisplayHelp | Answer::DisplayVersion => {
+                let is_colourful = (self.out_look)(None).color;
+                let text = if is_colourful {
+                    text.ansi().to_string()
+                } else {
+                    text.to_string()
+                };
+                self.print(&text)
+            }
+            Answer::DisplayHelpOnMissingArgumentOrSubcommand => Err(Failure::Usage(
+                "give a command or a capture: see 'heapsight --help'".to_owned(),
+            )),
+            Answer::ValueValidation | Answer::InvalidValue => {
+                Err(Failure::BadValue(one_line(&text.to_string())))
+            }
+            _ => Err(Failure::Usage(one_line(&text.to_string()))),
+        }
+    }
+}
+
+/// The first paragraph of a parser's message as one line, without the word that starts it.
+fn one_line(message: &str) -> String {
+    let paragraph = message.split("\n\n").next().unwrap_or_default();
+    let words: Vec<&str> = paragraph.split_whitespace().collect();
+    let line = words.join(" ");
+    line.strip_prefix("error: ").unwrap_or(&line).to_owned()
+}

@@ -1,0 +1,85 @@
+//! Why a command was not carried out, in one line, and the exit status that goes with it.
+
+use std::io::{self, ErrorKind};
+use std::path::PathBuf;
+
+use heapsight_capture::ReadError;
+
+/// Status when a file is not what it should be, a value is wrong, or tracing cannot start.
+const STATUS_FAILED: i32 = 1;
+/// Status when the command cannot be carried out as given. Python's own for a missing script.
+const STATUS_REFUSED: i32 = 2;
+/// Status when input or output failed: `EX_IOERR` of `sysexits.h`.
+const STATUS_IO: i32 = 74;
+
+/// Why a command was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error("{0}")]
+    Usage(String),
+    #[error("{0}")]
+    BadValue(String),
+    #[error("no such script: {}", .0.display())]
+    NoScript(PathBuf),
+    #[error("{} is a directory without a __main__.py: name the script to run", .0.display())]
+    NoMain(PathBuf),
+    #[error("cannot read the script {}: {source}", path.display())]
+    UnreadableScript { path: PathBuf, source: io::Error },
+    #[error("{}:{problem}", path.display())]
+    Syntax { path: PathBuf, problem: String },
+    #[error("{} exists: give another name with -o, or -f to overwrite it", .0.display())]
+    OutputExists(PathBuf),
+    #[error("{} is neither a file nor a device: give another name with -o", .0.display())]
+    OutputIsSpecial(PathBuf),
+    #[error("cannot write {}: {source}", path.display())]
+    CannotWrite { path: PathBuf, source: io::Error },
+    #[error("{0}")]
+    HandOver(String),
+    #[error("cannot start {}: {source}", path.display())]
+    Exec { path: PathBuf, source: io::Error },
+    #[error("{}: {source}", path.display())]
+    Unreadable { path: PathBuf, source: ReadError },
+    #[error("{} is neither a command nor a capture: see 'heapsight --help'", .0.display())]
+    NeitherCommandNorFile(PathBuf),
+    #[error("cannot write the report: {0}")]
+    Report(#[from] io::Error),
+}
+
+impl Failure {
+    /// The exit status.
+    pub(crate) fn status(&self) -> i32 {
+        match self {
+            Self::BadValue(_) | Self::Syntax { .. } | Self::HandOver(_) | Self::Exec { .. } => {
+                STATUS_FAILED
+            }
+            Self::Unreadable { source, .. } => match source {
+                ReadError::Io(error) if !is_about_the_name(error) => STATUS_IO,
+                _ => STATUS_FAILED,
+            },
+            Self::Usage(_)
+            | Self::NoScript(_)
+            | Self::NoMain(_)
+            | Self::UnreadableScript { .. }
+            | Self::OutputExists(_)
+            | Self::OutputIsSpecial(_)
+            | Self::NeitherCommandNorFile(_) => STATUS_REFUSED,
+            Self::CannotWrite { source, .. } if is_about_the_name(source) => STATUS_REFUSED,
+            Self::CannotWrite { .. } | Self::Report(_) => STATUS_IO,
+        }
+    }
+}
+
+/// Whether another name would help, rather than another disk.
+fn is_about_the_name(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::NotFound
+            | ErrorKind::PermissionDenied
+            | ErrorKind::AlreadyExists
+            | ErrorKind::NotADirectory
+            | ErrorKind::IsADirectory
+            | ErrorKind::ReadOnlyFilesystem
+            | ErrorKind::InvalidFilename
+            | ErrorKind::InvalidInput
+    )
+}

@@ -1,0 +1,339 @@
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use super::*;
+use crate::args::{Arguments, Command as Chosen};
+
+type SyntaxCheck = fn(&Path) -> Result<(), String>;
+
+const FINE: SyntaxCheck = |_| Ok(());
+
+/// Prepares `heapsight run WORDS` and gives the command line that the process would become.
+fn prepared(words: &[&str], syntax_check: SyntaxCheck) -> Result<Command, Failure> {
+    let context = Context {
+        executable: "/usr/bin/python3".into(),
+        flags: vec!["-X".into(), "dev".into()],
+        python_version: "3.13.1".into(),
+        syntax_check: &syntax_check,
+        hand_over_check: &|| Ok(()),
+    };
+    let argv: Vec<OsString> = ["run"].iter().chain(words).map(OsString::from).collect();
+    let arguments =
+        Arguments::parse(&argv, "3.13.1", 100).unwrap_or_else(|error| panic!("{argv:?}: {error}"));
+    let Chosen::Run(options) = arguments.command else {
+        panic!("{arguments:?}");
+    };
+    prepare(&context, &options).map(|prepared| prepared.command)
+}
+
+fn words(command: &Command) -> Vec<&str> {
+    command
+        .get_args()
+        .map(|word| word.to_str().expect("UTF-8"))
+        .collect()
+}
+
+fn spec(command: &Command) -> RunSpec {
+    let value = command
+        .get_envs()
+        .find_map(|(name, value)| (name == RUN_VARIABLE).then_some(value).flatten())
+        .and_then(OsStr::to_str)
+        .expect("the settings are in the environment");
+    RunSpec::from_env_value(value).expect("valid")
+}
+
+/// A folder with a script and the words that name the output in it.
+struct Folder {
+    folder: tempfile::TempDir,
+    script: String,
+    output: String,
+}
+
+impl Folder {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = |name: &str| folder.path().join(name).to_str().expect("UTF-8").to_owned();
+        let (script, output) = (path("app.py"), path("out.heapsight"));
+        fs::write(&script, "pass\n").expect("writable");
+        Self {
+            folder,
+            script,
+            output,
+        }
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.folder
+            .path()
+            .join(name)
+            .to_str()
+            .expect("UTF-8")
+            .to_owned()
+    }
+}
+
+#[test]
+fn what_follows_the_program_is_the_programs() {
+    let folder = Folder::new();
+    let (script, output) = (folder.script.as_str(), folder.output.as_str());
+    let tail = [
+        "-h",
+        "--",
+        "-m",
+        "x",
+        "--frames",
+        "0",
+        "-o",
+        "",
+        "--help",
+        "--version",
+    ];
+    let starts: [(&[&str], &[&str]); 7] = [
+        (&[script], &[script]),
+        (&["--", script], &[script]),
+        (&["-m", "pkg.mod"], &["-m", "pkg.mod"]),
+        (&["-c", "print()"], &["-c", "print()"]),
+        (&["-mpkg.mod"], &["-m", "pkg.mod"]),
+        (&["-cprint()"], &["-c", "print()"]),
+        (&["-"], &["-"]),
+    ];
+    for (given, expected) in starts {
+        let line: Vec<&str> = ["-f", "-o", output]
+            .iter()
+            .chain(given)
+            .chain(&tail)
+            .copied()
+            .collect();
+        let command = prepared(&line, FINE).unwrap_or_else(|failure| panic!("{line:?}: {failure}"));
+        let expected: Vec<&str> = ["-X", "dev"]
+            .iter()
+            .chain(expected)
+            .chain(&tail)
+            .copied()
+            .collect();
+        assert_eq!(words(&command), expected);
+        assert_eq!(command.get_program(), "/usr/bin/python3");
+    }
+}
+
+#[test]
+fn a_script_whose_name_starts_like_an_option_can_be_run() {
+    assert_eq!(
+        Program::Script(Path::new("-odd.py")).words(),
+        [OsStr::new("--"), OsStr::new("-odd.py")]
+    );
+}
+
+#[test]
+fn options_reach_the_recorder() {
+    let folder = Folder::new();
+    let run = |options: &[&str]| {
+        let output = ["-f", "-o", &folder.output];
+        let line: Vec<&str> = output
+            .iter()
+            .chain(options)
+            .copied()
+            .chain([&*folder.script, "arg"])
+            .collect();
+        spec(&prepared(&line, FINE).expect("valid"))
+    };
+    let default = RunSpec {
+        output: (&folder.output).into(),
+        frames: None,
+        sample_bytes: None,
+        threads: false,
+        tick_ms: 100,
+        top: Some(10),
+        program: folder.script.clone(),
+        argv: vec![folder.script.clone(), "arg".into()],
+    };
+    assert_eq!(run(&[]), default);
+    assert_eq!(
+        run(&["--frames", "25"]),
+        RunSpec {
+            frames: Some(25),
+            ..default.clone()
+        }
+    );
+    assert_eq!(run(&["--frames=all"]), default);
+    assert_eq!(
+        run(&["--sample"]),
+        RunSpec {
+            sample_bytes: Some(512 << 10),
+            ..default.clone()
+        }
+    );
+    assert_eq!(
+        run(&["--sample=64K"]),
+        RunSpec {
+            sample_bytes: Some(64 << 10),
+            ..default.clone()
+        }
+    );
+    assert_eq!(
+        run(&["--threads"]),
+        RunSpec {
+            threads: true,
+            ..default.clone()
+        }
+    );
+    assert_eq!(
+        run(&["--tick", "20"]),
+        RunSpec {
+            tick_ms: 20,
+            ..default.clone()
+        }
+    );
+    assert_eq!(
+        run(&["--top", "3"]),
+        RunSpec {
+            top: Some(3),
+            ..default.clone()
+        }
+    );
+    assert_eq!(
+        run(&["--quiet"]),
+        RunSpec {
+            top: None,
+            ..default
+        }
+    );
+}
+
+#[test]
+fn the_capture_is_created_before_the_program_starts() {
+    let folder = Folder::new();
+    prepared(&["-o", &folder.output, &folder.script], FINE).expect("valid");
+    assert!(Path::new(&folder.output).is_file());
+    let refusal = prepared(&["-o", &folder.output, &folder.script], FINE).expect_err("exists");
+    assert_eq!(refusal.status(), 2);
+}
+
+#[test]
+fn scripts_that_cannot_run_are_refused_and_nothing_is_created() {
+    let folder = Folder::new();
+    fs::create_dir(folder.path("empty")).expect("writable");
+    let bad_syntax = |_: &Path| Err("3: invalid syntax".to_owned());
+    let cases: [(String, SyntaxCheck, i32, String); 4] = [
+        (
+            folder.path("none.py"),
+            FINE,
+            2,
+            format!("no such script: {}", folder.path("none.py")),
+        ),
+        (
+            folder.path("app.py/x.py"),
+            FINE,
+            2,
+            format!("no such script: {}", folder.path("app.py/x.py")),
+        ),
+        (
+            folder.path("empty"),
+            FINE,
+            2,
+            format!(
+                "{} is a directory without a __main__.py: name the script to run",
+                folder.path("empty")
+            ),
+        ),
+        (
+            folder.script.clone(),
+            bad_syntax,
+            1,
+            format!("{}:3: invalid syntax", folder.script),
+        ),
+    ];
+    for (script, check, status, message) in cases {
+        let failure = prepared(&["-o", &folder.output, &script], check).expect_err("cannot run");
+        assert_eq!((failure.status(), failure.to_string()), (status, message));
+        assert!(!Path::new(&folder.output).exists());
+    }
+}
+
+#[test]
+fn a_directory_with_a_main_module_runs_after_a_check_of_that() {
+    let folder = Folder::new();
+    let directory = folder.path("app");
+    fs::create_dir(&directory).expect("writable");
+    fs::write(folder.path("app/__main__.py"), "pass").expect("writable");
+    let command = prepared(&["-o", &folder.output, &directory], |path| {
+        assert!(path.ends_with("app/__main__.py"));
+        Ok(())
+    });
+    assert_eq!(words(&command.expect("valid")), ["-X", "dev", &directory]);
+}
+
+#[test]
+fn a_pipe_is_left_for_python_to_read() {
+    let folder = Folder::new();
+    prepared(&["-o", &folder.output, "/dev/null"], |path| {
+        panic!("{path:?} was read")
+    })
+    .expect("valid");
+}
+
+#[test]
+fn tracing_that_could_not_start_stops_before_anything_is_created() {
+    let folder = Folder::new();
+    let argv = ["run", "-o", &folder.output, &folder.script].map(OsString::from);
+    let arguments = Arguments::parse(&argv, "3.13.1", 100).expect("valid");
+    let Chosen::Run(options) = arguments.command else {
+        panic!("{arguments:?}");
+    };
+    let context = Context {
+        executable: "/usr/bin/python3".into(),
+        flags: Vec::new(),
+        python_version: "3.13.1".into(),
+        syntax_check: &FINE,
+        hand_over_check: &|| Err("started with -S".to_owned()),
+    };
+    let failure = prepare(&context, &options).expect_err("cannot start");
+    assert_eq!(
+        (failure.status(), failure.to_string()),
+        (1, "started with -S".to_owned())
+    );
+    assert!(!Path::new(&folder.output).exists());
+}
+
+#[test]
+fn an_interpreter_that_cannot_be_started_leaves_no_capture_behind() {
+    let folder = Folder::new();
+    let context = Context {
+        executable: folder.path("no-python").into(),
+        flags: Vec::new(),
+        python_version: "3.13.1".into(),
+        syntax_check: &FINE,
+        hand_over_check: &|| Ok(()),
+    };
+    let argv = ["run", "-o", &folder.output, &folder.script].map(OsString::from);
+    assert_eq!(crate::main(&context, &argv), 1);
+    assert!(!Path::new(&folder.output).exists());
+}
+
+#[test]
+fn default_names_are_safe_and_short() {
+    let name = |program: Program<'_>| program.file_name();
+    assert_eq!(
+        name(Program::Module(OsStr::new("http.server"))),
+        "http.server"
+    );
+    assert_eq!(name(Program::Code(OsStr::new("print()"))), "code");
+    assert_eq!(name(Program::Script(Path::new("-"))), "stdin");
+    assert_eq!(
+        name(Program::Script(Path::new("no/such/my app;.py"))),
+        "my_app_"
+    );
+    assert_eq!(name(Program::Script(Path::new(&"x".repeat(99)))).len(), 40);
+}
+
+#[test]
+fn endless_arguments_are_cut_in_the_header_only() {
+    let folder = Folder::new();
+    let long = "x".repeat(10_000);
+    let line = ["-o", &folder.output, &folder.script, &long, &long, "last"];
+    let command = prepared(&line, FINE).expect("valid");
+    assert_eq!(words(&command).len(), 2 + 4);
+    assert_eq!(spec(&command).argv[1..], [long, "…".to_owned()]);
+}

@@ -1,0 +1,205 @@
+//! What `heapsight run` hands over to the interpreter that it becomes.
+
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use heapsight_capture::Header;
+use heapsight_capture::model::Mode;
+use serde::{Deserialize, Serialize};
+
+/// Environment variable that carries the [`RunSpec`]. Removed before the program's own code runs.
+pub const RUN_VARIABLE: &str = "HEAPSIGHT_RUN";
+
+/// Settings of one recording.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunSpec {
+    /// The capture to write. It exists already, empty. Relative to the working directory at the start.
+    #[serde(with = "path_bytes")]
+    pub output: PathBuf,
+    /// Most recent frames kept of each call path; `None`: all.
+    pub frames: Option<u16>,
+    /// Mean distance in bytes between samples; `None`: every block is traced.
+    pub sample_bytes: Option<u64>,
+    /// Keep threads apart.
+    pub threads: bool,
+    /// Milliseconds between two ticks.
+    pub tick_ms: u32,
+    /// Entries in the summary at exit; `None`: no summary.
+    pub top: Option<usize>,
+    /// What runs, for people.
+    pub program: String,
+    /// The program's arguments, for people; the first is the program. Very long ones are cut.
+    pub argv: Vec<String>,
+}
+
+/// The value of [`RUN_VARIABLE`] is not one that this version wrote.
+#[derive(Debug, thiserror::Error)]
+#[error("{RUN_VARIABLE} is set to something that 'heapsight run' did not write: unset it ({0})")]
+pub struct InvalidRunSpec(#[from] serde_json::Error);
+
+impl RunSpec {
+    /// Reads what [`Self::to_env_value`] wrote.
+    ///
+    /// # Errors
+    /// When the value is something else.
+    pub fn from_env_value(value: &str) -> Result<Self, InvalidRunSpec> {
+        Ok(serde_json::from_str(value)?)
+    }
+
+    /// The value of [`RUN_VARIABLE`].
+    ///
+    /// # Errors
+    /// None that is known of: every field can be written as JSON.
+    pub fn to_env_value(&self) -> Result<String, InvalidRunSpec> {
+        Ok(serde_json::to_string(self)?)
+    }
+
+    /// How blocks are chosen for tracing.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        match self.sample_bytes {
+            Some(mean_bytes) => Mode::Sampled { mean_bytes },
+            None => Mode::Exact {
+                frame_limit: self.frames.map(u32::from),
+            },
+        }
+    }
+
+    /// Time between two ticks.
+    #[must_use]
+    pub fn tick(&self) -> Duration {
+        Duration::from_millis(u64::from(self.tick_ms))
+    }
+}
+
+/// The header of the capture that `spec` asks for, with this process's particulars: to be called in the process that is traced, when
+/// tracing begins.
+#[must_use]
+pub fn header_for_run(spec: &RunSpec, python_version: &str) -> Header {
+    let text = |path: std::io::Result<PathBuf>| {
+        path.map_or_else(
+            |_| String::new(),
+            |path| path.to_string_lossy().into_owned(),
+        )
+    };
+    let since_1970 = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    Header {
+        program: spec.program.clone(),
+        argv: spec.argv.clone(),
+        working_directory: text(std::env::current_dir()),
+        python_version: python_version.to_owned(),
+        executable: text(std::env::current_exe()),
+        platform: format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH),
+        pid: std::process::id(),
+        start_unix_ns: u64::try_from(since_1970.as_nanos()).unwrap_or(u64::MAX),
+        mode: spec.mode(),
+        by_thread: spec.threads,
+        tick_ms: spec.tick_ms,
+        heapsight_version: env!("CARGO_PKG_VERSION").to_owned(),
+    }
+}
+
+/// Paths as JSON: text, or a list of bytes where they are not UTF-8.
+mod path_bytes {
+    use std::ffi::OsString;
+    use std::os::unix::ffi::{OsStrExt, OsStringExt};
+    use std::path::{Path, PathBuf};
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum Spelled {
+        Text(String),
+        Bytes(Vec<u8>),
+    }
+
+    pub(super) fn serialize<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+        let spelled = match path.to_str() {
+            Some(text) => Spelled::Text(text.to_owned()),
+            None => Spelled::Bytes(path.as_os_str().as_bytes().to_vec()),
+        };
+        spelled.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<PathBuf, D::Error> {
+        Ok(match Spelled::deserialize(deserializer)? {
+            Spelled::Text(text) => PathBuf::from(text),
+            Spelled::Bytes(bytes) => PathBuf::from(OsString::from_vec(bytes)),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    fn spec() -> RunSpec {
+        RunSpec {
+            output: "out.heapsight".into(),
+            frames: Some(25),
+            sample_bytes: None,
+            threads: true,
+            tick_ms: 100,
+            top: Some(10),
+            program: "app.py".into(),
+            argv: vec!["app.py".into(), "\u{fffd}".into()],
+        }
+    }
+
+    #[test]
+    fn settings_survive_the_environment() {
+        let not_unicode = OsStr::from_bytes(b"caf\xe9.heapsight");
+        for output in [PathBuf::from("ü.heapsight"), PathBuf::from(not_unicode)] {
+            let spec = RunSpec { output, ..spec() };
+            let value = spec.to_env_value().expect("JSON");
+            assert_eq!(RunSpec::from_env_value(&value).expect("JSON"), spec);
+        }
+    }
+
+    #[test]
+    fn a_value_from_elsewhere_is_refused_in_one_line() {
+        for value in ["", "1", "{}", "{\"output\":3}"] {
+            let error = RunSpec::from_env_value(value)
+                .expect_err("no settings")
+                .to_string();
+            assert!(
+                error.starts_with("HEAPSIGHT_RUN is set to something"),
+                "{error}"
+            );
+            assert!(!error.contains('\n'), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_header_tells_of_this_process() {
+        let header = header_for_run(&spec(), "3.13.1");
+        assert_eq!(header.pid, std::process::id());
+        assert_eq!(
+            header.mode,
+            Mode::Exact {
+                frame_limit: Some(25)
+            }
+        );
+        assert_eq!(
+            header.platform,
+            format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH)
+        );
+        assert!(header.start_unix_ns > 1_700_000_000_000_000_000);
+        let sampled = RunSpec {
+            sample_bytes: Some(4096),
+            ..spec()
+        };
+        assert_eq!(
+            header_for_run(&sampled, "").mode,
+            Mode::Sampled { mean_bytes: 4096 }
+        );
+    }
+}

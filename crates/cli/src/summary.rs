@@ -1,0 +1,111 @@
+//! What `heapsight run` prints when the program has ended.
+
+use std::io::{self, ErrorKind, Write};
+use std::path::Path;
+
+use heapsight_capture::{Capture, ReadError};
+use heapsight_report::{Look, Selection, next_steps, summary};
+
+use crate::run_spec::RunSpec;
+
+/// Why there is no summary. The program's own result is not touched by it.
+#[derive(Debug, thiserror::Error)]
+pub enum SummaryError {
+    /// The capture cannot be read back.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The summary cannot be written.
+    #[error(transparent)]
+    Write(#[from] io::Error),
+}
+
+/// Reads the finished capture at `path` and writes the summary to `out`, which is standard error: so it is written in the look of that.
+/// Writes nothing if `spec` asks for no summary; a closed pipe is no error.
+///
+/// # Errors
+/// When the capture cannot be read or the summary cannot be written.
+pub fn exit_summary(spec: &RunSpec, path: &Path, out: &mut dyn Write) -> Result<(), SummaryError> {
+    let look = Look::of(&io::stderr(), None);
+    write_summary(spec, path, out, &look)
+}
+
+fn write_summary(
+    spec: &RunSpec,
+    path: &Path,
+    out: &mut dyn Write,
+    look: &Look,
+) -> Result<(), SummaryError> {
+    let Some(count) = spec.top else { return Ok(()) };
+    let capture = Capture::open(path)?;
+    let selection = Selection {
+        count,
+        ..Selection::default()
+    };
+    let shown = if spec.output.is_absolute() {
+        path
+    } else {
+        &spec.output
+    };
+    let text = format!(
+        "\n{}\n{}",
+        summary(&capture, &selection, look),
+        next_steps(shown, look)
+    );
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        result => Ok(result?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::write_capture;
+
+    fn spec(top: Option<usize>) -> RunSpec {
+        RunSpec {
+            output: "small.heapsight".into(),
+            frames: None,
+            sample_bytes: None,
+            threads: false,
+            tick_ms: 100,
+            top,
+            program: "app.py".into(),
+            argv: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_summary_ends_with_the_next_command() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = write_capture(folder.path());
+        let mut out = Vec::new();
+        write_summary(&spec(Some(1)), &path, &mut out, &Look::plain(80)).expect("readable");
+        let text = String::from_utf8(out).expect("UTF-8");
+        assert!(
+            text.starts_with("\napp.py, Python 3.13.1, 210 ms, 10 blocks allocated,"),
+            "{text}"
+        );
+        let last = text.lines().last().expect("not empty");
+        assert_eq!(
+            last,
+            "Next     heapsight top --group-by function --cumulative small.heapsight"
+        );
+    }
+
+    #[test]
+    fn quiet_runs_have_no_summary() {
+        let mut out = Vec::new();
+        exit_summary(&spec(None), Path::new("/nonexistent"), &mut out).expect("nothing is read");
+        assert!(out.is_empty());
+    }
+
+    #[test]
+    fn a_capture_that_is_gone_is_an_error_of_one_line() {
+        let mut out = Vec::new();
+        let error =
+            exit_summary(&spec(Some(1)), Path::new("/nonexistent"), &mut out).expect_err("gone");
+        assert!(error.to_string().starts_with("No such file"), "{error}");
+        assert!(out.is_empty());
+    }
+}

@@ -1,0 +1,352 @@
+//! Whole commands: what is printed where, and the exit status.
+
+use std::cell::RefCell;
+use std::fs;
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use heapsight_capture::model::{Code, CodeKind, Counters, Domain, Node, Site, Totals};
+use heapsight_capture::{End, Exit, Header, Tick, Writer};
+use heapsight_report::Look;
+
+use super::*;
+
+/// What a command printed, and its status.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    pub status: i32,
+    pub out: String,
+    pub err: String,
+}
+
+#[derive(Clone, Default)]
+struct Sink(Rc<RefCell<Vec<u8>>>);
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.borrow_mut().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Sink {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.borrow().clone()).expect("UTF-8")
+    }
+}
+
+/// Fails every write in the same way.
+struct Broken(ErrorKind);
+
+impl Write for Broken {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(self.0.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn outcome_with(out: Box<dyn Write>, words: &[&str]) -> (i32, String) {
+    let context = Context {
+        executable: "/nonexistent/python3".into(),
+        flags: Vec::new(),
+        python_version: "3.13.1".into(),
+        syntax_check: &|_| Ok(()),
+        hand_over_check: &|| Ok(()),
+    };
+    let argv: Vec<OsString> = words.iter().map(OsString::from).collect();
+    let err = Sink::default();
+    let mut console = Console {
+        out,
+        err: Box::new(err.clone()),
+        out_look: Box::new(|color| Look {
+            color: color.unwrap_or(false),
+            ..Look::plain(100)
+        }),
+    };
+    let status = carry_out(&context, &argv, &mut console);
+    (status, err.text())
+}
+
+fn outcome(words: &[&str]) -> Outcome {
+    let out = Sink::default();
+    let (status, err) = outcome_with(Box::new(out.clone()), words);
+    Outcome {
+        status,
+        out: out.text(),
+        err,
+    }
+}
+
+/// A command that fails says why in one line, and prints nothing else.
+fn refusal(words: &[&str]) -> (i32, String) {
+    let outcome = outcome(words);
+    assert_eq!(outcome.out, "", "{words:?}");
+    let line = outcome
+        .err
+        .strip_prefix("heapsight: ")
+        .and_then(|rest| rest.strip_suffix('\n'));
+    let line = line.unwrap_or_else(|| panic!("{words:?}: {:?}", outcome.err));
+    assert!(!line.contains('\n'), "{line}");
+    (outcome.status, line.to_owned())
+}
+
+/// Writes a small capture of two ticks; gives its path.
+pub(crate) fn write_capture(folder: &Path) -> PathBuf {
+    let path = folder.join("small.heapsight");
+    let header = Header {
+        program: "app.py".into(),
+        python_version: "3.13.1".into(),
+        working_directory: "/home/ann".into(),
+        ..Header::default()
+    };
+    let file = fs::File::create(&path).expect("writable");
+    let mut writer = Writer::create(file, &header).expect("writable");
+    let strings = ["/home/ann/app.py", "load", "main"].map(str::to_owned);
+    let code = |name, first_line| Code {
+        kind: CodeKind::Python,
+        filename: 0,
+        name,
+        first_line,
+    };
+    let node = |parent, code, line| Node { parent, code, line };
+    let allocated = |bytes| Counters {
+        allocated_bytes: bytes,
+        allocated_blocks: 10,
+        peak_bytes: bytes,
+        peak_blocks: 10,
+        ..Counters::default()
+    };
+    let totals = |bytes| Totals {
+        live_bytes: bytes,
+        live_blocks: 10,
+        peak_bytes: bytes,
+        ..Totals::default()
+    };
+    let first = Tick {
+        elapsed_ns: 100_000_000,
+        totals: totals(70_000),
+        new_strings: &strings,
+        new_codes: &[code(1, 10), code(2, 20)],
+        new_nodes: &[node(0, 0, 0), node(0, 1, 22), node(1, 0, 12)],
+        new_sites: &[Site {
+            node: 2,
+            domain: Domain::OBJ,
+        }],
+        changed: &[(0, allocated(70_000))],
+        ..Tick::default()
+    };
+    let second = Tick {
+        elapsed_ns: 200_000_000,
+        totals: totals(90_000),
+        changed: &[(0, allocated(90_000))],
+        ..Tick::default()
+    };
+    writer.tick(&first).expect("writable");
+    writer.tick(&second).expect("writable");
+    let end = End {
+        elapsed_ns: 210_000_000,
+        exit: Exit::Interpreter,
+        totals: totals(90_000),
+    };
+    writer.finish(&end).expect("writable");
+    path
+}
+
+#[test]
+fn a_wrong_value_is_one_line_and_status_1() {
+    for (option, value) in [
+        ("--frames", "0"),
+        ("--frames", "-3"),
+        ("--frames", "abc"),
+        ("--frames", "65536"),
+        ("--tick", "0"),
+        ("--tick", "-1"),
+        ("--tick", "soon"),
+        ("--top", "0"),
+    ] {
+        let (status, line) = refusal(&["run", option, value, "app.py"]);
+        assert_eq!(status, 1, "{line}");
+        assert!(
+            line.starts_with(&format!("invalid value '{value}' for '{option} ")),
+            "{line}"
+        );
+        assert!(line.contains(": give "), "{line}");
+    }
+    let (status, line) = refusal(&["run", "--sample=-1", "app.py"]);
+    assert_eq!(status, 1);
+    assert_eq!(
+        line,
+        "invalid value '-1' for '--sample[=<BYTES>]': give a number of bytes such as 4096, 512K or 1M"
+    );
+    let (status, line) = refusal(&["run", "--frames"]);
+    assert_eq!(status, 1);
+    assert_eq!(
+        line,
+        "a value is required for '--frames <N|all>' but none was supplied"
+    );
+    let (_, line) = refusal(&["top", "--metric", "dead", "x.heapsight"]);
+    assert_eq!(
+        line,
+        "invalid value 'dead' for '--metric <METRIC>': give one of live, allocated, freed, peak, temporary"
+    );
+}
+
+#[test]
+fn a_wrong_command_line_is_one_line_and_status_2() {
+    let cases: [(&[&str], &str); 6] = [
+        (&[], "give a command or a capture: see 'heapsight --help'"),
+        (
+            &["run", "--bogus", "app.py"],
+            "unexpected argument '--bogus' found",
+        ),
+        (&["run", "-q"], "give a script to run, -m MODULE or -c CODE"),
+        (
+            &["run", "--top", "3", "-q", "x.py"],
+            "the argument '--top <N>' cannot be used with '--quiet'",
+        ),
+        (
+            &["top"],
+            "the following required arguments were not provided: <FILE>...",
+        ),
+        (
+            &["rnu", "app.py"],
+            "rnu is neither a command nor a capture: see 'heapsight --help'",
+        ),
+    ];
+    for (words, message) in cases {
+        assert_eq!(refusal(words), (2, message.to_owned()), "{words:?}");
+    }
+}
+
+#[test]
+fn a_missing_script_is_named() {
+    assert_eq!(
+        refusal(&["run", "no/such.py"]),
+        (2, "no such script: no/such.py".to_owned())
+    );
+}
+
+#[test]
+fn top_shows_each_file() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = write_capture(folder.path());
+    let path = path.to_str().expect("UTF-8");
+    let one = outcome(&["top", path, "--metric", "live"]);
+    assert_eq!((one.status, one.err.as_str()), (0, ""));
+    insta::assert_snapshot!("top", one.out);
+    let two = outcome(&[path, path, "--metric", "live"]);
+    assert_eq!(two.out, format!("{}\n{}", one.out, one.out));
+}
+
+#[test]
+fn top_filters_and_groups() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = write_capture(folder.path());
+    let path = path.to_str().expect("UTF-8");
+    let rows = |words: &[&str]| {
+        let words: Vec<&str> = [path, "--metric", "live"]
+            .iter()
+            .chain(words)
+            .copied()
+            .collect();
+        let outcome = outcome(&words);
+        assert_eq!(outcome.status, 0, "{outcome:?}");
+        let table = outcome
+            .out
+            .split("where\n")
+            .nth(1)
+            .unwrap_or_default()
+            .to_owned();
+        table.lines().filter(|line| line.contains('%')).count()
+    };
+    assert_eq!(rows(&[]), 1);
+    assert_eq!(rows(&["--cumulative", "--group-by", "function"]), 2);
+    assert_eq!(rows(&["-f"]), 1);
+    assert_eq!(rows(&["-x", "*app.py"]), 0);
+    assert_eq!(rows(&["-x", "*app.py:13"]), 1);
+    assert_eq!(rows(&["-i", "*app.py:22"]), 0);
+    assert_eq!(rows(&["-I", "*app.py:22"]), 1);
+    assert_eq!(rows(&["-X", "*app.py:22"]), 0);
+}
+
+#[test]
+fn colours_can_be_forced_and_forbidden() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = write_capture(folder.path());
+    let path = path.to_str().expect("UTF-8");
+    assert!(outcome(&[path, "--color"]).out.contains('\x1b'));
+    assert!(
+        !outcome(&[path, "--color", "--no-color"])
+            .out
+            .contains('\x1b')
+    );
+    assert!(
+        outcome(&[path, "--no-color", "--color"])
+            .out
+            .contains('\x1b')
+    );
+}
+
+#[test]
+fn a_truncated_capture_is_shown_as_far_as_it_goes() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = write_capture(folder.path());
+    let bytes = fs::read(&path).expect("readable");
+    fs::write(&path, &bytes[..bytes.len() - 5]).expect("writable");
+    let outcome = outcome(&["top", path.to_str().expect("UTF-8")]);
+    assert_eq!(outcome.status, 0);
+    assert_eq!(
+        outcome.out.matches("Warning: unreadable from byte").count(),
+        1
+    );
+    assert!(outcome.out.contains("87 KiB"), "{}", outcome.out);
+}
+
+#[test]
+fn what_is_not_a_capture_is_one_line_and_status_1() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("text.heapsight");
+    fs::write(&path, "hello").expect("writable");
+    let path = path.to_str().expect("UTF-8");
+    assert_eq!(
+        refusal(&["top", path]),
+        (1, format!("{path}: not a heapsight capture"))
+    );
+    let (status, line) = refusal(&["top", "no/such.heapsight"]);
+    assert_eq!(status, 1);
+    assert!(
+        line.starts_with("no/such.heapsight: No such file"),
+        "{line}"
+    );
+    let folder = folder.path().to_str().expect("UTF-8");
+    assert_eq!(refusal(&["top", folder]).0, 1);
+}
+
+#[test]
+fn one_bad_file_among_several_shows_none() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = write_capture(folder.path());
+    refusal(&["top", path.to_str().expect("UTF-8"), "no/such.heapsight"]);
+}
+
+#[test]
+fn a_reader_who_leaves_is_no_failure_but_a_full_disk_is() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = write_capture(folder.path());
+    let words = ["top", path.to_str().expect("UTF-8")];
+    let (status, err) = outcome_with(Box::new(Broken(ErrorKind::BrokenPipe)), &words);
+    assert_eq!((status, err.as_str()), (0, ""));
+    let (status, err) = outcome_with(Box::new(Broken(ErrorKind::StorageFull)), &words);
+    assert_eq!(status, 74);
+    assert!(
+        err.starts_with("heapsight: cannot write the report: "),
+        "{err}"
+    );
+}

@@ -1,0 +1,101 @@
+//! Lines of the program's source, while it is what ran.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Larger files are not source that somebody wrote.
+const MAX_FILE_BYTES: u64 = 8 << 20;
+
+/// Looks up source lines; each file is read once.
+#[derive(Debug)]
+pub(crate) struct Source {
+    working_directory: PathBuf,
+    /// Files changed after this moment are not what ran.
+    recorded_until: SystemTime,
+    files: HashMap<String, Vec<String>>,
+}
+
+impl Source {
+    /// For a program that started in `working_directory` and ran until `until_unix_ns`.
+    pub(crate) fn new(working_directory: &str, until_unix_ns: u64) -> Self {
+        Self {
+            working_directory: PathBuf::from(working_directory),
+            recorded_until: UNIX_EPOCH + Duration::from_nanos(until_unix_ns),
+            files: HashMap::new(),
+        }
+    }
+
+    /// The line without its indentation, or `None` when the file cannot be read, was changed since, or has no such line, or an empty one.
+    pub(crate) fn line(&mut self, filename: &str, line: u32) -> Option<String> {
+        let index = usize::try_from(line).ok()?.checked_sub(1)?;
+        if !self.files.contains_key(filename) {
+            let lines = self.read(filename).unwrap_or_default();
+            self.files.insert(filename.to_owned(), lines);
+        }
+        let text = self.files.get(filename)?.get(index)?.trim();
+        (!text.is_empty()).then(|| text.to_owned())
+    }
+
+    fn read(&self, filename: &str) -> io::Result<Vec<String>> {
+        // Names such as `<string>` or `<frozen os>` are not files, even where one happens to exist.
+        if filename.starts_with('<') {
+            return Ok(Vec::new());
+        }
+        let path = self.working_directory.join(Path::new(filename));
+        let metadata = std::fs::metadata(&path)?;
+        // Opening a named pipe would wait for somebody to write.
+        if !metadata.is_file() || metadata.modified()? > self.recorded_until {
+            return Ok(Vec::new());
+        }
+        let mut bytes = Vec::new();
+        File::open(&path)?
+            .take(MAX_FILE_BYTES)
+            .read_to_end(&mut bytes)?;
+        let text = String::from_utf8_lossy(&bytes);
+        Ok(text.lines().map(str::to_owned).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(name: &str, text: &[u8]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        std::fs::write(folder.path().join(name), text).expect("the folder is writable");
+        folder
+    }
+
+    fn source(folder: &tempfile::TempDir, until_unix_ns: u64) -> Source {
+        Source::new(folder.path().to_str().expect("UTF-8"), until_unix_ns)
+    }
+
+    #[test]
+    fn a_line_is_found_relative_to_the_working_directory_and_trimmed() {
+        let folder = write("a.py", b"import os\n    x = [\xff]\n\n");
+        let mut source = source(&folder, u64::MAX);
+        assert_eq!(source.line("a.py", 1).as_deref(), Some("import os"));
+        assert_eq!(source.line("a.py", 2).as_deref(), Some("x = [\u{fffd}]"));
+        for line in [0, 3, 4, u32::MAX] {
+            assert_eq!(source.line("a.py", line), None);
+        }
+        assert_eq!(source.line("missing.py", 1), None);
+    }
+
+    #[test]
+    fn a_file_that_changed_after_the_recording_is_not_shown() {
+        let folder = write("a.py", b"import os\n");
+        assert_eq!(source(&folder, 1).line("a.py", 1), None);
+    }
+
+    #[test]
+    fn what_is_not_a_source_file_is_not_opened() {
+        let folder = write("<string>", b"import os\n");
+        let mut source = source(&folder, u64::MAX);
+        assert_eq!(source.line("<string>", 1), None);
+        assert_eq!(source.line(".", 1), None);
+    }
+}

@@ -1,0 +1,227 @@
+//! The report of one capture: what was traced, the picture, the tables.
+
+use std::path::Path;
+use std::time::Duration;
+
+use heapsight_analysis::path::frames;
+use heapsight_analysis::{GroupBy, Grouped, Metric, Query, group, standard_error_bytes};
+use heapsight_capture::Capture;
+
+use crate::chart::chart;
+use crate::figures::{counted, format_duration, format_size};
+use crate::headline::headline;
+use crate::look::{Look, Role};
+use crate::places::Places;
+use crate::source::Source;
+use crate::table::{Content, noun, table};
+use crate::text::printable;
+
+/// What a report shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Selection {
+    /// Entries in each table.
+    pub count: usize,
+    /// By what memory is grouped.
+    pub group_by: GroupBy,
+    /// Whether a block counts under every key of its call path.
+    pub cumulative: bool,
+    /// One table for each.
+    pub metrics: Vec<Metric>,
+}
+
+impl Default for Selection {
+    /// Ten lines, live at the end and at the peak.
+    fn default() -> Self {
+        Self {
+            count: 10,
+            group_by: GroupBy::Line,
+            cumulative: false,
+            metrics: vec![Metric::Live, Metric::Peak],
+        }
+    }
+}
+
+/// The report as text, ending with a line break.
+#[must_use]
+pub fn summary(capture: &Capture, selection: &Selection, look: &Look) -> String {
+    let groups: Vec<(Query, Grouped<'_>)> = selection
+        .metrics
+        .iter()
+        .map(|metric| {
+            let query = Query {
+                metric: *metric,
+                group_by: selection.group_by,
+                cumulative: selection.cumulative,
+            };
+            (query, group(&capture.tables, query))
+        })
+        .collect();
+    let places = places(capture, selection, &groups, look);
+    let mut source = source(capture);
+
+    let mut out = headline(capture, look);
+    out.push('\n');
+    out += &figures(capture, look);
+    let chart = chart(&capture.timeline, look);
+    if !chart.is_empty() {
+        out.push('\n');
+        out += &chart;
+    }
+    for (query, grouped) in &groups {
+        out.push('\n');
+        let title = title(capture, *query, grouped, selection.count);
+        out += &format!("{}\n", look.paint(Role::Heading, title));
+        let content = Content {
+            tables: &capture.tables,
+            mode: capture.header.mode,
+            query: *query,
+            grouped,
+            count: selection.count,
+        };
+        out += &table(&content, &places, &mut source, look);
+    }
+    out
+}
+
+/// Where the capture is and what to do with it.
+#[must_use]
+pub fn next_steps(path: &Path, look: &Look) -> String {
+    let shown = printable(&path.to_string_lossy(), look.unicode);
+    let size = std::fs::metadata(path).map_or(String::new(), |metadata| {
+        format!(" ({})", format_size(metadata.len()))
+    });
+    let command = format!(
+        "heapsight top --group-by function --cumulative {}",
+        shell_quoted(&shown)
+    );
+    format!(
+        "Capture  {shown}{size}\nNext     {}\n",
+        look.paint(Role::Command, command)
+    )
+}
+
+/// `word` as a POSIX shell reads it back.
+fn shell_quoted(word: &str) -> String {
+    let is_plain = |character: char| character.is_alphanumeric() || "._-/+=:@%".contains(character);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+/// Every file that a table or a call path will name, so that short names are unambiguous.
+fn places(
+    capture: &Capture,
+    selection: &Selection,
+    groups: &[(Query, Grouped<'_>)],
+    look: &Look,
+) -> Places {
+    let mut places = Places::new(&capture.header.working_directory, look.ellipsis());
+    for (_, grouped) in groups {
+        for row in grouped.top(selection.count).0 {
+            let node = capture.tables.sites[row.heaviest as usize].node;
+            for frame in frames(&capture.tables, node) {
+                places.add(frame.filename);
+            }
+        }
+    }
+    places
+}
+
+fn source(capture: &Capture) -> Source {
+    let elapsed_ns = capture.timeline.last().map_or(0, |point| point.elapsed_ns);
+    let until = capture.header.start_unix_ns.saturating_add(elapsed_ns);
+    Source::new(&capture.header.working_directory, until)
+}
+
+/// Totals at the end and at the peak, and what the process took from the system.
+fn figures(capture: &Capture, look: &Look) -> String {
+    let totals = &capture.tables.totals;
+    let bytes = |bytes: u64| {
+        let error =
+            standard_error_bytes(capture.header.mode, bytes).map(|error| error.saturating_mul(2));
+        match error {
+            None => look.paint(Role::Figure, format_size(bytes)).to_string(),
+            Some(error) => {
+                let size = look.paint(Role::Figure, format_size(bytes));
+                format!("{size} {} {}", look.plus_minus(), format_size(error))
+            }
+        }
+    };
+    let moment = if capture.end.is_some() {
+        "at exit"
+    } else {
+        "at the last tick"
+    };
+    let live = counted(totals.live_blocks, "block", "blocks");
+    let mut out = format!(
+        "  Traced memory  {} in {live} {moment}\n",
+        bytes(totals.live_bytes)
+    );
+    if let Some((elapsed_ns, peak_bytes)) = capture.peak() {
+        let when = format_duration(Duration::from_nanos(elapsed_ns));
+        out += &format!("  Peak           {} at {when}\n", bytes(peak_bytes));
+    }
+    let rss = capture.timeline.iter().map(|point| point.rss_bytes);
+    let last = capture.timeline.last().map_or(0, |point| point.rss_bytes);
+    if let Some(highest @ 1..) = rss.max() {
+        let last = look.paint(Role::Figure, format_size(last));
+        let highest = format_size(highest);
+        out += &format!("  Process        {last} resident {moment}, {highest} at most\n");
+    }
+    if totals.tracer_bytes > 0 {
+        let size = format_size(totals.tracer_bytes);
+        out += &format!("  heapsight      {}\n", look.paint(Role::Figure, size));
+    }
+    out
+}
+
+fn title(capture: &Capture, query: Query, grouped: &Grouped<'_>, count: usize) -> String {
+    let moment = if capture.end.is_some() {
+        "at exit"
+    } else {
+        "at the last tick"
+    };
+    let what = match query.metric {
+        Metric::Live => format!("live memory {moment}"),
+        Metric::Peak => "live memory at the peak".to_owned(),
+        Metric::Allocated => "memory ever allocated".to_owned(),
+        Metric::Freed => "memory ever freed".to_owned(),
+        Metric::Temporary => "memory freed before anything else was allocated".to_owned(),
+    };
+    let total = format_size(grouped.total.bytes);
+    let total = match (query.metric, capture.peak()) {
+        (Metric::Peak, Some((elapsed_ns, _))) => {
+            format!(
+                "{total} at {}",
+                format_duration(Duration::from_nanos(elapsed_ns))
+            )
+        }
+        _ => total,
+    };
+    let shown = count.min(grouped.rows.len()) as u64;
+    let nouns = noun(query.group_by, shown);
+    let cumulative = if query.cumulative && query.group_by.can_be_cumulative() {
+        ", callees included"
+    } else {
+        ""
+    };
+    let shown = if shown == 0 {
+        String::new()
+    } else {
+        format!(" {shown}")
+    };
+    format!("Top{shown} {nouns} by {what}{cumulative} ({total})")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_command_can_be_pasted() {
+        assert_eq!(shell_quoted("out/a-1.heapsight"), "out/a-1.heapsight");
+        assert_eq!(shell_quoted("it's here"), r"'it'\''s here'");
+    }
+}

@@ -1,0 +1,123 @@
+//! Text that fits: safe to print, cut to a width, padded, wrapped.
+
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// `text` without anything that could move the cursor or change colours: names come from files that anybody may have made.
+/// Where only ASCII can be shown, other characters are escaped.
+pub(crate) fn printable(text: &str, unicode: bool) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        let is_safe = match character {
+            ' '..='~' => true,
+            // Bidirectional controls and other format characters have no width either.
+            _ => unicode && !character.is_control() && character.width().unwrap_or(0) > 0,
+        };
+        if is_safe {
+            out.push(character);
+        } else if character == '\t' {
+            out.push(' ');
+        } else {
+            out.extend(character.escape_unicode());
+        }
+    }
+    out
+}
+
+/// Columns that `text` takes.
+pub(crate) fn width(text: &str) -> usize {
+    text.width()
+}
+
+/// `text` if it fits in `columns`, else its beginning and `ellipsis`.
+pub(crate) fn keep_start(text: &str, columns: usize, ellipsis: &str) -> String {
+    if width(text) <= columns {
+        return text.to_owned();
+    }
+    let room = columns.saturating_sub(width(ellipsis));
+    let kept: String = take_width(text.chars(), room).collect();
+    kept.trim_end().to_owned() + ellipsis
+}
+
+/// `text` if it fits in `columns`, else `ellipsis` and its end.
+pub(crate) fn keep_end(text: &str, columns: usize, ellipsis: &str) -> String {
+    if width(text) <= columns {
+        return text.to_owned();
+    }
+    let room = columns.saturating_sub(width(ellipsis));
+    let kept: Vec<char> = take_width(text.chars().rev(), room).collect();
+    ellipsis.to_owned() + &kept.into_iter().rev().collect::<String>()
+}
+
+fn take_width(characters: impl Iterator<Item = char>, room: usize) -> impl Iterator<Item = char> {
+    let mut used = 0;
+    characters.take_while(move |character| {
+        used += character.width().unwrap_or(0);
+        used <= room
+    })
+}
+
+/// Spaces that bring `text` to `columns`.
+pub(crate) fn padding(text: &str, columns: usize) -> String {
+    " ".repeat(columns.saturating_sub(width(text)))
+}
+
+/// `text` at the right of `columns`.
+pub(crate) fn right(text: &str, columns: usize) -> String {
+    padding(text, columns) + text
+}
+
+/// Joins `pieces` with spaces into lines of at most `columns`, later lines indented by `indent` spaces. A piece is never broken.
+pub(crate) fn wrap<'p>(
+    pieces: impl IntoIterator<Item = &'p str>,
+    columns: usize,
+    indent: usize,
+) -> String {
+    let mut out = String::new();
+    let mut used = 0;
+    for piece in pieces {
+        let needed = width(piece);
+        if out.is_empty() {
+            used = needed;
+        } else if used + 1 + needed > columns {
+            out.push('\n');
+            out.push_str(&" ".repeat(indent));
+            used = indent + needed;
+        } else {
+            out.push(' ');
+            used += 1 + needed;
+        }
+        out.push_str(piece);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_controls_a_terminal_gets_through() {
+        assert_eq!(
+            printable("a\x1b[31m\tb\u{202e}", true),
+            "a\\u{1b}[31m b\\u{202e}"
+        );
+        assert_eq!(printable("größe 日", true), "größe 日");
+        assert_eq!(printable("größe", false), "gr\\u{f6}\\u{df}e");
+    }
+
+    #[test]
+    fn cutting_respects_the_width_of_characters() {
+        assert_eq!(keep_start("日本語", 6, "…"), "日本語");
+        assert_eq!(keep_start("日本語", 5, "…"), "日本…");
+        assert_eq!(keep_end("日本語", 4, "…"), "…語");
+        assert_eq!(keep_end("abcdef", 4, "..."), "...f");
+    }
+
+    #[test]
+    fn pieces_move_to_the_next_line_whole() {
+        let pieces = ["one two,", "three,", "four"];
+        assert_eq!(wrap(pieces, 80, 2), "one two, three, four");
+        assert_eq!(wrap(pieces, 15, 2), "one two, three,\n  four");
+        assert_eq!(wrap(pieces, 14, 2), "one two,\n  three, four");
+    }
+}
