@@ -247,6 +247,14 @@ pub(crate) fn reset(held: &mut Held) {
 }
 
 impl Identity {
+    /// The file of a Python code object.
+    pub(crate) fn filename(&self) -> Option<&str> {
+        match self {
+            Self::Python(code) => Some(&code.filename),
+            Self::Thread(_) | Self::Folded | Self::Free => None,
+        }
+    }
+
     /// Bytes of one entry on the heap, the allocator's headers included.
     fn heap_bytes(&self) -> u64 {
         let strings = match self {

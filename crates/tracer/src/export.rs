@@ -214,7 +214,7 @@ impl Exporter {
 }
 
 /// The line that a frame of `identity` at byte `offset` of its bytecode is on; 0 when there is none.
-fn line_of(identity: &Identity, offset: u32) -> u32 {
+pub(crate) fn line_of(identity: &Identity, offset: u32) -> u32 {
     match identity {
         Identity::Python(code) => {
             LineTable::new(config::line_table_format(), &code.line_table, code.first_line)

@@ -135,8 +135,10 @@ unsafe fn record<V: Version, const DOMAIN: u32, const FULL: bool>(thread: *mut T
             crate::path::verify::<V>(node, thread_state);
         }
         let site = sites::of(node, DOMAIN, sharing);
-        if site == 0 || !live_map::insert(address, Block { site, size }) {
-            totals::count_loss();
+        if site == 0 || site == sites::EXCLUDED || !live_map::insert(address, Block { site, size }) {
+            if site != sites::EXCLUDED {
+                totals::count_loss();
+            }
             return;
         }
         sites::allocated(site, address, size as u64, 1);

@@ -26,6 +26,7 @@ mod lock;
 mod mapping;
 mod original;
 mod path;
+mod path_filter;
 pub mod recorder;
 mod recycle;
 mod sampling;
@@ -39,6 +40,7 @@ mod tree;
 
 pub use config::{Config, FrameLimit};
 pub use install::{StartError, clear, start, stop};
+pub use path_filter::{PathFilter, set_path_filter};
 pub use snapshot::{
     LiveBlock, LiveBlocks, snapshot, snapshot_with_blocks, totals, trace_of, traced_memory, tracer_bytes,
 };

@@ -179,8 +179,10 @@ unsafe fn sample<V: Version, const DOMAIN: u32, const FULL: bool>(
         let path = &mut (*thread).path;
         let node = if FULL { path.current::<V>(thread_state) } else { path.current_leaf::<V>(thread_state) };
         let site = sites::of(node, DOMAIN, sharing);
-        if site == 0 {
-            totals::count_loss();
+        if site == 0 || site == sites::EXCLUDED {
+            if site == 0 {
+                totals::count_loss();
+            }
             return;
         }
         let block = Block { site, size };

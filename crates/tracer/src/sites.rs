@@ -8,7 +8,7 @@ use heapsight_capture::model::Counters;
 use crate::chunked::{Chunked, Zeroed};
 use crate::lock::{self, Guarded, Held};
 use crate::totals::{self, Sharing};
-use crate::{config, live_map, tree};
+use crate::{config, live_map, path_filter, tree};
 
 /// Sites of other than the three standard domains, or counted with atomic operations, are kept in a locked map.
 type Others = HashMap<(u32, u32), u32>;
@@ -16,6 +16,8 @@ type Others = HashMap<(u32, u32), u32>;
 const DOMAIN_MASK: u32 = (1 << 24) - 1;
 const SHARED: u32 = 1 << 31;
 const UNUSED: u32 = 1 << 30;
+/// In the key of [`OTHERS`]: a site of a standard domain that the filter has dropped since. It only counts frees.
+const RETIRED: u32 = 1 << 29;
 
 /// Counters of one site: one cache line. Live = allocated − freed.
 #[repr(C, align(64))]
@@ -134,7 +136,10 @@ pub(crate) fn freed(id: u32, address: usize, bytes: u64, blocks: u64) {
     }
 }
 
-/// The site of `domain` on the path `node`, 0 when there is no memory for a new one.
+/// Stands in a node for "blocks of this domain are not traced here": the filter said so.
+pub(crate) const EXCLUDED: u32 = u32::MAX;
+
+/// The site of `domain` on the path `node`; 0 when there is no memory for a new one, [`EXCLUDED`] when the filter drops the path.
 #[inline(always)]
 pub(crate) fn of(node: u32, domain: u32, sharing: Sharing) -> u32 {
     if has_place_in_node(domain, sharing) {
@@ -168,6 +173,12 @@ fn find_or_make_held(held: &mut Held, node: u32, domain: u32, sharing: Sharing) 
     };
     if known != 0 {
         return known;
+    }
+    if !path_filter::keeps(held, node) {
+        if standard {
+            tree::node(node).sites[domain as usize].store(EXCLUDED, Ordering::Relaxed);
+        }
+        return EXCLUDED;
     }
     let id = FREE_IDS.get(held).pop().unwrap_or_else(|| SITES.len().max(1));
     if id > live_map::MAX_SITE || !SITES.ensure(held, id) || !TEMPORARY.ensure(held, id) {
@@ -216,9 +227,40 @@ pub(crate) fn is_used(id: u32) -> bool {
     SITES.get(id).kind.load(Ordering::Relaxed) & UNUSED == 0
 }
 
+/// Lets the filter decide again about every path: forgets which were excluded, and which were not.
+///
+/// A path that was traced keeps its site; should the filter drop it now, the node says so and the site only counts frees.
+pub(crate) fn decide_anew(held: &mut Held) {
+    for node in 0..tree::len() {
+        for domain in 0..3_u32 {
+            let slot = &tree::node(node).sites[domain as usize];
+            let known = slot.load(Ordering::Relaxed);
+            if known == 0 {
+                continue;
+            }
+            let keep = path_filter::keeps(held, node);
+            if known == EXCLUDED {
+                slot.store(0, Ordering::Relaxed);
+            } else if !keep {
+                slot.store(EXCLUDED, Ordering::Relaxed);
+                OTHERS.get(held).get_or_insert_default().insert((node, RETIRED | domain), known);
+            }
+        }
+    }
+    let others: Vec<((u32, u32), u32)> =
+        OTHERS.get(held).iter().flatten().map(|(&key, &id)| (key, id)).collect();
+    for ((node, kind), id) in others {
+        if kind & RETIRED != 0 && path_filter::keeps(held, node) {
+            tree::node(node).sites[(kind & DOMAIN_MASK) as usize].store(id, Ordering::Relaxed);
+            OTHERS.get(held).get_or_insert_default().remove(&(node, kind));
+        }
+    }
+}
+
 /// All sites of the path `node`.
 pub(crate) fn on_path(held: &mut Held, node: u32) -> Vec<u32> {
-    let standard = tree::node(node).sites.iter().map(|site| site.load(Ordering::Relaxed)).filter(|&id| id != 0);
+    let standard = tree::node(node).sites.iter().map(|site| site.load(Ordering::Relaxed));
+    let standard = standard.filter(|&id| id != 0 && id != EXCLUDED);
     let others = OTHERS.get(held).iter().flatten().filter(|((at, _), _)| *at == node).map(|(_, &id)| id);
     standard.chain(others).collect()
 }
@@ -229,7 +271,7 @@ pub(crate) fn fold(held: &mut Held, id: u32, node: u32) {
     let (domain, sharing) = (site.domain(), site.sharing());
     let moved = counters(id, totals::epoch(), false);
     let target = if moved.allocated_blocks == 0 { 0 } else { find_or_make_held(held, node, domain, sharing) };
-    if target != 0 {
+    if target != 0 && target != EXCLUDED {
         let to = SITES.get(target);
         to.before_change();
         add(&to.allocated_bytes, moved.allocated_bytes, Sharing::Shared);
@@ -239,8 +281,7 @@ pub(crate) fn fold(held: &mut Held, id: u32, node: u32) {
         add(&TEMPORARY.get(target).bytes, moved.temporary_bytes, Sharing::Shared);
         add(&TEMPORARY.get(target).blocks, moved.temporary_blocks, Sharing::Shared);
     }
-    let kind = site.kind.load(Ordering::Relaxed);
-    OTHERS.get(held).get_or_insert_default().remove(&(site.node.load(Ordering::Relaxed), kind));
+    OTHERS.get(held).get_or_insert_default().retain(|_, other| *other != id);
     zero(id);
     site.kind.store(UNUSED, Ordering::Relaxed);
     FREE_IDS.get(held).push(id);
