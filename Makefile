@@ -1,0 +1,135 @@
+# Everything is built and installed inside this repository: .venv, .venvs, .wheelhouse, target.
+# Stamp files make a second run of any target quick, and let it work without a network.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+# The interpreter to build for and to test on; another one makes a new .venv.
+PYTHON ?= python3
+# Cargo profile of the wheel: release, or dev for a quick build.
+PROFILE ?= release
+# More arguments for pytest, as in: make test-python PYTEST_ARGS='-k run -x'
+PYTEST_ARGS ?=
+
+export CARGO_TERM_COLOR ?= auto
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+PYTHON_TAG := $(shell $(PYTHON) -c 'import sys; print("%s.%d" % (sys.implementation.cache_tag, sys.version_info[2]))' 2>/dev/null || echo none)
+BIN := .venv/bin
+STAMPS := .venv/.stamps
+INSTALLED := $(STAMPS)/installed-$(PROFILE)
+WHEEL := target/wheels/.built-$(PROFILE)
+
+WHEEL_SOURCES := pyproject.toml Cargo.toml Cargo.lock README.md LICENSE-MIT LICENSE-APACHE \
+	$(shell find crates -name '*.rs' -o -name Cargo.toml -o -path '*/src/*' -type f) \
+	$(shell find python -type f -not -name '*.pyc' -not -name '*.so')
+
+PYTHON_LINTED := python tests scripts examples benchmarks
+PYTHON_TYPED := python/heapsight python/data/purelib tests/python tests/interpreters scripts examples benchmarks
+
+.PHONY: help
+help: ## list the targets (what plain `make` does)
+	@echo "usage: make TARGET [PYTHON=python3] [PROFILE=release|dev]"
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do printf '  %-14s %s\n' "$$name" "$$text"; done
+
+.PHONY: demo
+demo: $(INSTALLED) ## trace a real program: build, install into .venv, run examples/index_stdlib.py
+	@mkdir -p target/demo
+	$(BIN)/heapsight run -f -o target/demo/index_stdlib.heapsight examples/index_stdlib.py
+
+.PHONY: test
+test: test-rust test-python ## run the Rust and Python tests on the default interpreter
+
+.PHONY: test-rust
+test-rust: tools ## run the Rust tests only
+	@if cargo nextest --version >/dev/null 2>&1; then \
+		cargo nextest run --locked --workspace --cargo-quiet --status-level fail --final-status-level slow && cargo test --locked --workspace --doc --quiet; \
+	else \
+		cargo test --locked --workspace --quiet; \
+	fi
+
+.PHONY: test-python
+test-python: $(INSTALLED) $(STAMPS)/test ## run the Python tests only
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+.PHONY: test-all
+test-all: test-rust $(INSTALLED) ## run the tests on every interpreter found on the machine
+	scripts/matrix.sh test
+
+.PHONY: smoke
+smoke: $(INSTALLED) ## import and use the wheel, in a minute, on every interpreter found
+	scripts/matrix.sh smoke
+
+.PHONY: check
+check: check-format check-rules check-rust check-python ## run all linters, warnings denied
+
+.PHONY: check-format
+check-format: tools $(STAMPS)/lint
+	cargo fmt --all --check
+	$(BIN)/ruff check --quiet $(PYTHON_LINTED)
+	$(BIN)/ruff format --check --quiet $(PYTHON_LINTED)
+
+.PHONY: check-rules
+check-rules: $(STAMPS)/lint
+	$(BIN)/python scripts/check_rules.py
+
+.PHONY: check-rust
+check-rust: tools
+	cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items --quiet
+
+.PHONY: check-python
+check-python: $(INSTALLED) $(STAMPS)/lint
+	$(BIN)/python -m mypy $(PYTHON_TYPED)
+	$(BIN)/python -m mypy.stubtest heapsight
+	@if [ -x benchmarks/instructions/check ]; then benchmarks/instructions/check; fi
+
+.PHONY: format
+format: $(STAMPS)/lint ## rewrite the sources as `make check` wants them
+	cargo fmt --all
+	$(BIN)/ruff check --quiet --fix $(PYTHON_LINTED)
+	$(BIN)/ruff format --quiet $(PYTHON_LINTED)
+
+.PHONY: bench
+bench: $(INSTALLED) ## measure against untraced, tracemalloc and memray (long; see benchmarks/README.md)
+	benchmarks/run $(BENCH_ARGS)
+
+.PHONY: wheel
+wheel: $(WHEEL) ## build the wheel into target/wheels
+
+.PHONY: picture
+picture: $(INSTALLED) ## draw the README's picture again, from a real run
+	$(BIN)/python scripts/picture.py
+
+.PHONY: clean
+clean: ## remove what was built, but not the downloaded Python packages
+	rm -rf .venv .venvs target dist .mypy_cache .ruff_cache .pytest_cache
+	find python tests scripts examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: tools
+tools:
+	@scripts/check_tools.sh "$(PYTHON)"
+
+$(STAMPS)/venv-$(PYTHON_TAG): | tools
+	@rm -rf .venv
+	$(PYTHON) -m venv .venv
+	@mkdir -p $(STAMPS)
+	@touch $@
+
+$(STAMPS)/build $(STAMPS)/test $(STAMPS)/lint: $(STAMPS)/%: requirements/%.txt $(STAMPS)/venv-$(PYTHON_TAG)
+	scripts/install_requirements.sh $(BIN)/python $<
+	@touch $@
+
+$(WHEEL): $(WHEEL_SOURCES) $(STAMPS)/build
+	@rm -rf target/wheels
+	$(BIN)/maturin build --locked --profile $(PROFILE) --interpreter $(BIN)/python --out target/wheels
+	@touch $@
+
+$(INSTALLED): $(WHEEL) $(STAMPS)/venv-$(PYTHON_TAG)
+	$(BIN)/python -m pip install --quiet --no-index --no-deps --force-reinstall target/wheels/heapsight-*.whl
+	@rm -f $(STAMPS)/installed-*
+	@touch $@

@@ -1,0 +1,1 @@
+"""heapsight's benchmarks: what tracing costs, measured beside the other tools in one run."""

@@ -1,0 +1,178 @@
+"""``benchmarks/instructions/check``: fail when the hot path takes more instructions than it did.
+
+Times vary with the machine and with what else runs on it; the number of instructions does not. The
+accepted numbers are in ``baseline.json``, one entry for each interpreter version that has one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.instructions.counting import CountingError, Counts, count_all
+
+HERE = Path(__file__).resolve().parent
+BASELINE = HERE / "baseline.json"
+DEFAULT_PYTHON = HERE.parent.parent / ".venv" / "bin" / "python"
+
+TOLERANCE = 0.03
+"""How much more than the baseline is let through: a new compiler moves things a little."""
+
+SLACK_INSTRUCTIONS = 1.0
+"""The same in instructions per object, for counts so small that 3 % is less than one instruction."""
+
+SAME_BUILD = 0.01
+"""Further off than this without tracing, the interpreter is not the one of the baseline."""
+
+_ASK = """
+import json, sys
+try:
+    from heapsight import _heapsight
+    profile = _heapsight.build_profile()
+except ImportError:
+    profile = ""
+print(json.dumps(["%d.%d.%d" % sys.version_info[:3], profile]))
+"""
+
+
+@dataclass(frozen=True)
+class Change:
+    """A count that moved. ``mode`` and ``workload`` are those of events.py, counts are per object."""
+
+    mode: str
+    workload: str
+    before: float
+    now: float
+
+    def __str__(self) -> str:
+        """One line for people."""
+        percent = f" ({(self.now / self.before - 1) * 100:+.1f} %)" if self.before > 0 else ""
+        return f"{self.mode}, {self.workload}: {self.before:.1f} → {self.now:.1f} instructions per object{percent}"
+
+
+def allowed(before: float) -> float:
+    """The highest count that is not a regression."""
+    return before + max(abs(before) * TOLERANCE, SLACK_INSTRUCTIONS)
+
+
+def compare(before: dict[str, Counts], now: dict[str, Counts]) -> tuple[list[Change], list[Change]]:
+    """What got worse and what got better, by more than the tolerance. ``off`` is not compared."""
+    worse, better = [], []
+    for mode, counts in now.items():
+        for workload, count in counts.items():
+            old = before.get(mode, {}).get(workload)
+            if mode == "off" or old is None:
+                continue
+            change = Change(mode, workload, old, count)
+            if count > allowed(old):
+                worse.append(change)
+            elif old > allowed(count):
+                better.append(change)
+    return worse, better
+
+
+def is_same_interpreter(before: Counts, now: Counts) -> bool:
+    """Whether the interpreter alone takes as many instructions as when the baseline was made."""
+    return before.keys() == now.keys() and all(
+        abs(now[workload] - count) <= SAME_BUILD * abs(count) for workload, count in before.items()
+    )
+
+
+def ask(python: Path) -> tuple[str, str]:
+    """The interpreter's version, and the profile heapsight was built with ("" if it is not installed)."""
+    answer = subprocess.run([python, "-c", _ASK], capture_output=True, text=True, check=True).stdout
+    version, profile = json.loads(answer)
+    return str(version), str(profile)
+
+
+def reason_to_skip(python: Path) -> str:
+    """Why nothing can be counted here; empty if it can."""
+    for program in ("valgrind", "setarch"):
+        if shutil.which(program) is None:
+            return f"{program} is not installed"
+    if not python.exists():
+        return f"{python.name} is not there: run `make demo` first, or give --python"
+    _, profile = ask(python)
+    if not profile:
+        return "heapsight is not installed in this interpreter: run `make demo` first, or give --python"
+    return "" if profile == "release" else f"heapsight is a {profile} build"
+
+
+def show(counts: dict[str, Counts]) -> None:
+    """Print all counts as a table."""
+    modes = list(counts)
+    print(f"{'instructions per object':<24}" + "".join(f"{mode:>10}" for mode in modes))
+    for workload in counts[modes[0]]:
+        print(f"{workload:<24}" + "".join(f"{counts[mode][workload]:>10.1f}" for mode in modes))
+
+
+def accept(version: str, counts: dict[str, Counts], baselines: dict[str, Any]) -> None:
+    """Make the counts the baseline of this interpreter's minor version."""
+    rounded = {mode: {workload: round(count, 1) for workload, count in each.items()} for mode, each in counts.items()}
+    baselines[version.rsplit(".", 1)[0]] = {"version": version, "counts": rounded}
+    text = json.dumps(baselines, indent=2, sort_keys=True) + "\n"
+    BASELINE.write_text(text, encoding="utf-8")
+
+
+def judge(version: str, counts: dict[str, Counts], baseline: dict[str, Any]) -> int:
+    """Compare with the baseline, say what moved, return the exit status."""
+    before = baseline["counts"]
+    if not is_same_interpreter(before["off"], counts["off"]):
+        print(f"instructions: SKIPPED: this {version} is another build than the one of the baseline")
+        return 0
+    worse, better = compare(before, counts)
+    for change in better:
+        print(f"instructions: better: {change}")
+    for change in worse:
+        print(f"instructions: WORSE: {change}", file=sys.stderr)
+    if worse:
+        print(
+            "instructions: the hot path got slower. If it is worth it: benchmarks/instructions/check --accept, "
+            "commit baseline.json, and say why in the commit.",
+            file=sys.stderr,
+        )
+        return 1
+    hint = "; keep the gain with benchmarks/instructions/check --accept" if better else ""
+    print(f"instructions: no regression on {version}{hint}")
+    return 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Status 0 if there is no regression or nothing to compare with, else 1."""
+    parser = argparse.ArgumentParser(prog="benchmarks/instructions/check", description=__doc__)
+    parser.add_argument("--python", type=Path, default=DEFAULT_PYTHON, help="an interpreter with heapsight installed")
+    parser.add_argument("--accept", action="store_true", help="make what is counted now the baseline")
+    parser.add_argument("--show", action="store_true", help="print all counts")
+    parser.add_argument("--require", action="store_true", help="fail where the check would be skipped")
+    options = parser.parse_args(arguments)
+
+    baselines = json.loads(BASELINE.read_text(encoding="utf-8")) if BASELINE.exists() else {}
+    reason = reason_to_skip(options.python)
+    version = "" if reason else ask(options.python)[0]
+    baseline = baselines.get(version.rsplit(".", 1)[0])
+    if not reason and not options.accept and not options.show and (not baseline or baseline["version"] != version):
+        known = ", ".join(entry["version"] for entry in baselines.values()) or "none"
+        reason = f"no baseline for Python {version} (there is: {known}); make one with --accept"
+    if reason:
+        print(f"instructions: SKIPPED: {reason}")
+        return 1 if options.require or options.accept else 0
+
+    try:
+        counts = count_all(options.python)
+    except CountingError as error:
+        print(f"instructions: {error}", file=sys.stderr)
+        return 1
+    if options.show:
+        show(counts)
+    if options.accept:
+        accept(version, counts, baselines)
+        print(f"instructions: baseline.json now holds the counts of Python {version}")
+        return 0
+    return judge(version, counts, baseline) if baseline else 0

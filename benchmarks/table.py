@@ -1,0 +1,274 @@
+"""Turn a run into Markdown.
+
+python -m benchmarks.table RUN                  the full table of a run
+python -m benchmarks.table RUN --short          the few lines that fit a README
+python -m benchmarks.table RUN --update FILE    put those between FILE's two bench markers
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks import blocks, targets
+from benchmarks.records import Sample, load
+from benchmarks.summary import Table, line, medians, paired_difference, ratios, scaling_loss
+from benchmarks.tools import TOOLS
+
+BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
+LABELS = {tool.name: tool.label for tool in TOOLS}
+ORDER = [tool.name for tool in TOOLS]
+
+
+def number(figure: float, digits: int = 2) -> str:
+    """A figure for people, or a dash."""
+    return "–" if math.isnan(figure) else f"{figure:.{digits}f}"
+
+
+def quantity(seconds: float) -> str:
+    """A time with the unit that suits it."""
+    if math.isnan(seconds):
+        return "–"
+    for factor, unit in ((1.0, "s"), (1e3, "ms"), (1e6, "µs")):
+        if seconds * factor >= 1:
+            return f"{seconds * factor:.3g} {unit}"
+    return f"{seconds * 1e9:.3g} ns"
+
+
+def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """A Markdown table: first column to the left, figures to the right."""
+    align = ["---", *("---:" for _ in header[1:])]
+    return ["| " + " | ".join(row) + " |" for row in (header, align, *rows)] + [""]
+
+
+def _tools(table: Table) -> list[str]:
+    return [name for name in ORDER if name in table and name != "untraced"]
+
+
+def overhead_summary(samples: list[Sample], kind: str) -> list[str]:
+    """One line per tool: time, CPU, memory, file."""
+    times = ratios(medians(samples, kind, "seconds"))
+    cpu = ratios(medians(samples, kind, "cpu_seconds"))
+    memory = ratios(medians(samples, kind, "peak_rss_bytes"))
+    files = medians(samples, kind, "capture_bytes")
+    rows = []
+    for name in _tools(times):
+        time, rss = line(times[name]), line(memory[name])
+        size_mb = {case: size / 1e6 for case, size in files[name].items()}
+        largest = max(size_mb.values())
+        rows.append(
+            [
+                LABELS[name],
+                str(time.count),
+                f"{number(time.mean)}×",
+                f"{number(time.p90)}×",
+                f"{number(time.worst)}× ({time.worst_case})",
+                f"{number(line(cpu[name]).mean)}×",
+                f"{number(rss.mean)}×",
+                f"{number(rss.worst)}×",
+                f"{number(largest, 1)} MB" if largest else "–",
+            ]
+        )
+    header = ["tool", "n", "time, geomean", "P90", "worst", "CPU", "peak RSS", "worst RSS", "largest file"]
+    return markdown(header, rows)
+
+
+def per_case(samples: list[Sample], kind: str) -> list[str]:
+    """One line per workload: its untraced time per loop, then each tool's ratio."""
+    times = medians(samples, kind, "seconds")
+    relative = ratios(times)
+    names = _tools(relative)
+    rows = [
+        [case, quantity(seconds), *(number(relative[name].get(case, math.nan)) for name in names)]
+        for case, seconds in sorted(times.get("untraced", {}).items())
+    ]
+    return markdown(["workload", "untraced, per loop", *names], rows)
+
+
+def block_table(samples: list[Sample]) -> list[str]:
+    """One line per count and tool."""
+    good = [sample for sample in samples if sample.kind == "blocks" and not sample.problem]
+    rows = []
+    for case in sorted({sample.case for sample in good}, key=int):
+        plain = [sample.values for sample in good if sample.case == case and sample.tool == "untraced"]
+        for tool in blocks.TOOLS:
+            chosen = [sample for sample in good if sample.case == case and sample.tool == tool.name]
+            if chosen:
+                rows.append(_block_row(case, tool.label, chosen, plain))
+    header = ["live blocks", "tool", "per allocation", "per free", "memory per block", "as it says itself"]
+    return markdown([*header, "snapshot", "with blocks", "statistics", "compare"], rows)
+
+
+def _block_row(case: str, label: str, chosen: list[Sample], plain: list[dict[str, float]]) -> list[str]:
+    def middle(name: str) -> float:
+        found = medians(chosen, "blocks", name)
+        return found[chosen[0].tool][case] if found else math.nan
+
+    count = int(case)
+    own = blocks.bytes_per_block([sample.values for sample in chosen], plain) if plain else math.nan
+    traced = chosen[0].tool != "untraced"
+    steps = ("snapshot_seconds", "snapshot_with_traces_seconds", "statistics_seconds", "compare_seconds")
+    return [
+        f"{count:,}".replace(",", " "),
+        label,
+        quantity(middle("build_seconds") / count),
+        quantity(middle("free_seconds") / count),
+        f"{number(own, 1)} B" if traced else "–",
+        f"{number(middle('own_growth_bytes') / count, 1)} B" if traced else "–",
+        *(quantity(middle(step)) for step in steps),
+    ]
+
+
+def thread_table(samples: list[Sample]) -> list[str]:
+    """One line per tool: what it loses of the untraced scaling, per kind of work."""
+    table = medians(samples, "threads", "seconds")
+    relative = ratios(table)
+    rows = []
+    for name in _tools(table):
+        losses = [
+            f"{number(scaling_loss(table, mode, name) * 100, 1)} %" if f"{mode}/2" in relative[name] else "–"
+            for mode in targets.THREAD_MODES
+        ]
+        rows.append([LABELS[name], *losses])
+    return markdown(["loss with two threads", *targets.THREAD_MODES], rows)
+
+
+def startup_table(samples: list[Sample]) -> list[str]:
+    """One line per way to start: how much more than without heapsight."""
+    names = {sample.tool: None for sample in samples if sample.kind == "startup" and sample.tool != "absent"}
+    rows = []
+    for name in sorted(names):
+        wall = paired_difference(samples, "startup", "seconds", name, "absent")
+        cpu = paired_difference(samples, "startup", "cpu_seconds", name, "absent")
+        rows.append([name, *(f"{each.middle * 1e3:+.2f} ± {each.half_width * 1e3:.2f} ms" for each in (wall, cpu))])
+    return markdown(["start-up, more than absent", "wall", "CPU"], rows)
+
+
+def target_table(samples: list[Sample]) -> list[str]:
+    """Every promise with what was measured."""
+    rows = []
+    for target in targets.judge(samples):
+        verdict = "met" if target.met else "**missed**"
+        measured = f"{number(target.measured)} {target.unit}"
+        rows.append([target.what, f"≤ {target.limit:g} {target.unit}", measured, verdict])
+    return markdown(["target", "limit", "measured", ""], rows) if rows else []
+
+
+def problems(samples: list[Sample]) -> list[str]:
+    """What was left out or failed, one line each."""
+    seen = {(sample.case, sample.tool, sample.problem): None for sample in samples if sample.problem}
+    return [f"* {case}, {tool}: {problem}" for case, tool, problem in seen]
+
+
+def machine_lines(notes: dict[str, Any]) -> list[str]:
+    """Where and with what a run was made."""
+    versions = ", ".join(f"{name} {version}" for name, version in notes["versions"].items() if version)
+    flags = " ".join(notes["python_build_flags"]) or "no options"
+    size = ", quick" if notes["quick"] else ""
+    cores = f"{notes['usable_cores']} of {notes['cores']} cores, {notes['memory_bytes'] / 2**30:.0f} GiB"
+    load = f"{notes['load_average']:.2f} at the start, {notes['load_average_end']:.2f} at the end"
+    return [
+        f"* {notes['date']}, revision {notes['revision']}, {notes['rounds']} rounds{size}",
+        f"* {notes['cpu']}, {cores}, {notes['kernel']}, governor {notes['governor']}, load average {load}",
+        f"* Python {notes['python']}; configured with {flags}; {notes['python_optimisation']}",
+        f"* {versions}",
+        "",
+    ]
+
+
+SECTIONS = (
+    (
+        "pyperformance",
+        "Whole programs",
+        "Ratio to the same interpreter untraced, in the same run; 1.00 is free.",
+    ),
+    ("deep", "Deep stacks", "Recursion 150 frames deep that allocates."),
+)
+
+
+def full(samples: list[Sample], notes: dict[str, Any]) -> str:
+    """The whole table of a run."""
+    kinds = {sample.kind for sample in samples}
+    out = [f"# heapsight's cost on Python {notes['tag']}", "", *machine_lines(notes)]
+    judged = target_table(samples)
+    if judged:
+        out += ["## Targets", "", *judged]
+    for kind, title, text in SECTIONS:
+        if kind in kinds:
+            out += [f"## {title}", "", text, "", *overhead_summary(samples, kind), *per_case(samples, kind)]
+    if "blocks" in kinds:
+        out += ["## Live blocks", "", "One-element tuples and their ints.", "", *block_table(samples)]
+    if "threads" in kinds:
+        out += ["## Two threads", "", *thread_table(samples)]
+    if "startup" in kinds:
+        out += ["## Start-up", "", *startup_table(samples)]
+    failed = problems(samples)
+    if failed:
+        out += ["## Left out and failed", "", *failed, ""]
+    return "\n".join(out)
+
+
+def short(samples: list[Sample], notes: dict[str, Any]) -> str:
+    """The lines for a README."""
+    times = ratios(medians(samples, "pyperformance", "seconds"))
+    memory = ratios(medians(samples, "pyperformance", "peak_rss_bytes"))
+    rows = []
+    for name in _tools(times):
+        if name == "control":
+            continue
+        time = line(times[name])
+        rss = f"{number(line(memory[name]).mean)}×"
+        rows.append([LABELS[name], f"{number(time.mean)}×", f"{number(time.p90)}×", f"{number(time.worst)}×", rss])
+    count = len(times.get("untraced", {}))
+    caption = (
+        f"{count} pyperformance programs, ratio to the same interpreter untraced; "
+        f"Python {notes['tag']}, {notes['cpu']}, {notes['date']}."
+    )
+    return "\n".join([*markdown(["", "time, geomean", "P90", "worst", "peak memory"], rows), caption])
+
+
+def update(target: Path, text: str) -> None:
+    """Replace what is between the two markers of a file. Raises ValueError if they are not there."""
+    content = target.read_text(encoding="utf-8")
+    if BEGIN not in content or END not in content:
+        raise ValueError(f"{target}: no {BEGIN} and {END} to write between; add these two lines")
+    before, rest = content.split(BEGIN, 1)
+    after = rest.split(END, 1)[1]
+    target.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
+
+
+def write(run: Path) -> Path:
+    """Write ``table.md`` into a run's folder."""
+    table = run / "table.md"
+    notes = json.loads((run / "notes.json").read_text(encoding="utf-8"))
+    table.write_text(full(load(run / "samples.jsonl"), notes), encoding="utf-8")
+    return table
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.table", description="Show a run as Markdown.")
+    parser.add_argument("run", type=Path, help="a folder below benchmarks/runs")
+    parser.add_argument("--short", action="store_true", help="only the lines for a README")
+    parser.add_argument("--update", type=Path, metavar="FILE", help="put the short table into FILE")
+    options = parser.parse_args(arguments)
+    try:
+        notes = json.loads((options.run / "notes.json").read_text(encoding="utf-8"))
+        samples = load(options.run / "samples.jsonl")
+        if options.update:
+            update(options.update, short(samples, notes))
+        else:
+            print((short if options.short else full)(samples, notes))
+    except (OSError, ValueError) as error:
+        print(f"benchmarks.table: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,94 @@
+"""What heapsight promises, and whether a run kept the promise.
+
+Nothing is judged that the run did not measure: a target without samples is not listed.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from benchmarks.blocks import bytes_per_block
+from benchmarks.records import Sample
+from benchmarks.summary import Table, line, medians, paired_difference, ratios, scaling_loss
+
+PROMISED_BLOCKS = "3500000"
+THREAD_MODES = ("objects", "raw", "hash")
+
+
+@dataclass(frozen=True)
+class Target:
+    """One promise. ``measured`` and ``limit`` are in ``unit``; less is better."""
+
+    what: str
+    measured: float
+    limit: float
+    unit: str
+
+    @property
+    def met(self) -> bool:
+        """Whether the promise was kept."""
+        return self.measured <= self.limit
+
+
+def judge(samples: list[Sample]) -> list[Target]:
+    """Every target that ``samples`` can tell about."""
+    found = [*_overhead(samples), *_blocks(samples), *_threads(samples), *_startup(samples)]
+    return [target for target in found if not math.isnan(target.measured)]
+
+
+def _overhead(samples: list[Sample]) -> list[Target]:
+    times = ratios(medians(samples, "pyperformance", "seconds"))
+    memory = ratios(medians(samples, "pyperformance", "peak_rss_bytes"))
+    deep = ratios(medians(samples, "deep", "seconds"))
+    full = line(times.get("heapsight", {}))
+    return [
+        Target("full call paths, geometric mean", full.mean, 1.20, "×"),
+        Target("full call paths, worst", full.worst, 1.60, "×"),
+        Target("1 frame, geometric mean", line(times.get("heapsight-1", {})).mean, 1.12, "×"),
+        Target("sampled, geometric mean", line(times.get("heapsight-sample", {})).mean, 1.02, "×"),
+        Target("full call paths, peak RSS, geometric mean", line(memory.get("heapsight", {})).mean, 1.30, "×"),
+        Target("deep stacks, full call paths, worst", line(deep.get("heapsight", {})).worst, 1.50, "×"),
+    ]
+
+
+def _blocks(samples: list[Sample]) -> list[Target]:
+    chosen = [sample for sample in samples if sample.kind == "blocks" and sample.case == PROMISED_BLOCKS]
+    good = [sample for sample in chosen if not sample.problem]
+    traced = [sample.values for sample in good if sample.tool == "heapsight"]
+    plain = [sample.values for sample in good if sample.tool == "untraced"]
+    if not traced or not plain:
+        return []
+    table = {name: medians(chosen, "blocks", name).get("heapsight", {}) for name in traced[0]}
+
+    def figure(name: str) -> float:
+        return table.get(name, {}).get(PROMISED_BLOCKS, math.nan)
+
+    real = bytes_per_block(traced, plain)
+    claimed = figure("own_growth_bytes") / traced[0]["blocks"]
+    thousand = f"{int(PROMISED_BLOCKS):,}".replace(",", " ")
+    return [
+        Target(f"memory per block, {thousand} live", real, 16, "B"),
+        Target("error of get_tracemalloc_size()", abs(claimed - real) / real * 100, 5, "%"),
+        Target("snapshot without blocks", figure("snapshot_seconds") * 1e3, 5, "ms"),
+        Target("snapshot with blocks", figure("snapshot_with_traces_seconds") * 1e3, 60, "ms"),
+        Target("statistics", figure("statistics_seconds") * 1e3, 5, "ms"),
+        Target("compare", figure("compare_seconds") * 1e3, 5, "ms"),
+    ]
+
+
+def _threads(samples: list[Sample]) -> list[Target]:
+    table: Table = medians(samples, "threads", "seconds")
+    return [
+        Target(f"two threads, {mode}: loss", scaling_loss(table, mode, "heapsight") * 100, 5, "%")
+        for mode in THREAD_MODES
+    ]
+
+
+def _startup(samples: list[Sample]) -> list[Target]:
+    on = paired_difference(samples, "startup", "seconds", "on", "absent")
+    off = paired_difference(samples, "startup", "seconds", "off", "absent")
+    return [
+        Target("start-up, on", on.middle * 1e3, 15, "ms"),
+        Target("start-up, installed but off", off.middle * 1e3, 0.2, "ms"),
+    ]

@@ -1,0 +1,88 @@
+"""Imported by ``heapsight.pth`` while the interpreter starts, only if something asked for tracing.
+
+Nothing here may change what the program sees, and nothing may stop it: whatever goes wrong is one line on stderr. So it
+imports only what every interpreter has already imported at this point, and it stands outside the package, whose import
+may be what fails. (``from __future__ import annotations`` would import a module too: annotations are quoted.)
+"""
+
+import os
+import sys
+
+_HIGHEST_LIMIT = 65535
+
+
+def start() -> None:
+    """Do what the environment or ``-X`` asks for."""
+    spec = os.environ.pop("HEAPSIGHT_RUN", None)  # the program and its children must not see it
+    try:
+        if spec is not None:
+            _begin_run(spec)
+        else:
+            _enable_from_switch()
+    except BaseException as error:  # a Rust panic is no Exception, and the program must go on
+        if isinstance(error, ImportError) and "subinterpreter" in str(error):
+            return  # site runs in each of them, but the process is traced once, from its main interpreter
+        _say(f"heapsight: {str(error) or type(error).__name__}; the program runs untraced")
+
+
+def _begin_run(spec: str) -> None:
+    """Record this process, from now until its last exit function has run."""
+    from heapsight import _heapsight
+
+    _heapsight.run_begin(spec)
+    os.register_at_fork(before=_heapsight.run_before_fork, after_in_parent=_heapsight.run_after_fork)
+    # Registered before anything of the program's, so run after everything of the program's.
+    import atexit
+
+    atexit.register(_heapsight.run_end)
+
+
+def _enable_from_switch() -> None:
+    """Trace without recording, for the program to ask."""
+    origin, value = _switch()
+    if value is None:
+        return
+    limit = _parse_limit(value)
+    if limit is None:
+        _warn(f"{origin}: invalid traceback limit {value!r}: give 1 to {_HIGHEST_LIMIT}; heapsight stays off")
+        return
+    from heapsight import _heapsight
+
+    _heapsight.set_traceback_limit(limit)
+    _heapsight.enable()
+
+
+def _switch() -> "tuple[str, str | None]":
+    """Return where the traceback limit was asked for, and its text; None when heapsight is to stay off."""
+    option = sys._xoptions.get("heapsight")
+    if option is not None:
+        return "-X heapsight", "1" if option is True else option
+    variable = "" if sys.flags.ignore_environment else os.environ.get("PYTHONHEAPSIGHT", "")
+    return "PYTHONHEAPSIGHT", variable if variable not in ("", "0") else None
+
+
+def _parse_limit(text: str) -> "int | None":
+    """Return the number that the text is, or None."""
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        return None
+    limit = int(text)
+    return limit if 1 <= limit <= _HIGHEST_LIMIT else None
+
+
+def _warn(message: str) -> None:
+    """Warn as Python does, if it can be heard."""
+    import warnings
+
+    try:
+        warnings.warn_explicit(message, RuntimeWarning, "heapsight", 0)  # no line of the program's is to blame
+    except RuntimeWarning:  # -W error: a start-up has nobody to raise to
+        _say(f"RuntimeWarning: {message}")
+
+
+def _say(line: str) -> None:
+    """Write a line to standard error, if there is one."""
+    if sys.stderr is not None:
+        sys.stderr.write(f"{line}\n")
+
+
+start()

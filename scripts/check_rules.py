@@ -1,0 +1,80 @@
+"""Rules of this repository that no linter knows. Prints one line for each breach; exit status 1 if there is any."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+#: Only these may contain `unsafe`; every other crate forbids it.
+UNSAFE_CRATES = {"cpython", "tracer", "python"}
+
+#: A file longer than this has a second idea in it.
+LONGEST_FILE = 600
+
+#: Paths of somebody's machine. Spelt so that this file does not match itself.
+MACHINE_PATH = re.compile(r"(?<![\w.~$}-])/(?:ro[o]t|wor[k])(?=/)")
+
+#: Lines of these are not ours to shorten or to spell.
+GENERATED = {"Cargo.lock", "LICENSE-APACHE", "LICENSE-MIT"}
+
+
+def repository_files() -> Iterator[Path]:
+    """Every file that is, or would be, part of the repository."""
+    listing = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in sorted(filter(None, listing.stdout.split("\0"))):
+        if (ROOT / name).is_file():
+            yield ROOT / name
+
+
+def breaches(path: Path) -> Iterator[str]:
+    """Say what is wrong with one file."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError:
+        return  # not text
+    name = path.relative_to(ROOT)
+    for number, line in enumerate(lines, 1):
+        found = MACHINE_PATH.search(line)
+        if found:
+            yield f"{name}:{number}: names a path of one machine ({found.group()}/…)"
+    if path.suffix in {".rs", ".py"} and len(lines) > LONGEST_FILE:
+        yield f"{name}: {len(lines)} lines: more than {LONGEST_FILE}: look for the second idea in it"
+    crate = name.parts[1] if name.parts[0] == "crates" and len(name.parts) > 2 else None
+    if crate not in (None, "python") and path.suffix in {".rs", ".toml"}:
+        yield from (
+            f"{name}:{number}: names pyo3, which only crates/python may"
+            for number, line in enumerate(lines, 1)
+            if re.search(r"\bpyo3\b", line.split("//")[0])
+        )
+
+
+def crates_without_forbid() -> Iterator[str]:
+    """Name the crates that should forbid unsafe code and do not."""
+    for library in sorted(ROOT.glob("crates/*/src/lib.rs")):
+        crate = library.parent.parent.name
+        if crate not in UNSAFE_CRATES and "#![forbid(unsafe_code)]" not in library.read_text(encoding="utf-8"):
+            yield f"{library.relative_to(ROOT)}: lacks #![forbid(unsafe_code)]"
+
+
+def main() -> int:
+    """Check everything."""
+    found = [breach for path in repository_files() if path.name not in GENERATED for breach in breaches(path)]
+    found += crates_without_forbid()
+    for breach in found:
+        print(breach, file=sys.stderr)
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,3 @@
+"""A package to run with -m."""
+
+WORD = "from the package"
