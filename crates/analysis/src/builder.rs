@@ -106,30 +106,68 @@ impl Builder {
         self.tables.totals = from.totals;
     }
 
+    /// The tables so far.
+    pub(crate) fn tables(&self) -> &Tables {
+        &self.tables
+    }
+
+    /// The counters of a site.
+    pub(crate) fn counters_mut(&mut self, site: SiteId) -> &mut Counters {
+        &mut self.tables.counters[site as usize]
+    }
+
     /// Makes sure that every call path and site of `from` is here; gives the id here of each of its sites.
     pub(crate) fn merge(&mut self, from: &Tables) -> Vec<SiteId> {
-        let codes = self.codes(from);
-        let mut nodes: Vec<NodeId> = Vec::with_capacity(from.nodes.len());
-        for (id, node) in (0..).zip(&from.nodes) {
+        let mut ids = Translation::default();
+        ids.extend(self, from);
+        ids.sites
+    }
+}
+
+/// The ids that the entries of some tables have in a [`Builder`]. Follows tables that grow.
+#[derive(Debug, Default)]
+pub(crate) struct Translation {
+    strings: Vec<StringId>,
+    codes: Vec<CodeId>,
+    nodes: Vec<NodeId>,
+    sites: Vec<SiteId>,
+}
+
+impl Translation {
+    /// Brings into `builder` what `from` has beyond what it had at the last call.
+    pub(crate) fn extend(&mut self, builder: &mut Builder, from: &Tables) {
+        for string in &from.strings[self.strings.len()..] {
+            self.strings.push(builder.string(string));
+        }
+        for code in &from.codes[self.codes.len()..] {
+            self.codes.push(builder.code(Code {
+                filename: self.strings[code.filename as usize],
+                name: self.strings[code.name as usize],
+                ..*code
+            }));
+        }
+        for (id, node) in (0..).zip(&from.nodes).skip(self.nodes.len()) {
             let here = if id == ROOT {
                 ROOT
             } else {
-                self.node(Node {
-                    parent: nodes[node.parent as usize],
-                    code: codes[node.code as usize],
+                builder.node(Node {
+                    parent: self.nodes[node.parent as usize],
+                    code: self.codes[node.code as usize],
                     line: node.line,
                 })
             };
-            nodes.push(here);
+            self.nodes.push(here);
         }
-        from.sites
-            .iter()
-            .map(|site| {
-                self.site(Site {
-                    node: nodes[site.node as usize],
-                    domain: site.domain,
-                })
-            })
-            .collect()
+        for site in &from.sites[self.sites.len()..] {
+            self.sites.push(builder.site(Site {
+                node: self.nodes[site.node as usize],
+                domain: site.domain,
+            }));
+        }
+    }
+
+    /// The id there of each site.
+    pub(crate) fn sites(&self) -> &[SiteId] {
+        &self.sites
     }
 }

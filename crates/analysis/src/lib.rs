@@ -8,21 +8,25 @@
 
 mod amount;
 mod builder;
+mod combine;
 mod cumulative;
 mod difference;
 mod filter;
 mod group;
 mod index;
 mod key;
+mod moment;
 pub mod path;
 mod sampling;
 mod sum;
 mod truncate;
 
 pub use amount::{Amount, Metric};
+pub use combine::{Changes, Combination};
 pub use difference::{Change, Comparison};
 pub use filter::{Filter, apply_filters, keep};
 pub use group::{Grouped, Others, Query, Row, group};
 pub use key::{GroupBy, Key};
+pub use moment::{live_at_peak, set_peak, since};
 pub use sampling::standard_error_bytes;
-pub use truncate::truncate;
+pub use truncate::{truncate, truncate_with_sites};

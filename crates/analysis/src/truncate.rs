@@ -1,6 +1,6 @@
 //! Shorter call paths: what a capture with a lower frame limit would have held.
 
-use heapsight_capture::model::{Node, NodeId, ROOT, Site, Tables};
+use heapsight_capture::model::{Node, NodeId, ROOT, Site, SiteId, Tables};
 
 use crate::builder::Builder;
 use crate::path::{ancestors, is_frame};
@@ -10,10 +10,17 @@ use crate::path::{ancestors, is_frame};
 /// Threads stay apart. Call paths without a site are dropped. Time: sites × `limit`.
 #[must_use]
 pub fn truncate(tables: &Tables, limit: u32) -> Tables {
+    truncate_with_sites(tables, limit).0
+}
+
+/// As [`truncate`], with the new id of each site of `tables`.
+#[must_use]
+pub fn truncate_with_sites(tables: &Tables, limit: u32) -> (Tables, Vec<SiteId>) {
     let mut builder = Builder::new();
     builder.set_totals(tables);
     let codes = builder.codes(tables);
     let threads = threads(tables);
+    let mut ids = Vec::with_capacity(tables.sites.len());
     for (site, counters) in tables.sites.iter().zip(&tables.counters) {
         let kept: Vec<NodeId> = ancestors(tables, site.node)
             .take_while(|node| is_frame(tables, *node))
@@ -33,8 +40,9 @@ pub fn truncate(tables: &Tables, limit: u32) -> Tables {
             domain: site.domain,
         });
         builder.add(id, counters);
+        ids.push(id);
     }
-    builder.finish()
+    (builder.finish(), ids)
 }
 
 /// The thread of each call path, if threads are kept apart.

@@ -35,12 +35,20 @@ pub enum Kind {
     Blocks = 3,
     /// How tracing ended: always last.
     End = 4,
+    /// A named text.
+    Note = 5,
 }
 
 impl Kind {
     /// The kind with this number, if it is known.
     pub fn from_number(number: u8) -> Option<Self> {
-        [Self::Header, Self::Tick, Self::Blocks, Self::End]
+        [
+            Self::Header,
+            Self::Tick,
+            Self::Blocks,
+            Self::End,
+            Self::Note,
+        ]
             .into_iter()
             .find(|kind| *kind as u8 == number)
     }

@@ -1,7 +1,7 @@
 //! Reads a capture: all of it, or up to a moment.
 
 mod frames;
-mod state;
+mod replay;
 
 use std::fs::File;
 use std::io::Read;
@@ -12,6 +12,9 @@ use crate::end::End;
 use crate::error::{ReadError, Truncation};
 use crate::header::Header;
 use crate::model::Tables;
+use crate::note::Note;
+
+pub use replay::Replay;
 
 /// What was known of the process at one tick.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,6 +53,8 @@ pub struct Capture {
     pub timeline: Vec<TimelinePoint>,
     /// The table of live blocks at the last tick, if the file has it.
     pub blocks: Option<Vec<Block>>,
+    /// Texts that the program added, in the order of the file.
+    pub notes: Vec<Note>,
     /// How tracing ended. `None` when the program was killed, called `os._exit` or still runs, or when reading was stopped
     /// or failed before the end.
     pub end: Option<End>,
@@ -80,7 +85,9 @@ impl Capture {
     /// # Errors
     /// As [`Self::read`].
     pub fn read_until(source: impl Read, elapsed_ns: u64) -> Result<Self, ReadError> {
-        state::read(source, elapsed_ns)
+        let mut replay = Replay::open(source)?;
+        replay.advance_until(elapsed_ns)?;
+        Ok(replay.into_capture())
     }
 
     /// When the highest traced memory was reached: the time of the first tick that knew of it, and the bytes.

@@ -12,6 +12,7 @@ use crate::frame::{
     seal,
 };
 use crate::header::Header;
+use crate::note::Note;
 use crate::tick::{Encoder, Tick};
 
 /// Fast, and within a few per cent of the default level's size on ticks.
@@ -109,6 +110,18 @@ impl<W: Write> Writer<W> {
             self.send_taken()?;
         }
         Ok(())
+    }
+
+    /// Writes a named text.
+    ///
+    /// # Errors
+    /// As [`Self::tick`].
+    pub fn note(&mut self, note: &Note) -> Result<(), WriteError> {
+        self.send_rest()?;
+        self.plain.clear();
+        note.encode(&mut self.plain);
+        self.pack(Kind::Note)?;
+        self.send_taken()
     }
 
     /// Writes the ending, flushes the sink and gives it back.

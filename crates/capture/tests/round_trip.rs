@@ -3,7 +3,7 @@
 mod support;
 
 use heapsight_capture::model::{Counters, Node, Site, Totals};
-use heapsight_capture::{Block, Capture, Tick, WriteError, Writer};
+use heapsight_capture::{Block, Capture, End, Note, Tick, WriteError, Writer};
 use proptest::prelude::*;
 use support::{Step, end, expected, header, recordings, small_recording, write};
 
@@ -196,4 +196,22 @@ fn ids_that_the_reader_could_not_know_are_refused_and_leave_no_trace() {
         Capture::read(&file[..]).expect("readable").tables,
         expected(&steps).0
     );
+}
+
+#[test]
+fn notes_come_back_in_order() {
+    let notes = ["first", "größe", ""].map(|text| Note {
+        name: "snapshot".to_owned(),
+        text: text.to_owned(),
+    });
+    let mut writer = Writer::create(Vec::new(), &header()).expect("a Vec takes everything");
+    for note in &notes {
+        writer.note(note).expect("a Vec takes everything");
+    }
+    let file = writer
+        .finish(&End::default())
+        .expect("a Vec takes everything");
+    let capture = Capture::read(&file[..]).expect("readable");
+    assert_eq!(capture.notes, notes);
+    assert_eq!(capture.truncation, None);
 }

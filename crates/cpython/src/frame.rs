@@ -149,3 +149,22 @@ pub unsafe fn instruction_offset<V: Version>(frame: Frame, code: *const u8) -> O
         }
     }
 }
+
+/// Is an instruction at or behind the one from which on any frame of this code is complete?
+///
+/// Before it, a frame counts only if a generator owns it, so whether it is shown does not follow from its position.
+///
+/// # Safety
+/// `code` is a live code object of version `V`.
+#[inline]
+#[must_use]
+pub unsafe fn is_traceable<V: Version>(code: *const u8, offset_bytes: u32) -> bool {
+    match V::OFFSETS.instruction {
+        Instruction::Index { .. } => true,
+        Instruction::Pointer { .. } => {
+            // SAFETY: promised by the caller.
+            let first_traceable: i32 = unsafe { load(code, V::OFFSETS.code_first_traceable) };
+            i64::from(offset_bytes) >= i64::from(first_traceable) * 2
+        }
+    }
+}

@@ -40,11 +40,8 @@ fn refusal(answer: PyResult<Bound<'_, PyAny>>) -> Result<(), String> {
 
 /// `3.12.1`, as `platform.python_version()` has it.
 pub(crate) fn python_version() -> String {
-    let full = Python::version_str();
-    full.split_ascii_whitespace()
-        .next()
-        .unwrap_or(full)
-        .to_owned()
+    let full = heapsight_tracer::running_version().text;
+    full.split_ascii_whitespace().next().unwrap_or(&full).to_owned()
 }
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {

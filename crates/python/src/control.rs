@@ -4,9 +4,10 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use heapsight_tracer as tracer;
 use heapsight_tracer::{Config, FrameLimit};
-use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyInt};
+
+use crate::arguments::integer;
 
 /// Stands for "unlimited" in [`LIMIT`].
 const UNLIMITED: u32 = 0;
@@ -129,29 +130,6 @@ fn positive_u64(value: &Bound<'_, PyAny>) -> PyResult<u64> {
             u64::MAX
         ))),
     }
-}
-
-/// The value as an exact integer. Anything with `__index__` will do, except a bool, which is a mistake here.
-fn integer<'py>(value: &Bound<'py, PyAny>, rule: &str) -> PyResult<Bound<'py, PyAny>> {
-    let refused = || PyTypeError::new_err(format!("{rule}, not {}", shown(value)));
-    if value.is_instance_of::<PyBool>() {
-        return Err(refused());
-    }
-    if value.is_instance_of::<PyInt>() {
-        return Ok(value.clone());
-    }
-    value.call_method0("__index__").map_err(|_| refused())
-}
-
-/// `repr` and type of a refused value.
-fn shown(value: &Bound<'_, PyAny>) -> String {
-    let kind = value
-        .get_type()
-        .name()
-        .map_or_else(|_| "object".to_owned(), |name| name.to_string());
-    value
-        .repr()
-        .map_or_else(|_| kind.clone(), |text| format!("{text} ({kind})"))
 }
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {

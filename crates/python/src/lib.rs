@@ -3,21 +3,30 @@
 //! The only crate that names pyo3, and the only place where Python exceptions are made. It is thin: one file for each thing
 //! that Python can ask for, and each of them translates and calls.
 
+mod arguments;
 mod capture;
 mod cli;
 mod control;
 mod exit;
+mod filter;
 mod fork;
+mod frame;
 mod object;
 mod profile;
 mod query;
 mod run;
+mod trace;
+mod tracing_filters;
 
 use pyo3::prelude::*;
 
 #[pymodule]
 fn _heapsight(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    frame::register(module)?;
+    trace::register(module)?;
+    filter::register(module)?;
+    tracing_filters::register(module)?;
     object::register(module)?;
     profile::register(module)?;
     query::register(module)?;

@@ -5,6 +5,7 @@
 
 mod callers;
 mod chart;
+mod display;
 mod figures;
 mod headline;
 mod look;
@@ -15,6 +16,10 @@ mod summary;
 mod table;
 mod text;
 
+pub use display::{
+    DisplayFigures, DisplayFrame, DisplayKey, DisplayMetric, DisplayOptions, DisplayTop, MetricFormat, display_top,
+    grouping_title,
+};
 pub use figures::{format_count, format_duration, format_size, format_size_change};
 pub use look::Look;
 pub use summary::{Selection, next_steps, summary};

@@ -30,7 +30,10 @@ impl Identity {
 
 impl From<&Metadata> for Identity {
     fn from(metadata: &Metadata) -> Self {
-        Self { device: metadata.dev(), inode: metadata.ino() }
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+        }
     }
 }
 
@@ -54,7 +57,11 @@ impl Guarded {
     /// # Errors
     /// Whatever opening the file says. A limit too low for a high descriptor is no error: a low one is used then.
     pub fn create(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(path)?;
         Self::new(file, path, OpenOptions::new().append(true).clone())
     }
 
@@ -63,13 +70,22 @@ impl Guarded {
     /// # Errors
     /// Whatever opening the file says.
     pub fn open(path: &Path) -> io::Result<Self> {
-        Self::new(File::open(path)?, path, OpenOptions::new().read(true).clone())
+        Self::new(
+            File::open(path)?,
+            path,
+            OpenOptions::new().read(true).clone(),
+        )
     }
 
     fn new(file: File, path: &Path, again: OpenOptions) -> io::Result<Self> {
         let file = out_of_the_way(file);
         let identity = Identity::from(&file.metadata()?);
-        Ok(Self { file: ManuallyDrop::new(file), identity, path: path.to_owned(), again })
+        Ok(Self {
+            file: ManuallyDrop::new(file),
+            identity,
+            path: path.to_owned(),
+            again,
+        })
     }
 
     /// The file, opened again if the program has closed it.
@@ -80,7 +96,9 @@ impl Guarded {
         if !self.is_ours() {
             let file = out_of_the_way(self.again.open(&self.path)?);
             if Identity::from(&file.metadata()?) != self.identity {
-                return Err(io::Error::other("the program closed it, and another file has its name now"));
+                return Err(io::Error::other(
+                    "the program closed it, and another file has its name now",
+                ));
             }
             // The old value is not dropped: its number is the program's now, or nobody's.
             self.file = ManuallyDrop::new(file);
@@ -89,7 +107,9 @@ impl Guarded {
     }
 
     fn is_ours(&self) -> bool {
-        self.file.metadata().is_ok_and(|metadata| Identity::from(&metadata) == self.identity)
+        self.file
+            .metadata()
+            .is_ok_and(|metadata| Identity::from(&metadata) == self.identity)
     }
 }
 
@@ -130,7 +150,10 @@ mod tests {
     use super::*;
 
     fn scratch(name: &str) -> PathBuf {
-        std::env::temp_dir().join(format!("heapsight-descriptor-{name}-{}", std::process::id()))
+        std::env::temp_dir().join(format!(
+            "heapsight-descriptor-{name}-{}",
+            std::process::id()
+        ))
     }
 
     #[test]
@@ -146,16 +169,21 @@ mod tests {
         let (path, other_path) = (scratch("ours"), scratch("other"));
         let mut guarded = Guarded::create(&path).expect("a file in the temporary directory");
         guarded.write_all(b"one ").expect("room on the disk");
-        let other = File::create(&other_path).expect("a file in the temporary directory").into_raw_fd();
+        let other = File::create(&other_path)
+            .expect("a file in the temporary directory")
+            .into_raw_fd();
         let number = guarded.file.as_raw_fd();
         // SAFETY: replaces our own descriptor by another of our own, as a careless program would.
         assert_eq!(unsafe { libc::dup2(other, number) }, number);
-        guarded.write_all(b"two").expect("the file can be opened again");
+        guarded
+            .write_all(b"two")
+            .expect("the file can be opened again");
         drop(guarded);
         assert_eq!(std::fs::read(&path).expect("readable"), b"one two");
         assert_eq!(std::fs::read(&other_path).expect("readable"), b"");
         // SAFETY: asks about a descriptor; any number is allowed.
-        assert!(unsafe { libc::fcntl(number, libc::F_GETFD) } >= 0, "still open: it was not ours to close");
+        let flags = unsafe { libc::fcntl(number, libc::F_GETFD) };
+        assert!(flags >= 0, "still open: it was not ours to close");
         for path in [path, other_path] {
             std::fs::remove_file(path).expect("the file is there");
         }

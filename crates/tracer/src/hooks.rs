@@ -129,7 +129,7 @@ unsafe fn record<V: Version, const DOMAIN: u32, const FULL: bool>(thread: *mut T
     unsafe {
         let (thread_state, sharing) = thread_state::<V, DOMAIN>();
         let path = &mut (*thread).path;
-        let node = if FULL { path.current::<V>(thread_state) } else { path.current_leaf::<V>(thread_state) };
+        let node = if FULL { path.current::<V>(thread_state, sharing) } else { path.current_leaf::<V>(thread_state, sharing) };
         #[cfg(feature = "verify-paths")]
         if FULL {
             crate::path::verify::<V>(node, thread_state);

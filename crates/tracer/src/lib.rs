@@ -38,6 +38,8 @@ mod thread_slot;
 mod totals;
 mod tree;
 
+pub use heapsight_cpython::api::{RunningVersion, running_version};
+
 pub use config::{Config, FrameLimit};
 pub use install::{StartError, clear, start, stop};
 pub use path_filter::{PathFilter, set_path_filter};

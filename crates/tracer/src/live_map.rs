@@ -288,12 +288,14 @@ fn for_each_in_leaf(leaf: *mut Leaf, base: usize, visit: &mut impl FnMut(usize, 
     let known = unsafe {
         libc::mincore(leaf.cast(), LEAF_ENTRIES * size_of::<Leaf>(), resident.as_mut_ptr()) == 0
     };
+    // Carried from page to page: the second entry of a page's last block is the first of the next page.
+    let mut index = 0;
     for (page, flag) in resident.iter().enumerate() {
         if known && flag & 1 == 0 {
             continue;
         }
         let first = page * ENTRIES_A_PAGE;
-        let mut index = first;
+        index = index.max(first);
         while index < first + ENTRIES_A_PAGE {
             // SAFETY: index < LEAF_ENTRIES, the leaf has one more.
             let slot = unsafe { &*leaf.add(index) };

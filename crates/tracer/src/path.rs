@@ -9,6 +9,7 @@ use heapsight_cpython::frame::{self, Frame, Position};
 use heapsight_cpython::mark::{self, Token};
 use heapsight_cpython::version::Version;
 
+use crate::totals::Sharing;
 use crate::{codes, thread, tree};
 
 /// One frame of the thread's last call path.
@@ -43,6 +44,8 @@ pub(crate) struct PathCache {
     thread_state: *const u8,
     /// Path that the outermost frame hangs from: the root, or the thread's own.
     base: u32,
+    /// Does the event that is being recorded have the tables to itself? See [`tree::recent_step`].
+    alone: bool,
     next_token: Token,
     entries: Vec<Entry>,
     /// Frames found above the part of the stack that is known, innermost first.
@@ -50,8 +53,8 @@ pub(crate) struct PathCache {
     steps: Box<[Step; 1 << STEP_BITS]>,
 }
 
-/// The part of the stack below an entry is not what the cache says.
-struct Diverged;
+/// The caller of entry `.0` is not the one that the cache says. The entries above it are on the stack.
+struct Diverged(usize);
 
 impl PathCache {
     pub(crate) fn new() -> Self {
@@ -59,6 +62,7 @@ impl PathCache {
             epoch: 0,
             thread_state: std::ptr::null(),
             base: tree::ROOT,
+            alone: false,
             next_token: 1,
             entries: Vec::with_capacity(64),
             fresh: Vec::with_capacity(64),
@@ -71,10 +75,11 @@ impl PathCache {
     /// # Safety
     /// `thread_state` is null or the live `PyThreadState` of the calling thread, of version `V`.
     #[inline(always)]
-    pub(crate) unsafe fn current<V: Version>(&mut self, thread_state: *const u8) -> u32 {
+    pub(crate) unsafe fn current<V: Version>(&mut self, thread_state: *const u8, sharing: Sharing) -> u32 {
         if self.epoch != thread::cache_epoch() || self.thread_state != thread_state {
             self.forget(thread_state);
         }
+        self.alone = sharing == Sharing::Gil;
         if thread_state.is_null() {
             return self.base;
         }
@@ -101,10 +106,11 @@ impl PathCache {
     /// # Safety
     /// As [`Self::current`].
     #[inline(always)]
-    pub(crate) unsafe fn current_leaf<V: Version>(&mut self, thread_state: *const u8) -> u32 {
+    pub(crate) unsafe fn current_leaf<V: Version>(&mut self, thread_state: *const u8, sharing: Sharing) -> u32 {
         if self.epoch != thread::cache_epoch() || self.thread_state != thread_state {
             self.forget(thread_state);
         }
+        self.alone = sharing == Sharing::Gil;
         if thread_state.is_null() {
             return self.base;
         }
@@ -165,10 +171,21 @@ impl PathCache {
         if known.position == position && known.parent == parent {
             return (known.node, true);
         }
+        if self.alone
+            && let Some(node) = tree::recent_step(parent, position, self.epoch)
+        {
+            self.steps[slot] = Step { position, parent, node };
+            return (node, true);
+        }
         // SAFETY: promised by the caller.
         match unsafe { resolve::<V>(parent, frame) } {
-            Some(node) => {
-                self.steps[slot] = Step { position, parent, node };
+            Some(Resolved { node, holds_for_position }) => {
+                if holds_for_position {
+                    self.steps[slot] = Step { position, parent, node };
+                    if self.alone {
+                        tree::remember_step(parent, position, self.epoch, node);
+                    }
+                }
                 (node, true)
             }
             // Not remembered: the same position may be shown later, when a generator owns the frame.
@@ -187,7 +204,12 @@ impl PathCache {
                 if let Some(index) = self.search(frame, searched) {
                     match self.compare::<V>(index) {
                         Ok((changed, compared)) => return self.rebuild::<V>(index, changed, compared),
-                        Err(Diverged) => searched = 0,
+                        Err(Diverged(last)) => {
+                            self.fresh.extend(self.entries[last..=index].iter().rev().map(|entry| entry.frame));
+                            next = frame::previous::<V>(self.entries[last].frame);
+                            searched = last;
+                            continue;
+                        }
                     }
                 }
                 self.fresh.push(frame);
@@ -225,10 +247,10 @@ impl PathCache {
                 }
                 let below = frame::previous::<V>(entry.frame);
                 if index == 0 {
-                    return if below.is_none() { Ok((changed, 0)) } else { Err(Diverged) };
+                    return if below.is_none() { Ok((changed, 0)) } else { Err(Diverged(0)) };
                 }
                 if below != Some(self.entries[index - 1].frame) {
-                    return Err(Diverged);
+                    return Err(Diverged(index));
                 }
                 callee = Some(entry.frame);
                 index -= 1;
@@ -319,7 +341,7 @@ pub(crate) unsafe fn verify<V: Version>(node: u32, thread_state: *const u8) {
     }
     let step = |path: u32, frame: &Frame| {
         // SAFETY: promised by the caller.
-        unsafe { resolve::<V>(path, *frame) }.unwrap_or(path)
+        unsafe { resolve::<V>(path, *frame) }.map_or(path, |resolved| resolved.node)
     };
     let afresh = frames.iter().rev().fold(crate::config::base_path(), step);
     if afresh != node {
@@ -343,10 +365,18 @@ pub(crate) unsafe fn verify<V: Version>(node: u32, thread_state: *const u8) {
     }
 }
 
+/// What [`resolve`] found.
+struct Resolved {
+    node: u32,
+    /// Does every frame at the same position lead there? Not so where a generator is made: the frame at that instruction is shown
+    /// once it is the generator's, and not while it still is the caller's.
+    holds_for_position: bool,
+}
+
 /// Looks the frame up in the call-path tree; `None` when it is not shown.
 #[cold]
 #[inline(never)]
-unsafe fn resolve<V: Version>(parent: u32, frame: Frame) -> Option<u32> {
+unsafe fn resolve<V: Version>(parent: u32, frame: Frame) -> Option<Resolved> {
     // SAFETY: promised by the callers: a live frame; its code is read only when it is not a shim.
     unsafe {
         if frame::is_shim::<V>(frame) {
@@ -354,6 +384,9 @@ unsafe fn resolve<V: Version>(parent: u32, frame: Frame) -> Option<u32> {
         }
         let code = frame::code::<V>(frame);
         let offset = frame::instruction_offset::<V>(frame, code)?;
-        Some(tree::child(parent, codes::identity_of::<V>(code), offset))
+        Some(Resolved {
+            node: tree::child(parent, codes::identity_of::<V>(code), offset),
+            holds_for_position: frame::is_traceable::<V>(code, offset),
+        })
     }
 }

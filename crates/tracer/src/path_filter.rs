@@ -10,13 +10,15 @@ use crate::{thread, tree};
 /// first, empty when no Python code was running. Runs inside an allocator hook: it must not allocate through Python nor call it.
 pub type PathFilter = Arc<dyn Fn(&[(&str, u32)]) -> bool + Send + Sync>;
 
-static FILTER: Guarded<Option<PathFilter>> = Guarded::new(None);
+/// The filter and how many of the most recent frames it is shown.
+static FILTER: Guarded<Option<(PathFilter, usize)>> = Guarded::new(None);
 
-/// Sets the filter (`None`: everything is traced). Paths that were decided already are decided anew at their next allocation;
+/// Sets the filter (`None`: everything is traced) and how many of the most recent frames it is shown: the fewer, the cheaper is each new
+/// path, which in a deep recursion matters. Paths that were decided already are decided anew at their next allocation;
 /// blocks traced before stay. Call with the GIL held.
-pub fn set_path_filter(filter: Option<PathFilter>) {
+pub fn set_path_filter(filter: Option<PathFilter>, frames: usize) {
     let mut held = lock::hold();
-    *FILTER.get(&mut held) = filter;
+    *FILTER.get(&mut held) = filter.map(|filter| (filter, frames));
     crate::sites::decide_anew(&mut held);
     drop(held);
     thread::invalidate_caches();
@@ -24,10 +26,10 @@ pub fn set_path_filter(filter: Option<PathFilter>) {
 
 /// Does the filter keep the path `node`?
 pub(crate) fn keeps(held: &mut Held, node: u32) -> bool {
-    let Some(filter) = FILTER.get(held).clone() else { return true };
+    let Some((filter, most_frames)) = FILTER.get(held).clone() else { return true };
     let mut path = Vec::new();
     let mut at = node;
-    while at != tree::ROOT {
+    while at != tree::ROOT && path.len() < most_frames {
         let step = tree::node(at);
         if let Some(identity) = crate::codes::identity(held, step.code.load(Ordering::Relaxed)) {
             let line = crate::export::line_of(&identity, step.offset.load(Ordering::Relaxed));

@@ -177,7 +177,7 @@ unsafe fn sample<V: Version, const DOMAIN: u32, const FULL: bool>(
         (*thread).bytes_to_sample = next_distance();
         let (thread_state, sharing) = hooks::thread_state::<V, DOMAIN>();
         let path = &mut (*thread).path;
-        let node = if FULL { path.current::<V>(thread_state) } else { path.current_leaf::<V>(thread_state) };
+        let node = if FULL { path.current::<V>(thread_state, sharing) } else { path.current_leaf::<V>(thread_state, sharing) };
         let site = sites::of(node, DOMAIN, sharing);
         if site == 0 || site == sites::EXCLUDED {
             if site == 0 {

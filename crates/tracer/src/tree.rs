@@ -1,7 +1,7 @@
 //! The call-path tree: hash-consed (caller's path, code, instruction offset) → 32-bit id. Instruction offsets, never lines:
 //! those are resolved when somebody reads.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use crate::chunked::{Chunked, Zeroed};
 use crate::id_table::{IdTable, hash2};
@@ -14,8 +14,8 @@ pub(crate) const ROOT: u32 = 0;
 /// Value of [`Node::offset`] for elements that are not Python frames (threads, folded paths).
 pub(crate) const NO_OFFSET: u32 = u32::MAX;
 
-/// One call path: the frame that it ends in, below its caller's path.
-#[repr(C)]
+/// One call path: the frame that it ends in, below its caller's path. One cache line.
+#[repr(C, align(64))]
 #[derive(Default)]
 pub(crate) struct Node {
     pub(crate) parent: AtomicU32,
@@ -29,6 +29,16 @@ pub(crate) struct Node {
     pub(crate) born: AtomicU32,
     /// One of [`USED`], [`IDLE`], [`FREE`].
     state: AtomicU32,
+    // The rest is written and read under the GIL only: steps taken lately, so that the many paths of a recursive program
+    // are found without a look into the index.
+    /// Where the frame stood when this path was last looked up, and the low half of the [`crate::thread::cache_epoch`]
+    /// of that moment: positions mean nothing in another.
+    position: AtomicU64,
+    epoch: AtomicU32,
+    /// A hash of the position of each of `callees`, never 0.
+    tags: [AtomicU8; 4],
+    /// Paths that lead on from here.
+    callees: [AtomicU32; 4],
 }
 
 /// State of a node that is found by [`child`].
@@ -127,6 +137,46 @@ impl Node {
     pub(crate) fn state(&self) -> u32 {
         self.state.load(Ordering::Relaxed)
     }
+}
+
+#[inline(always)]
+fn tag_of(position: u64) -> u8 {
+    ((position.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8) | 1
+}
+
+/// The path that a frame at `position` leads to from `parent`, if that step was taken lately. Call under the GIL.
+#[inline(always)]
+pub(crate) fn recent_step(parent: u32, position: u64, epoch: u64) -> Option<u32> {
+    let node = NODES.get(parent);
+    let tag = tag_of(position);
+    for (known, callee) in node.tags.iter().zip(&node.callees) {
+        if known.load(Ordering::Relaxed) != tag {
+            continue;
+        }
+        let id = callee.load(Ordering::Relaxed);
+        let callee = NODES.get(id);
+        if callee.position.load(Ordering::Relaxed) == position
+            && callee.epoch.load(Ordering::Relaxed) == epoch as u32
+            && callee.parent.load(Ordering::Relaxed) == parent
+        {
+            return Some(id);
+        }
+    }
+    None
+}
+
+/// Remembers the step from `parent` to `id`. Call under the GIL.
+#[inline(always)]
+pub(crate) fn remember_step(parent: u32, position: u64, epoch: u64, id: u32) {
+    let callee = NODES.get(id);
+    callee.position.store(position, Ordering::Relaxed);
+    callee.epoch.store(epoch as u32, Ordering::Relaxed);
+    let node = NODES.get(parent);
+    let same = node.callees.iter().position(|known| known.load(Ordering::Relaxed) == id);
+    let empty = || node.tags.iter().position(|tag| tag.load(Ordering::Relaxed) == 0);
+    let place = same.or_else(empty).unwrap_or(id as usize & 3);
+    node.tags[place].store(tag_of(position), Ordering::Relaxed);
+    node.callees[place].store(id, Ordering::Relaxed);
 }
 
 /// Sets the state of node `id`; a node set free must have neither sites nor children.

@@ -1,18 +1,15 @@
 //! Filters over whole tables.
 
-use heapsight_capture::model::{Counters, Site, Tables};
+use heapsight_capture::model::{Site, SiteId, Tables};
 
 use super::{Filter, keep};
 use crate::path::is_frame;
 
 /// Drops the sites whose call path `filters` do not keep together (see [`keep`]). Names and call paths stay, so ids of those stay valid;
-/// ids of sites change. Totals stay those of the whole capture.
+/// ids of sites change. Totals stay those of the whole capture. Gives the new id of each site, `None` for those dropped.
 ///
 /// Time: filters × (names + call paths), however many blocks there are.
-pub fn apply_filters(tables: &mut Tables, filters: &[Filter]) {
-    if filters.is_empty() {
-        return;
-    }
+pub fn apply_filters(tables: &mut Tables, filters: &[Filter]) -> Vec<Option<SiteId>> {
     let verdicts: Vec<Vec<bool>> = filters
         .iter()
         .map(|filter| verdict(tables, filter))
@@ -21,13 +18,22 @@ pub fn apply_filters(tables: &mut Tables, filters: &[Filter]) {
         let of_site = |verdict: &Vec<bool>| verdict[site.node as usize];
         keep(filters.iter().zip(verdicts.iter().map(of_site)))
     };
-    let kept: (Vec<Site>, Vec<Counters>) = tables
+    let (mut sites, mut counters) = (Vec::new(), Vec::new());
+    let ids = tables
         .sites
         .iter()
         .zip(&tables.counters)
-        .filter(|(site, _)| is_kept(site))
-        .unzip();
-    (tables.sites, tables.counters) = kept;
+        .map(|(site, counter)| {
+            is_kept(site).then(|| {
+                sites.push(*site);
+                counters.push(*counter);
+                (sites.len() - 1) as SiteId
+            })
+        })
+        .collect();
+    tables.sites = sites;
+    tables.counters = counters;
+    ids
 }
 
 /// Whether `filter` alone keeps each call path.

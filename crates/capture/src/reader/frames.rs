@@ -18,6 +18,8 @@ pub(super) struct Frames<R: Read> {
     decompressor: Decompressor<'static>,
     stored: Vec<u8>,
     plain: Vec<u8>,
+    /// The kind of the frame in `plain`, when it is to be given once more.
+    held: Option<Kind>,
     /// Where the frame that was read last begins.
     frame_offset: u64,
     offset: u64,
@@ -79,6 +81,7 @@ impl<R: Read> Frames<R> {
             decompressor: Decompressor::new()?,
             stored: Vec::new(),
             plain: Vec::new(),
+            held: None,
             frame_offset: PROLOGUE_BYTES as u64,
             offset: PROLOGUE_BYTES as u64,
         })
@@ -86,6 +89,9 @@ impl<R: Read> Frames<R> {
 
     /// The next frame of a known kind, or `None` at the end of the source. Unknown kinds are checked and skipped.
     pub(super) fn next(&mut self) -> Result<Option<(Kind, &[u8])>, Stop> {
+        if let Some(kind) = self.held.take() {
+            return Ok(Some((kind, &self.plain)));
+        }
         loop {
             self.frame_offset = self.offset;
             let Some(envelope) = self.read_envelope()? else {
@@ -96,6 +102,11 @@ impl<R: Read> Frames<R> {
                 return Ok(Some((kind, &self.plain)));
             }
         }
+    }
+
+    /// Has [`Self::next`] give the frame that was read last, which is of this kind, once more.
+    pub(super) fn hold(&mut self, kind: Kind) {
+        self.held = Some(kind);
     }
 
     /// Describes damage in the frame that was read last.

@@ -26,12 +26,12 @@ pub(crate) fn starts_at(payload: &[u8], progress: &Progress) -> Result<u64, Malf
         .ok_or("the time exceeds 64 bits")
 }
 
-/// Applies one tick to `tables` and `progress`. On failure both are as before.
+/// Applies one tick to `tables` and `progress`, and names the sites whose counters it sets. On failure both are as before.
 pub(crate) fn apply(
     payload: &[u8],
     tables: &mut Tables,
     progress: &mut Progress,
-) -> Result<(), Malformed> {
+) -> Result<Vec<SiteId>, Malformed> {
     let lengths = Lengths::of(tables);
     let result = apply_partly(payload, tables, progress);
     if result.is_err() {
@@ -45,7 +45,7 @@ fn apply_partly(
     payload: &[u8],
     tables: &mut Tables,
     progress: &mut Progress,
-) -> Result<(), Malformed> {
+) -> Result<Vec<SiteId>, Malformed> {
     let mut input = Input::new(payload);
     let elapsed_ns = starts_at(payload, progress)?;
     input.varint()?;
@@ -61,6 +61,7 @@ fn apply_partly(
     progress.elapsed_ns = elapsed_ns;
     progress.rss_bytes = rss_bytes;
     tables.totals = totals;
+    let sites = changed.iter().map(|change| change.site).collect();
     for change in changed {
         let counters = &mut tables.counters[change.site as usize];
         let grown = |old: u64, new: u64, total: &mut u64| {
@@ -79,7 +80,7 @@ fn apply_partly(
         );
         *counters = new;
     }
-    Ok(())
+    Ok(sites)
 }
 
 /// How long each table was, to undo a tick that turned out to be malformed.

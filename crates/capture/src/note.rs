@@ -1,0 +1,30 @@
+//! Named texts that a program adds to its capture, such as its own figures at a snapshot.
+
+use crate::varint::{Input, Malformed, put_bytes};
+
+/// A named text. Its meaning is the business of whoever wrote it; heapsight's own are listed in docs/format.md.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Note {
+    /// What it is about. Of several notes with one name, the last counts.
+    pub name: String,
+    /// The text.
+    pub text: String,
+}
+
+impl Note {
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        put_bytes(out, self.name.as_bytes());
+        put_bytes(out, self.text.as_bytes());
+    }
+
+    pub(crate) fn decode(payload: &[u8]) -> Result<Self, Malformed> {
+        let mut input = Input::new(payload);
+        let mut text = || {
+            String::from_utf8(input.length_and_bytes()?.to_vec()).map_err(|_| "a note is not UTF-8")
+        };
+        Ok(Self {
+            name: text()?,
+            text: text()?,
+        })
+    }
+}

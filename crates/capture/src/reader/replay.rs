@@ -1,0 +1,206 @@
+//! Plays a capture back: applies its frames in order, and stops wherever the caller wants to look.
+
+use std::io::Read;
+
+use super::frames::{Frames, Stop};
+use super::{Capture, TimelinePoint};
+use crate::blocks::{self, Block};
+use crate::end::End;
+use crate::error::{Damage, ReadError};
+use crate::frame::Kind;
+use crate::header::Header;
+use crate::model::SiteId;
+use crate::note::Note;
+use crate::tick::{Progress, apply, starts_at};
+
+/// A capture as it was at one moment of the recording, and can be moved on from there.
+///
+/// Memory as for a [`Capture`]; time grows with what changed in the ticks that are passed.
+pub struct Replay<R: Read> {
+    frames: Frames<R>,
+    capture: Capture,
+    progress: Progress,
+    partial_blocks: Vec<Block>,
+    changed: Vec<SiteId>,
+    is_over: bool,
+}
+
+/// How far to go.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Goal {
+    /// Past one tick.
+    Tick,
+    /// Past all ticks up to this time.
+    Time(u64),
+}
+
+impl<R: Read> Replay<R> {
+    /// Reads the header. No tick is applied yet.
+    ///
+    /// # Errors
+    /// As [`Capture::read`].
+    pub fn open(source: R) -> Result<Self, ReadError> {
+        let mut frames = Frames::open(source)?;
+        let capture = Capture {
+            header: read_header(&mut frames)?,
+            ..Capture::default()
+        };
+        Ok(Self {
+            frames,
+            capture,
+            progress: Progress::default(),
+            partial_blocks: Vec::new(),
+            changed: Vec::new(),
+            is_over: false,
+        })
+    }
+
+    /// Applies the next tick; false when there is none. The ending and damage are known (in [`Self::capture`]) only then.
+    ///
+    /// # Errors
+    /// When the source fails.
+    pub fn advance(&mut self) -> Result<bool, ReadError> {
+        self.apply_frames(Goal::Tick)
+    }
+
+    /// Applies every tick at or before `elapsed_ns`, with the table of blocks that belongs to it. The ending is read only with `u64::MAX`.
+    ///
+    /// # Errors
+    /// When the source fails.
+    pub fn advance_until(&mut self, elapsed_ns: u64) -> Result<(), ReadError> {
+        self.apply_frames(Goal::Time(elapsed_ns)).map(|_| ())
+    }
+
+    /// What is known so far.
+    #[must_use]
+    pub fn capture(&self) -> &Capture {
+        &self.capture
+    }
+
+    /// The sites whose counters the last tick set.
+    #[must_use]
+    pub fn changed(&self) -> &[SiteId] {
+        &self.changed
+    }
+
+    /// Gives up reading, and what is known so far.
+    #[must_use]
+    pub fn into_capture(self) -> Capture {
+        self.capture
+    }
+
+    /// Whether a tick was applied when the goal is one.
+    fn apply_frames(&mut self, goal: Goal) -> Result<bool, ReadError> {
+        self.changed.clear();
+        while !self.is_over {
+            match self.apply_frame(goal) {
+                Ok(Applied::Tick) if goal == Goal::Tick => return Ok(true),
+                Ok(Applied::Tick | Applied::Other) => {}
+                Ok(Applied::NotYet) => return Ok(false),
+                Ok(Applied::None) => self.is_over = true,
+                Err(Stop::Io(error)) => return Err(error.into()),
+                Err(Stop::Damage(damage)) => {
+                    self.capture.truncation = Some(self.frames.truncation(damage));
+                    self.is_over = true;
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    fn apply_frame(&mut self, goal: Goal) -> Result<Applied, Stop> {
+        let Self {
+            frames,
+            capture,
+            progress,
+            partial_blocks,
+            changed,
+            ..
+        } = self;
+        let limit = match goal {
+            Goal::Tick => u64::MAX,
+            Goal::Time(limit) => limit,
+        };
+        let Some((kind, payload)) = frames.next()? else {
+            return Ok(Applied::None);
+        };
+        if capture.end.is_some() {
+            return Err(Damage::Malformed("something follows the end").into());
+        }
+        match kind {
+            Kind::Tick if starts_after(payload, progress, limit) => {
+                frames.hold(kind);
+                return Ok(Applied::NotYet);
+            }
+            Kind::Tick => {
+                *changed = apply(payload, &mut capture.tables, progress)
+                    .map_err(Damage::Malformed)?;
+                *partial_blocks = Vec::new();
+                capture.blocks = None;
+                capture.timeline.push(point(capture, progress));
+                return Ok(Applied::Tick);
+            }
+            Kind::Blocks => {
+                let sites = capture.tables.sites.len();
+                let place = blocks::decode(payload, sites, partial_blocks)
+                    .map_err(Damage::Malformed)?;
+                if place.is_last {
+                    capture.blocks = Some(std::mem::take(partial_blocks));
+                }
+            }
+            Kind::Note => capture
+                .notes
+                .push(Note::decode(payload).map_err(Damage::Malformed)?),
+            Kind::End if limit < u64::MAX => {
+                frames.hold(kind);
+                return Ok(Applied::NotYet);
+            }
+            Kind::End => capture.end = Some(End::decode(payload).map_err(Damage::Malformed)?),
+            Kind::Header => return Err(Damage::Malformed("there is a second header").into()),
+        }
+        Ok(Applied::Other)
+    }
+}
+
+/// What became of a frame.
+enum Applied {
+    Tick,
+    Other,
+    /// It belongs to a later time than asked for.
+    NotYet,
+    /// There are no more frames.
+    None,
+}
+
+fn read_header<R: Read>(frames: &mut Frames<R>) -> Result<Header, ReadError> {
+    match frames.next() {
+        Ok(Some((Kind::Header, payload))) => Header::decode(payload)
+            .map_err(|reason| ReadError::BadHeader(Damage::Malformed(reason))),
+        Ok(Some(_)) => Err(ReadError::BadHeader(Damage::Malformed(
+            "another frame comes first",
+        ))),
+        Ok(None) => Err(ReadError::BadHeader(Damage::CutShort)),
+        Err(Stop::Io(error)) => Err(error.into()),
+        Err(Stop::Damage(damage)) => Err(ReadError::BadHeader(damage)),
+    }
+}
+
+/// True when the tick in `payload` is later than `elapsed_ns`. An unreadable one is not: applying it says what is wrong.
+fn starts_after(payload: &[u8], progress: &Progress, elapsed_ns: u64) -> bool {
+    starts_at(payload, progress).is_ok_and(|start| start > elapsed_ns)
+}
+
+fn point(capture: &Capture, progress: &Progress) -> TimelinePoint {
+    let totals = &capture.tables.totals;
+    TimelinePoint {
+        elapsed_ns: progress.elapsed_ns,
+        rss_bytes: progress.rss_bytes,
+        live_bytes: totals.live_bytes,
+        live_blocks: totals.live_blocks,
+        peak_bytes: totals.peak_bytes,
+        allocated_bytes: progress.allocated_bytes,
+        allocated_blocks: progress.allocated_blocks,
+        lost_events: totals.lost_events,
+        tracer_bytes: totals.tracer_bytes,
+    }
+}

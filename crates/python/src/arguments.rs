@@ -1,0 +1,80 @@
+//! Arguments from Python, checked before anything changes: whatever is refused is named in the message.
+
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyInt, PyString};
+
+/// The value as an exact integer. Anything with `__index__` will do, except a bool, which is a mistake here.
+///
+/// # Errors
+/// `TypeError` beginning with `rule`.
+pub(crate) fn integer<'py>(value: &Bound<'py, PyAny>, rule: &str) -> PyResult<Bound<'py, PyAny>> {
+    if value.is_instance_of::<PyBool>() {
+        return Err(wrong_type(value, rule));
+    }
+    if value.is_instance_of::<PyInt>() {
+        return Ok(value.clone());
+    }
+    value
+        .call_method0("__index__")
+        .map_err(|_| wrong_type(value, rule))
+}
+
+/// A line number, or None.
+///
+/// # Errors
+/// `TypeError` or `ValueError` naming the value.
+pub(crate) fn line(value: Option<&Bound<'_, PyAny>>) -> PyResult<Option<i64>> {
+    let Some(value) = value.filter(|value| !value.is_none()) else {
+        return Ok(None);
+    };
+    let number = integer(value, "lineno must be an integer or None")?;
+    let line = number
+        .extract()
+        .map_err(|_| PyValueError::new_err(format!("lineno is out of range: {number}")))?;
+    Ok(Some(line))
+}
+
+/// An address or a size.
+///
+/// # Errors
+/// `TypeError` or `ValueError` naming the value.
+pub(crate) fn unsigned(value: &Bound<'_, PyAny>, name: &str) -> PyResult<u64> {
+    let number = integer(value, &format!("{name} must be an integer"))?;
+    number
+        .extract()
+        .map_err(|_| PyValueError::new_err(format!("{name} must be from 0 to {}, not {number}", u64::MAX)))
+}
+
+/// A string, or None.
+///
+/// # Errors
+/// `TypeError` naming the value.
+pub(crate) fn text(value: Option<&Bound<'_, PyAny>>, name: &str) -> PyResult<Option<String>> {
+    match value.filter(|value| !value.is_none()) {
+        None => Ok(None),
+        Some(value) if value.is_instance_of::<PyString>() => Ok(Some(lossy(value)?)),
+        Some(value) => Err(wrong_type(value, &format!("{name} must be a string or None"))),
+    }
+}
+
+/// The string; what cannot be UTF-8 (half of a surrogate pair) is replaced, as the tracer does with file names.
+fn lossy(value: &Bound<'_, PyAny>) -> PyResult<String> {
+    Ok(value.cast::<PyString>()?.to_string_lossy().into_owned())
+}
+
+/// `TypeError`: `rule`, and what was given instead.
+pub(crate) fn wrong_type(value: &Bound<'_, PyAny>, rule: &str) -> PyErr {
+    PyTypeError::new_err(format!("{rule}, not {}", shown(value)))
+}
+
+/// `repr` and type of a refused value.
+fn shown(value: &Bound<'_, PyAny>) -> String {
+    let kind = value
+        .get_type()
+        .name()
+        .map_or_else(|_| "object".to_owned(), |name| name.to_string());
+    value
+        .repr()
+        .map_or_else(|_| kind.clone(), |text| format!("{text} ({kind})"))
+}
