@@ -108,7 +108,8 @@ impl Metric {
 }
 
 /// Adds `other` to `counters`, field by field, as when two sites become one.
-pub(crate) fn add_counters(counters: &mut Counters, other: &Counters) {
+#[inline]
+pub fn add_counters(counters: &mut Counters, other: &Counters) {
     for (sum, part) in [
         (&mut counters.allocated_bytes, other.allocated_bytes),
         (&mut counters.allocated_blocks, other.allocated_blocks),

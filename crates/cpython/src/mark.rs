@@ -14,13 +14,14 @@
 //!   collector and frame copies stop below it. It held the call's first operand (callable, `NULL`, subscripted container or
 //!   attribute owner) when the call began, so it is inside the frame; and whatever the frame calls next from the same stack depth has to
 //!   push its own first operand there. So a token (odd, never an object's address) in it survives exactly as long as this call.
-//!   Not so where the callee is a generator resumed by `for` or `await` (its operand stays on the stack below the slot), nor in
-//!   the shims around `__init__` (nothing was pushed): those are not marked, and a mark found there is not believed.
+//!   The same holds for `await` and `yield from` (`SEND_GEN`: the slot held the value sent), but not where `for` resumes a
+//!   generator (its operand stays on the stack below the slot), nor in the shims around `__init__` (nothing was pushed): those
+//!   are not marked, and a mark found there is not believed.
 //! * **`f_trace_lines` (3.9, 3.10), `visited` (3.14).** Set to a fixed value when a frame is made for a call, only ever tested
 //!   for truth. Generators keep it from one resumption to the next, so theirs is not used.
 
 use crate::frame::{self, Frame, load};
-use crate::version::{Mark, Version};
+use crate::version::{Mark, Send, Version};
 
 /// A thread's mark number. Never reused within a thread; the low bits serve where a field is small.
 pub type Token = u64;
@@ -46,17 +47,27 @@ pub const fn supported<V: Version>() -> bool {
     !matches!(V::OFFSETS.mark, Mark::None)
 }
 
-/// Was `callee` called by the interpreter's own loop, from Python to Python, as a plain function?
+/// Does `frame` wait in the interpreter's own loop for `callee`, in a call whose first operand was in the slot at `stacktop`?
 ///
 /// # Safety
-/// `callee` is a live frame of version `V` on the calling thread's stack, with a caller.
+/// Both are live frames of version `V` on the calling thread's stack, `frame` a Python frame and the caller of `callee`.
 #[inline(always)]
-unsafe fn is_inlined_call<V: Version>(callee: Frame, is_entry: Option<usize>) -> bool {
-    // SAFETY: promised by the caller. From 3.12 on a shim stands between a frame entered from C and its caller.
+unsafe fn is_inlined_call<V: Version>(
+    frame: Frame,
+    callee: Frame,
+    is_entry: Option<usize>,
+    send: Option<Send>,
+) -> bool {
+    // SAFETY: promised by the caller. From 3.12 on a shim stands between a frame entered from C and its caller. The instruction
+    // pointer points into the bytecode of the frame's code object, which is alive, and behind a `SEND_GEN` or some other instruction.
     unsafe {
-        !frame::is_generator::<V>(callee)
-            && !frame::is_shim::<V>(callee)
-            && is_entry.is_none_or(|offset| load::<u8>(callee.0, offset) == 0)
+        if frame::is_generator::<V>(callee) {
+            return send.is_some_and(|send| {
+                let at = frame::position::<V>(frame) as *const u8;
+                load::<u8>(at.sub(send.behind), 0) == send.opcode
+            });
+        }
+        !frame::is_shim::<V>(callee) && is_entry.is_none_or(|offset| load::<u8>(callee.0, offset) == 0)
     }
 }
 
@@ -73,12 +84,12 @@ pub unsafe fn is_trusted<V: Version>(frame: Frame, callee: Option<Frame>, token:
             Mark::None => false,
             Mark::TraceLines { trace_lines, .. } => load::<u8>(frame.0, trace_lines) & BYTE_MARK != 0,
             Mark::Visited { visited } => load::<u8>(frame.0, visited) & BYTE_MARK != 0,
-            Mark::StackTop { stack_top, locals_plus, is_entry } => {
+            Mark::StackTop { stack_top, locals_plus, is_entry, send } => {
                 let top: i32 = load(frame.0, stack_top);
                 if top < 0 {
                     return top == stack_top_value(token);
                 }
-                callee.is_some_and(|callee| is_inlined_call::<V>(callee, is_entry))
+                callee.is_some_and(|callee| is_inlined_call::<V>(frame, callee, is_entry, send))
                     && load::<u64>(frame.0, locals_plus + top as usize * 8) == slot_value(token)
             }
         }
@@ -110,11 +121,11 @@ pub unsafe fn set<V: Version>(frame: Frame, callee: Option<Frame>, token: Token)
                     at.add(visited).write(seen | BYTE_MARK);
                 }
             }
-            Mark::StackTop { stack_top, locals_plus, is_entry } => {
+            Mark::StackTop { stack_top, locals_plus, is_entry, send } => {
                 let top: i32 = load(frame.0, stack_top);
                 if top < 0 {
                     at.add(stack_top).cast::<i32>().write(stack_top_value(token));
-                } else if callee.is_some_and(|callee| is_inlined_call::<V>(callee, is_entry)) {
+                } else if callee.is_some_and(|callee| is_inlined_call::<V>(frame, callee, is_entry, send)) {
                     at.add(locals_plus + top as usize * 8).cast::<u64>().write(slot_value(token));
                 }
             }

@@ -81,12 +81,23 @@ pub enum Mark {
         locals_plus: usize,
         /// Offset of `is_entry` (3.11): true for a frame that was entered from C.
         is_entry: Option<usize>,
+        /// The instruction that resumes a generator for `await` and `yield from` without leaving the interpreter (3.12, 3.13).
+        send: Option<Send>,
     },
     /// 3.14, 3.15: `visited` is cleared whenever a frame is pushed; only the collector's root marking looks at it, as a hint.
     Visited {
         /// Offset of the byte in the frame.
         visited: usize,
     },
+}
+
+/// `SEND_GEN`, and where a frame that waits in it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Send {
+    /// Its opcode (Include/opcode.h, Include/opcode_ids.h).
+    pub opcode: u8,
+    /// Bytes from the instruction to where the frame's instruction pointer is.
+    pub behind: usize,
 }
 
 /// How a compact `str` is laid out (Include/cpython/unicodeobject.h).

@@ -3,7 +3,9 @@
 //! The only crate that names pyo3, and the only place where Python exceptions are made. It is thin: one file for each thing
 //! that Python can ask for, and each of them translates and calls.
 
+mod address_changes;
 mod arguments;
+mod blocks;
 mod capture;
 mod cli;
 mod control;
@@ -11,10 +13,16 @@ mod exit;
 mod filter;
 mod fork;
 mod frame;
+mod grouping;
+mod header;
+mod keys;
 mod object;
+mod pickle;
+mod process;
 mod profile;
 mod query;
 mod run;
+mod snapshot;
 mod trace;
 mod tracing_filters;
 
@@ -27,6 +35,9 @@ fn _heapsight(module: &Bound<'_, PyModule>) -> PyResult<()> {
     trace::register(module)?;
     filter::register(module)?;
     tracing_filters::register(module)?;
+    grouping::register(module)?;
+    snapshot::register(module)?;
+    process::register(module)?;
     object::register(module)?;
     profile::register(module)?;
     query::register(module)?;

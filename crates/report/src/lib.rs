@@ -6,9 +6,11 @@
 mod callers;
 mod chart;
 mod display;
+mod export;
 mod figures;
 mod headline;
 mod look;
+mod moment;
 mod place;
 mod places;
 mod source;
@@ -20,6 +22,8 @@ pub use display::{
     DisplayFigures, DisplayFrame, DisplayKey, DisplayMetric, DisplayOptions, DisplayTop, MetricFormat, display_top,
     grouping_title,
 };
+pub use export::{ExportError, ExportOptions, Format, export};
 pub use figures::{format_count, format_duration, format_size, format_size_change};
 pub use look::Look;
+pub use moment::Moment;
 pub use summary::{Selection, next_steps, summary};

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use heapsight_analysis::path::frames;
 use heapsight_analysis::{GroupBy, Grouped, Metric, Query, group, standard_error_bytes};
-use heapsight_capture::Capture;
+use heapsight_capture::{Capture, TimelinePoint};
 
 use crate::chart::chart;
 use crate::figures::{counted, format_duration, format_size};
 use crate::headline::headline;
 use crate::look::{Look, Role};
+use crate::moment::Moment;
 use crate::places::Places;
 use crate::source::Source;
 use crate::table::{Content, noun, table};
@@ -27,6 +28,8 @@ pub struct Selection {
     pub cumulative: bool,
     /// One table for each.
     pub metrics: Vec<Metric>,
+    /// The moment that the tables of the capture are of.
+    pub moment: Moment,
 }
 
 impl Default for Selection {
@@ -37,6 +40,7 @@ impl Default for Selection {
             group_by: GroupBy::Line,
             cumulative: false,
             metrics: vec![Metric::Live, Metric::Peak],
+            moment: Moment::End,
         }
     }
 }
@@ -61,7 +65,7 @@ pub fn summary(capture: &Capture, selection: &Selection, look: &Look) -> String 
 
     let mut out = headline(capture, look);
     out.push('\n');
-    out += &figures(capture, look);
+    out += &figures(capture, selection.moment, look);
     let chart = chart(&capture.timeline, look);
     if !chart.is_empty() {
         out.push('\n');
@@ -69,7 +73,7 @@ pub fn summary(capture: &Capture, selection: &Selection, look: &Look) -> String 
     }
     for (query, grouped) in &groups {
         out.push('\n');
-        let title = title(capture, *query, grouped, selection.count);
+        let title = title(capture, *query, grouped, selection);
         out += &format!("{}\n", look.paint(Role::Heading, title));
         let content = Content {
             tables: &capture.tables,
@@ -149,14 +153,10 @@ fn figures(capture: &Capture, look: &Look) -> String {
             }
         }
     };
-    let moment = if capture.end.is_some() {
-        "at exit"
-    } else {
-        "at the last tick"
-    };
+    let when = moment.when(capture);
     let live = counted(totals.live_blocks, "block", "blocks");
     let mut out = format!(
-        "  Traced memory  {} in {live} {moment}\n",
+        "  Traced memory  {} in {live} {when}\n",
         bytes(totals.live_bytes)
     );
     if let Some((elapsed_ns, peak_bytes)) = capture.peak() {
@@ -164,11 +164,11 @@ fn figures(capture: &Capture, look: &Look) -> String {
         out += &format!("  Peak           {} at {when}\n", bytes(peak_bytes));
     }
     let rss = capture.timeline.iter().map(|point| point.rss_bytes);
-    let last = capture.timeline.last().map_or(0, |point| point.rss_bytes);
+    let last = known_at(capture, moment).map_or(0, |point| point.rss_bytes);
     if let Some(highest @ 1..) = rss.max() {
         let last = look.paint(Role::Figure, format_size(last));
         let highest = format_size(highest);
-        out += &format!("  Process        {last} resident {moment}, {highest} at most\n");
+        out += &format!("  Process        {last} resident {when}, {highest} at most\n");
     }
     if totals.tracer_bytes > 0 {
         let size = format_size(totals.tracer_bytes);
@@ -177,22 +177,25 @@ fn figures(capture: &Capture, look: &Look) -> String {
     out
 }
 
-fn title(capture: &Capture, query: Query, grouped: &Grouped<'_>, count: usize) -> String {
-    let moment = if capture.end.is_some() {
-        "at exit"
-    } else {
-        "at the last tick"
-    };
-    let what = match query.metric {
-        Metric::Live => format!("live memory {moment}"),
-        Metric::Peak => "live memory at the peak".to_owned(),
-        Metric::Allocated => "memory ever allocated".to_owned(),
-        Metric::Freed => "memory ever freed".to_owned(),
-        Metric::Temporary => "memory freed before anything else was allocated".to_owned(),
-    };
+/// What was known of the process at the moment.
+fn known_at(capture: &Capture, moment: Moment) -> Option<&TimelinePoint> {
+    let until = moment.elapsed_ns().unwrap_or(u64::MAX);
+    let known = capture
+        .timeline
+        .partition_point(|point| point.elapsed_ns <= until);
+    capture.timeline[..known].last()
+}
+
+fn title(
+    capture: &Capture,
+    query: Query,
+    grouped: &Grouped<'_>,
+    selection: &Selection,
+) -> String {
+    let what = selection.moment.describe(query.metric, capture);
     let total = format_size(grouped.total.bytes);
-    let total = match (query.metric, capture.peak()) {
-        (Metric::Peak, Some((elapsed_ns, _))) => {
+    let total = match (query.metric, selection.moment, capture.peak()) {
+        (Metric::Peak, Moment::End, Some((elapsed_ns, _))) => {
             format!(
                 "{total} at {}",
                 format_duration(Duration::from_nanos(elapsed_ns))
@@ -200,7 +203,7 @@ fn title(capture: &Capture, query: Query, grouped: &Grouped<'_>, count: usize) -
         }
         _ => total,
     };
-    let shown = count.min(grouped.rows.len()) as u64;
+    let shown = selection.count.min(grouped.rows.len()) as u64;
     let nouns = noun(query.group_by, shown);
     let cumulative = if query.cumulative && query.group_by.can_be_cumulative() {
         ", callees included"

@@ -64,6 +64,12 @@ pub fn reset_peak() {
     totals::reset_peak();
 }
 
+/// Bytes of a memory page.
+#[must_use]
+pub fn page_bytes() -> usize {
+    mapping::page_size()
+}
+
 /// Sets how many call paths there may be before idle ones are folded together. For tests: the default suits every program.
 #[doc(hidden)]
 pub fn set_path_limit(paths: u32) {

@@ -13,7 +13,7 @@ impl Version for V3_11 {
         frame_code_tag: 0,
         instruction: Instruction::Pointer { offset: 56 },
         owner: Some(Owner { offset: 69, first_shim: 255 }),
-        mark: Mark::StackTop { stack_top: 64, locals_plus: 72, is_entry: Some(68) },
+        mark: Mark::StackTop { stack_top: 64, locals_plus: 72, is_entry: Some(68), send: None },
         code_filename: 112,
         code_name: 128,
         code_first_line: 72,

@@ -1,4 +1,4 @@
-use super::{CurrentFrame, Instruction, Mark, Offsets, Owner, Unicode, Version};
+use super::{CurrentFrame, Instruction, Mark, Offsets, Owner, Send, Unicode, Version};
 
 /// CPython 3.12: C-stack shims (`FRAME_OWNED_BY_CSTACK` = 3) appear among the frames.
 pub struct V3_12;
@@ -13,7 +13,7 @@ impl Version for V3_12 {
         frame_code_tag: 0,
         instruction: Instruction::Pointer { offset: 56 },
         owner: Some(Owner { offset: 70, first_shim: 3 }),
-        mark: Mark::StackTop { stack_top: 64, locals_plus: 72, is_entry: None },
+        mark: Mark::StackTop { stack_top: 64, locals_plus: 72, is_entry: None, send: Some(Send { opcode: 168, behind: 2 }) },
         code_filename: 112,
         code_name: 128,
         code_first_line: 68,

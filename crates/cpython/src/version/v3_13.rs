@@ -1,4 +1,4 @@
-use super::{CurrentFrame, Instruction, Mark, Offsets, Owner, Unicode, Version};
+use super::{CurrentFrame, Instruction, Mark, Offsets, Owner, Send, Unicode, Version};
 
 /// CPython 3.13: `_PyCFrame` is gone and `f_executable` need not be a code object; only shims hold something else.
 pub struct V3_13;
@@ -13,7 +13,7 @@ impl Version for V3_13 {
         frame_code_tag: 0,
         instruction: Instruction::Pointer { offset: 56 },
         owner: Some(Owner { offset: 70, first_shim: 3 }),
-        mark: Mark::StackTop { stack_top: 64, locals_plus: 72, is_entry: None },
+        mark: Mark::StackTop { stack_top: 64, locals_plus: 72, is_entry: None, send: Some(Send { opcode: 208, behind: 0 }) },
         code_filename: 112,
         code_name: 128,
         code_first_line: 68,

@@ -1,0 +1,217 @@
+//! Call paths as a tree of labels: what every format of stacks is made from.
+
+use foldhash::HashMap;
+use heapsight_analysis::path::is_frame;
+use heapsight_analysis::{GroupBy, Key, ledger};
+use heapsight_capture::model::{CodeKind, Counters, Domain, ROOT, Tables};
+
+/// What stands for memory that was asked for outside Python code.
+pub(super) const NO_FRAME: &str = "<no Python frame>";
+
+/// What a frame shows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Label {
+    /// Function, or whatever names the frame.
+    pub name: String,
+    /// Empty when the frame is no place in a file.
+    pub filename: String,
+    /// 0 when unknown or not shown.
+    pub line: u32,
+    /// Where the function begins; 0 when unknown or not shown.
+    pub first_line: u32,
+}
+
+impl Label {
+    fn of_name(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            ..Self::default()
+        }
+    }
+
+    /// `function (file:line)`, with what is known.
+    pub(super) fn text(&self) -> String {
+        match (self.filename.as_str(), self.line) {
+            ("", _) => self.name.clone(),
+            (filename, _) if filename == self.name => self.name.clone(),
+            (filename, 0) => format!("{} ({filename})", self.name),
+            (filename, line) => format!("{} ({filename}:{line})", self.name),
+        }
+    }
+}
+
+/// A stack: a label under its caller's stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Stack {
+    /// Index of the caller's stack, always lower than one's own; `None` for the outermost frame.
+    pub parent: Option<usize>,
+    /// Index of the label.
+    pub label: usize,
+}
+
+/// Memory of one stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sample {
+    /// Index of the stack.
+    pub stack: usize,
+    /// The allocator domain.
+    pub domain: Domain,
+    /// Sums over all sites that look like this.
+    pub counters: Counters,
+}
+
+/// Distinct labels, stacks, and memory of each stack and domain.
+#[derive(Debug, Default)]
+pub(super) struct Stacks {
+    pub labels: Vec<Label>,
+    pub stacks: Vec<Stack>,
+    pub samples: Vec<Sample>,
+}
+
+impl Stacks {
+    /// Linear in the number of call paths.
+    pub(super) fn new(tables: &Tables, group_by: Option<GroupBy>) -> Self {
+        match group_by.unwrap_or_default() {
+            by @ (GroupBy::Domain | GroupBy::Thread) => Self::flat(tables, by),
+            by => Self::deep(tables, by),
+        }
+    }
+
+    /// The labels of a stack, outermost first.
+    pub(super) fn labels_of(&self, stack: usize) -> Vec<usize> {
+        let mut labels: Vec<usize> = std::iter::successors(Some(stack), |stack| {
+            self.stacks[*stack].parent
+        })
+        .map(|stack| self.stacks[stack].label)
+        .collect();
+        labels.reverse();
+        labels
+    }
+
+    /// One frame for each key.
+    fn flat(tables: &Tables, by: GroupBy) -> Self {
+        let mut made = Self::default();
+        for (key, counters) in ledger(tables, by) {
+            let (name, domain) = match key {
+                Key::Domain(domain) => (domain.name(), domain),
+                Key::Thread(Some(name)) => (name.to_owned(), Domain::OBJ),
+                _ => ("<threads were not kept apart>".to_owned(), Domain::OBJ),
+            };
+            let stack = made.stacks.len();
+            made.labels.push(Label::of_name(name));
+            made.stacks.push(Stack {
+                parent: None,
+                label: stack,
+            });
+            made.samples.push(Sample {
+                stack,
+                domain,
+                counters,
+            });
+        }
+        made
+    }
+
+    /// The call paths, frame by frame.
+    fn deep(tables: &Tables, by: GroupBy) -> Self {
+        let mut maker = Maker::default();
+        // The stack of each call path; `None` where it has no frame at all.
+        let mut stacks: Vec<Option<usize>> = Vec::with_capacity(tables.nodes.len());
+        for (id, node) in (0..).zip(&tables.nodes) {
+            let stack = if id == ROOT {
+                None
+            } else {
+                let caller = stacks[node.parent as usize];
+                let code = &tables.codes[node.code as usize];
+                let text = |id: u32| tables.strings[id as usize].as_str();
+                let label = match (code.kind, by) {
+                    (CodeKind::Thread, _) => Label::of_name(format!("thread {}", text(code.name))),
+                    (_, GroupBy::Filename) => Label {
+                        name: text(code.filename).to_owned(),
+                        filename: text(code.filename).to_owned(),
+                        ..Label::default()
+                    },
+                    (_, GroupBy::Function) => Label {
+                        name: text(code.name).to_owned(),
+                        filename: text(code.filename).to_owned(),
+                        line: 0,
+                        first_line: code.first_line,
+                    },
+                    _ => Label {
+                        name: text(code.name).to_owned(),
+                        filename: text(code.filename).to_owned(),
+                        line: node.line,
+                        first_line: code.first_line,
+                    },
+                };
+                let label = maker.label(label);
+                // A file that calls itself is one step for somebody who looks at files.
+                let repeats = by == GroupBy::Filename
+                    && caller.is_some_and(|caller| maker.made.stacks[caller].label == label);
+                if repeats {
+                    caller
+                } else {
+                    Some(maker.stack(Stack {
+                        parent: caller,
+                        label,
+                    }))
+                }
+            };
+            stacks.push(stack);
+        }
+        for (site, counters) in tables.sites.iter().zip(&tables.counters) {
+            let known = stacks.get(site.node as usize).copied().flatten();
+            let stack = match known {
+                Some(stack) if is_frame(tables, site.node) => stack,
+                parent => {
+                    let label = maker.label(Label::of_name(NO_FRAME));
+                    maker.stack(Stack { parent, label })
+                }
+            };
+            maker.add(stack, site.domain, counters);
+        }
+        maker.made
+    }
+}
+
+/// Numbers what is equal alike.
+#[derive(Default)]
+struct Maker {
+    made: Stacks,
+    labels: HashMap<Label, usize>,
+    stacks: HashMap<Stack, usize>,
+    samples: HashMap<(usize, Domain), usize>,
+}
+
+impl Maker {
+    fn label(&mut self, label: Label) -> usize {
+        if let Some(index) = self.labels.get(&label) {
+            return *index;
+        }
+        let index = self.made.labels.len();
+        self.made.labels.push(label.clone());
+        self.labels.insert(label, index);
+        index
+    }
+
+    fn stack(&mut self, stack: Stack) -> usize {
+        let made = &mut self.made.stacks;
+        *self.stacks.entry(stack).or_insert_with(|| {
+            made.push(stack);
+            made.len() - 1
+        })
+    }
+
+    fn add(&mut self, stack: usize, domain: Domain, counters: &Counters) {
+        let made = &mut self.made.samples;
+        let index = *self.samples.entry((stack, domain)).or_insert_with(|| {
+            made.push(Sample {
+                stack,
+                domain,
+                counters: Counters::default(),
+            });
+            made.len() - 1
+        });
+        heapsight_analysis::add_counters(&mut made[index].counters, counters);
+    }
+}
