@@ -8,7 +8,7 @@ use heapsight_cpython::version::{
 };
 
 use crate::config::{self, Config, FrameLimit};
-use crate::{arena, codes, hooks, lock, original, sampling, sites, thread, totals, tree};
+use crate::{arena, attached_state, codes, hooks, lock, original, sampling, sites, thread, totals, tree};
 
 /// Why tracing could not be switched on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +53,8 @@ pub fn start(config: &Config) -> Result<(), StartError> {
     if !original::find_thread_state_getter() {
         return Err(StartError::MissingFunction("_PyThreadState_UncheckedGet"));
     }
+    // SAFETY: the caller holds the GIL.
+    unsafe { attached_state::find() };
     if !tree::init(&mut lock::hold()) {
         return Err(StartError::OutOfMemory);
     }

@@ -13,6 +13,7 @@
 //! **Duties of the caller.** [`start`], [`stop`], [`clear`] and [`snapshot()`] are called with the GIL held.
 
 mod arena;
+mod attached_state;
 mod chunked;
 mod codes;
 mod config;
@@ -35,6 +36,7 @@ mod sites;
 mod snapshot;
 mod thread;
 mod thread_slot;
+pub mod timer;
 mod totals;
 mod tree;
 

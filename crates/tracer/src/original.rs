@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 use heapsight_cpython::api::{self, GetThreadState, PyMemAllocatorEx};
 
+use crate::attached_state;
+
 /// An allocator that the hooks call. All fields are set before a hook can run and then stay.
 #[repr(C, align(64))]
 pub(crate) struct Original {
@@ -112,6 +114,9 @@ pub(crate) fn find_thread_state_getter() -> bool {
 /// [`find_thread_state_getter`] returned true.
 #[inline(always)]
 pub(crate) unsafe fn holder_of_gil() -> *mut c_void {
+    if let Some(state) = attached_state::get() {
+        return state;
+    }
     // SAFETY: promised by the caller.
     unsafe { std::mem::transmute::<usize, GetThreadState>(HOLDER_OF_GIL.load(Ordering::Relaxed))() }
 }

@@ -132,6 +132,7 @@ impl PathCache {
     #[inline(never)]
     fn forget(&mut self, thread_state: *const u8) {
         crate::recycle::sweep_if_wanted();
+        crate::timer::poll();
         if self.epoch != thread::cache_epoch() {
             self.steps.fill(Step { position: 0, parent: u32::MAX, node: 0 });
         }

@@ -12,6 +12,7 @@ use heapsight_capture::{End, Exit, Header, Tick, WriteError, Writer};
 
 use crate::descriptor::Guarded;
 use crate::export::Exporter;
+use crate::id_table::hash2;
 use crate::snapshot;
 
 /// What became of a recording.
@@ -68,8 +69,8 @@ struct Shared {
 struct State {
     writer: Option<Writer<Box<dyn Write + Send>>>,
     exporter: Exporter,
-    /// What the file says of each site.
-    written: Vec<Counters>,
+    /// A hash of what the file says of each site: the writer keeps the figures themselves.
+    written: Vec<u64>,
     /// How much of the exporter's tables the file has.
     strings: usize,
     codes: usize,
@@ -151,19 +152,47 @@ pub fn finish(exit: Exit) -> Option<Recorded> {
     Some(Recorded { bytes_written, failure: state.failure.take() })
 }
 
+/// The recorder's share of the time: after a tick that took long, the next one waits this many times as long.
+///
+/// A tick costs time by call paths that were used. A program that uses hundreds of thousands of them all the time would otherwise
+/// keep a processor busy with writing down that it did.
+const REST: u32 = 50;
+
 fn run(shared: &Shared, tick: Duration) {
     let mut stop = shared.stop.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut wait = tick;
     while !*stop {
         let (guard, timeout) =
-            shared.stopped.wait_timeout(stop, tick).unwrap_or_else(PoisonError::into_inner);
+            shared.stopped.wait_timeout(stop, wait).unwrap_or_else(PoisonError::into_inner);
         stop = guard;
         if timeout.timed_out() && !*stop {
             drop(stop);
+            let began = Instant::now();
             shared.state.lock().unwrap_or_else(PoisonError::into_inner).tick();
+            wait = tick.max(began.elapsed() * REST);
             stop = shared.stop.lock().unwrap_or_else(PoisonError::into_inner);
         }
     }
 }
+
+/// Tells two sets of counters apart, as surely as 64 bits can.
+fn fingerprint(counters: &Counters) -> u64 {
+    [
+        counters.allocated_bytes,
+        counters.allocated_blocks,
+        counters.freed_bytes,
+        counters.freed_blocks,
+        counters.temporary_bytes,
+        counters.temporary_blocks,
+        counters.peak_bytes,
+        counters.peak_blocks,
+    ]
+    .into_iter()
+    .fold(0, hash2)
+}
+
+/// Entries of the list of changes that are kept from tick to tick.
+const USUAL_CHANGES: usize = 1 << 14;
 
 impl State {
     fn elapsed_ns(&self) -> u64 {
@@ -173,11 +202,11 @@ impl State {
     /// Appends what has changed since the last tick that the file took.
     fn tick(&mut self) {
         self.exporter.update();
-        self.written.resize(self.exporter.sites.len(), Counters::default());
+        self.written.resize(self.exporter.sites.len(), fingerprint(&Counters::default()));
         self.changed.clear();
         let written = &self.written;
         self.changed.extend(
-            self.exporter.counters().filter(|(site, counters)| written[*site as usize] != *counters),
+            self.exporter.counters().filter(|(site, counters)| written[*site as usize] != fingerprint(counters)),
         );
         let tick = Tick {
             elapsed_ns: self.elapsed_ns(),
@@ -202,7 +231,10 @@ impl State {
             self.nodes = self.exporter.nodes.len();
             self.sites = self.exporter.sites.len();
             for (site, counters) in &self.changed {
-                self.written[*site as usize] = *counters;
+                self.written[*site as usize] = fingerprint(counters);
+            }
+            if self.changed.capacity() > USUAL_CHANGES {
+                self.changed = Vec::new();
             }
         }
     }
@@ -225,7 +257,7 @@ impl State {
 }
 
 /// Runs `action` with all signals blocked: a thread made by it inherits that, so signals go on being delivered to the program's own threads.
-fn with_signals_blocked<T>(action: impl FnOnce() -> T) -> T {
+pub(crate) fn with_signals_blocked<T>(action: impl FnOnce() -> T) -> T {
     // SAFETY: plain calls on signal sets of this stack frame; the old mask is restored.
     unsafe {
         let mut all = std::mem::zeroed();
