@@ -167,7 +167,8 @@ pub fn stop() {
     forget_all();
 }
 
-fn forget_all() {
+/// Forgets everything: blocks, counters, paths and names.
+pub(crate) fn forget_all() {
     crate::live_map::clear();
     let mut held = lock::hold();
     totals::reset();

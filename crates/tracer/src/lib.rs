@@ -25,6 +25,8 @@ mod install;
 mod live_map;
 mod lock;
 mod mapping;
+#[cfg(test)]
+mod model_tests;
 mod original;
 mod path;
 mod path_filter;
