@@ -6,6 +6,7 @@ import argparse
 import datetime
 import json
 import random
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -167,6 +168,7 @@ def run(options: argparse.Namespace) -> Path:
     finally:
         # Also after ^C: what was measured is worth a table.
         finish(folder, notes)
+        shutil.rmtree(session.scratch, ignore_errors=True)
     return folder
 
 

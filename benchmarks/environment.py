@@ -54,8 +54,10 @@ def describe(python: Path) -> Interpreter:
     """Ask an interpreter about itself. Raises `RefusedError` for one that must not be measured."""
     try:
         answer = subprocess.run([python, "-c", _DESCRIBE], capture_output=True, text=True, check=True).stdout
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise RefusedError(f"cannot run {python}: {error}") from error
+    except OSError as error:
+        raise RefusedError(f"cannot run {python}: {error.strerror}; give --python an interpreter") from error
+    except subprocess.CalledProcessError as error:
+        raise RefusedError(f"{python} is not a Python that runs: exit status {error.returncode}") from error
     facts = json.loads(answer)
     if facts["implementation"] != "cpython":
         raise RefusedError(f"{python} is {facts['implementation']}: only CPython can be measured")
@@ -165,7 +167,8 @@ def file_digest(path: Path) -> str:
 
 def find_wheel(interpreter: Interpreter) -> Path | None:
     """The newest heapsight wheel built in this repository that fits the interpreter."""
-    kind = "t-" if interpreter.facts["free_threaded"] else "-abi3-"
+    minor = str(interpreter.facts["version"]).split(".")[1]
+    kind = f"-cp3{minor}t-" if interpreter.facts["free_threaded"] else "-abi3-"
     found = [
         wheel
         for folder in ("target/wheels", "dist")

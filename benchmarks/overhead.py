@@ -40,6 +40,16 @@ def next_loops(loops: int, timed_seconds: float, target_seconds: float) -> int:
     return int(max(1, min(wanted, loops * 100, MAX_LOOPS)))
 
 
+def warmups_for(loops: int, loop_seconds: float) -> int:
+    """How many loops are run before those that are timed: a tenth, at least one.
+
+    The interpreter needs some tens of them to specialise a function, and until then allocates what
+    it does not afterwards. The number is the same for every tool, so that a slow tool, which gets
+    fewer timed loops, is not timed colder. A long loop is warm after its own first tenth.
+    """
+    return 0 if loop_seconds > LONG_LOOP_SECONDS else max(1, loops // 10)
+
+
 def rounds_for(sample_seconds: float, rounds: int) -> int:
     """How many rounds a combination takes part in. What is slow is measured less often."""
     if sample_seconds > 30:
@@ -90,9 +100,7 @@ def _plan(session: Session, kind: str, workload: Workload, pyperformance: Path) 
         loops = next_loops(loops, timed_seconds, session.target_seconds)
     plan.digests = answer["digests"]
     loops = next_loops(loops, timed_seconds, session.target_seconds)
-    if timed_seconds / answer["loops"] > LONG_LOOP_SECONDS:
-        # Such a loop is hundreds of thousands of calls: it is warm after its first tenth.
-        plan.warmups = 0
+    plan.warmups = warmups_for(loops, timed_seconds / answer["loops"])
     for tool in session.tools:
         _check(session, kind, plan, tool, loops)
     return plan

@@ -120,7 +120,7 @@ def library_files(root: Path) -> Iterator[tuple[str, Path]]:
     """Yield (module name, path) of each module under `root`, in order."""
     for path in sorted(root.rglob("*.py")):
         parts = path.relative_to(root).with_suffix("").parts
-        if SKIPPED_DIRECTORIES.isdisjoint(parts):
+        if SKIPPED_DIRECTORIES.isdisjoint(parts) and path.is_file():  # a link may lead nowhere
             yield ".".join(parts).removesuffix(".__init__"), path
 
 

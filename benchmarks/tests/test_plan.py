@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks import cli, table, tools, workloads
 from benchmarks.machine import build_flags
-from benchmarks.overhead import next_loops, rounds_for
+from benchmarks.overhead import next_loops, rounds_for, warmups_for
 from benchmarks.records import Sample, Store, load
 
 
@@ -17,6 +17,10 @@ def test_loops_aim_at_the_target_time() -> None:
 def test_loops_grow_a_hundredfold_at_most_and_never_reach_zero() -> None:
     assert next_loops(1, timed_seconds=1e-7, target_seconds=0.4) == 100
     assert next_loops(1, timed_seconds=60.0, target_seconds=0.4) == 1
+
+
+def test_a_tenth_of_the_loops_warms_up_but_a_long_loop_warms_itself() -> None:
+    assert [warmups_for(2000, 0.0002), warmups_for(4, 0.1), warmups_for(1, 2.0)] == [200, 1, 0]
 
 
 def test_slow_combinations_are_measured_less_often_but_always_once() -> None:

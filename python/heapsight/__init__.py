@@ -1,10 +1,21 @@
 """heapsight: where the memory of a Python program is, by the call path that allocated it."""
 
+import sys
+
+from heapsight import _heapsight
 from heapsight._heapsight import (
+    Filter,
+    Filters,
+    Frame,
+    Trace,
+    TraceStats,
     __version__,
+    add_filter,
+    clear_filters,
     clear_traces,
     disable,
     enable,
+    get_filters,
     get_object_address,
     get_traceback_limit,
     get_traced_memory,
@@ -13,19 +24,97 @@ from heapsight._heapsight import (
     is_enabled,
     reset_peak,
     set_traceback_limit,
+    start_timer,
+    stop_timer,
+)
+from heapsight._live import (
+    add_exclude_filter,
+    add_include_filter,
+    get_object_trace,
+    get_process_memory,
+    get_stats,
+    get_trace,
+    get_traces,
 )
 
+TYPE_CHECKING = False  # what the typing module says, without importing it at every start-up
+if TYPE_CHECKING:
+    from heapsight._display import DisplayTop, DisplayTopTask
+    from heapsight._metrics import Metric, ProcessMemory, standard_metrics
+    from heapsight._snapshot import Snapshot
+    from heapsight._statistics import GroupedStats, StatsDiff
+    from heapsight._take import TakeSnapshot
+else:
+    _HOMES = {
+        "DisplayTop": "_display",
+        "DisplayTopTask": "_display",
+        "GroupedStats": "_statistics",
+        "Metric": "_metrics",
+        "ProcessMemory": "_metrics",
+        "Snapshot": "_snapshot",
+        "StatsDiff": "_statistics",
+        "TakeSnapshot": "_take",
+        "standard_metrics": "_metrics",
+    }
+
+    def __getattr__(name):
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+        globals()[name] = value
+        return value
+
+    def __dir__():
+        return sorted({*globals(), *__all__} - {"TYPE_CHECKING"})
+
+    if "_heapsight_startup" not in sys.modules:
+        # Now, so that a program that traces later does not see these imports. But tracing from start-up must not bring in datetime, json
+        # and the like before the program does: then they are loaded when they are first used.
+        __getattr__("DisplayTop")
+        __getattr__("TakeSnapshot")
+
 __all__ = [
+    "DisplayTop",
+    "DisplayTopTask",
+    "Filter",
+    "Filters",
+    "Frame",
+    "GroupedStats",
+    "Metric",
+    "ProcessMemory",
+    "Snapshot",
+    "StatsDiff",
+    "TakeSnapshot",
+    "Trace",
+    "TraceStats",
     "__version__",
+    "add_exclude_filter",
+    "add_filter",
+    "add_include_filter",
+    "clear_filters",
     "clear_traces",
     "disable",
     "enable",
+    "get_filters",
     "get_object_address",
+    "get_object_trace",
+    "get_process_memory",
+    "get_stats",
+    "get_trace",
     "get_traceback_limit",
     "get_traced_memory",
     "get_traced_peak",
     "get_tracemalloc_size",
+    "get_traces",
     "is_enabled",
     "reset_peak",
     "set_traceback_limit",
+    "standard_metrics",
+    "start_timer",
+    "stop_timer",
 ]
+
+# What heapsight itself allocates is nobody's question.
+_heapsight.add_filter(Filter(False, __file__[: -len("__init__.py")] + "*"))

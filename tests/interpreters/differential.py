@@ -35,7 +35,7 @@ def run(seed: int, operations: int, tracers: TwoTracers) -> tuple[int, list[str]
     checkpoint = operations
     number = 0
     while heap.left > 0:
-        checkpoint -= operations // 4
+        checkpoint -= operations // 2
         while heap.left > max(checkpoint, 0):
             number += 1
             try:
@@ -58,7 +58,7 @@ def main() -> int:
     parser.add_argument("--frames", type=int, help="most recent frames to trace (default: all)")
     parser.add_argument("--seed", type=int, default=1, help="seed of the first program (default: 1)")
     parser.add_argument("--programs", type=int, default=10, help="how many programs (default: 10)")
-    parser.add_argument("--operations", type=int, default=8_000, help="length of a program (default: 8000)")
+    parser.add_argument("--operations", type=int, default=3_000, help="length of a program (default: 3000)")
     options = parser.parse_args()
     if sysconfig.get_config_var("Py_GIL_DISABLED"):
         sys.stdout.write("0 blocks compared: the standard tracemalloc is not exact without the GIL\n")

@@ -21,6 +21,12 @@
 #include "internal/pycore_frame.h"
 #endif
 
+#if PY_VERSION_HEX >= 0x030D0000
+#include <opcode_ids.h>
+#else
+#include <opcode.h>
+#endif
+
 #if PY_VERSION_HEX < 0x030B0000
 typedef PyFrameObject Frame;
 #else
@@ -90,6 +96,9 @@ int main(void)
 #if PY_VERSION_HEX < 0x030E0000
     print("mark_stack_top", offsetof(Frame, stacktop));
     print("mark_locals_plus", offsetof(Frame, localsplus));
+#if PY_VERSION_HEX >= 0x030C0000
+    print("mark_send_gen", SEND_GEN);
+#endif
 #else
     /* A bit field in debug builds, so its address cannot be taken: it is the byte after `owner` in both. */
     print("mark_visited", offsetof(Frame, owner) + 1);

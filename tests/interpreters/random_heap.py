@@ -64,7 +64,7 @@ class Heap:
     """Keeps objects and blocks, and changes them at random."""
 
     #: Objects and blocks kept at most, of each kind: beyond it one goes for each that comes.
-    most = 3_000
+    most = 1_000
 
     def __init__(self, seed: int, operations: int) -> None:
         self.random = random.Random(seed)  # noqa: S311
@@ -146,9 +146,9 @@ class Heap:
         elif isinstance(some, list):
             some.extend([None] * size)
         elif isinstance(some, dict):
-            some.update(dict.fromkeys(range(size)))
+            some.update(dict.fromkeys(range(size % 200)))
         elif isinstance(some, set):
-            some.update(range(size))
+            some.update(range(size % 200))
         elif isinstance(some, str):
             some += "y" * size
         self.keep(some)
@@ -248,6 +248,8 @@ class Heap:
 
         thread = threading.Thread(target=work)
         thread.start()
-        if self.random.random() < 0.5:
-            function(depth)
-        thread.join()
+        try:
+            if self.random.random() < 0.5:
+                function(depth)
+        finally:
+            thread.join()

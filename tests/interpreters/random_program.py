@@ -11,17 +11,17 @@ import random
 FUNCTIONS = 8
 GENERATORS = 4
 
-#: Expressions whose value is a new object.
+#: Expressions whose value is a new object. Numbers above 256 are blocks of their own, so there are only a few.
 OBJECTS = [
     "bytes({n})",
     "bytearray({n})",
     "[None] * {n}",
-    "list(range({n}))",
+    "list(range(250, 260))",
     "'x' * {n}",
     "'\\u20ac' * {n}",
-    "tuple(range({n}))",
-    "{{key: key for key in range({n})}}",
-    "set(range({n}))",
+    "tuple(range({few}))",
+    "{{key: key for key in range({few})}}",
+    "set(range({n} % 100))",
     "object()",
     "Instance(depth)",
     "Slotted()",
@@ -29,7 +29,7 @@ OBJECTS = [
     "10 ** {n}",
     "(lambda: {n})",
     "[bytes(each) for each in range(3)]",
-    "sorted(range({n}), key=lambda each: -each)",
+    "sorted(range(9), key=lambda each: -each)",
     "[*map(str, range(5))]",
 ]
 
@@ -81,7 +81,7 @@ class Writer:
         pick = self.random
         # Around 512 bytes pymalloc hands over to malloc; some blocks are much bigger.
         size = pick.choice([1, 3, 8, 24, 60, 120, 500, 600, 5000])
-        made = pick.choice(OBJECTS).format(n=size)
+        made = pick.choice(OBJECTS).format(n=size, few=pick.randint(1, 30))
         return template.format(
             object=made,
             n=size,

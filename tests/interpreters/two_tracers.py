@@ -15,7 +15,7 @@ import re
 import struct
 import sys
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import heapsight
@@ -83,31 +83,31 @@ class TwoTracers:
         """Return how many blocks agree, and what is to be said of the others."""
         collector = gc.isenabled()
         gc.disable()
-        # As long as tracemalloc answers it also looks at free lists. So nothing else is called meanwhile.
+        # As long as tracemalloc answers it also looks at free lists: a full collection empties them.
+        gc.collect()
+        found: list[tuple[Any, Lines | None]] = []
         self.retrace(True)
         traces, blocks = _tracemalloc._get_traces(), _heapsight.get_blocks()
-        found = [self.traceback(0, address) for address, *_ in blocks]
+        for block in blocks:
+            if not self._is_own(block[3]):
+                found.append((block, self.traceback(0, block[0])))
         self.retrace(False)
         if collector:
             gc.enable()
-        return self._compare(traces, blocks, found)
+        return self._compare(traces, found)
 
-    def _compare(self, traces: Any, blocks: Any, found: list[Lines | None]) -> tuple[int, list[str]]:
+    def _compare(self, traces: Any, found: list[tuple[Any, Lines | None]]) -> tuple[int, list[str]]:
         agreed = 0
         differences = []
         ours: collections.Counter[tuple[int, Lines]] = collections.Counter()
-        for (address, size, domain, frames), theirs in zip(blocks, found):
-            lines: Lines = tuple((filename, line) for filename, line, _name in frames)
-            if self._is_own(lines):
-                continue
+        for (address, size, domain, frames), theirs in found:
+            lines: Lines = tuple([(filename, line) for filename, line, _name in frames])
             ours[size, lines] += 1
             if theirs == lines:
                 agreed += 1
-            elif theirs is None or not self._is_own(theirs):
+            else:
                 block = f"{size} bytes at {address:#x}, domain {domain}"
                 differences.append(f"{block}:\n{difference(theirs, lines)}")
-            # Else it was in a free list until this comparison took it from there. When the traces were read its
-            # path was still the program's, and as such it is compared below.
         # tracemalloc tells sizes without addresses; so sizes are compared for each call path.
         them: collections.Counter[tuple[int, Lines]] = collections.Counter()
         for _domain, size, lines, *_total in traces:
@@ -119,8 +119,8 @@ class TwoTracers:
             differences.append(f"{count} x {size} bytes known to heapsight only:\n{difference(None, lines)}")
         return agreed, differences
 
-    def _is_own(self, lines: Lines) -> bool:
-        return bool(lines) and lines[0][0] == __file__
+    def _is_own(self, frames: Sequence[tuple[Any, ...]]) -> bool:
+        return bool(frames) and frames[0][0] == __file__
 
 
 def difference(theirs: Lines | None, ours: Lines | None) -> str:

@@ -59,7 +59,8 @@ impl Builder {
             .collect()
     }
 
-    fn string(&mut self, string: &str) -> StringId {
+    /// The id here of a string.
+    pub(crate) fn string(&mut self, string: &str) -> StringId {
         if let Some(id) = self.strings.get(string) {
             return *id;
         }
@@ -69,7 +70,8 @@ impl Builder {
         id
     }
 
-    fn code(&mut self, code: Code) -> CodeId {
+    /// The id here of a code. All ids are ids here.
+    pub(crate) fn code(&mut self, code: Code) -> CodeId {
         let codes = &mut self.tables.codes;
         *self.codes.entry(code).or_insert_with_key(|code| {
             codes.push(code.clone());

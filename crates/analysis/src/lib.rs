@@ -19,6 +19,7 @@ mod ledger;
 mod moment;
 pub mod path;
 mod sampling;
+pub mod standard_snapshot;
 mod sum;
 mod truncate;
 
@@ -31,4 +32,4 @@ pub use key::{GroupBy, Key};
 pub use ledger::ledger;
 pub use moment::{live_at_peak, set_peak, since};
 pub use sampling::standard_error_bytes;
-pub use truncate::{truncate, truncate_with_sites};
+pub use truncate::{apply_frame_limit, truncate, truncate_with_sites};

@@ -1,6 +1,7 @@
 //! Shorter call paths: what a capture with a lower frame limit would have held.
 
-use heapsight_capture::model::{Node, NodeId, ROOT, Site, SiteId, Tables};
+use heapsight_capture::Capture;
+use heapsight_capture::model::{Mode, Node, NodeId, ROOT, Site, SiteId, Tables};
 
 use crate::builder::Builder;
 use crate::path::{ancestors, is_frame};
@@ -43,6 +44,23 @@ pub fn truncate_with_sites(tables: &Tables, limit: u32) -> (Tables, Vec<SiteId>)
         ids.push(id);
     }
     (builder.finish(), ids)
+}
+
+/// Cuts the call paths of a capture to the frame limit that it was recorded with.
+///
+/// The file holds whole paths whatever the limit (but for a limit of 1): they are recorded at the same cost.
+pub fn apply_frame_limit(capture: &mut Capture) {
+    let Mode::Exact {
+        frame_limit: Some(limit),
+    } = capture.header.mode
+    else {
+        return;
+    };
+    let (tables, ids) = truncate_with_sites(&capture.tables, limit);
+    for block in capture.blocks.iter_mut().flatten() {
+        block.site = ids[block.site as usize];
+    }
+    capture.tables = tables;
 }
 
 /// The thread of each call path, if threads are kept apart.

@@ -1,7 +1,12 @@
 //! Every option, once: parsing, help and error messages come from here.
 
 mod attached;
+mod diff;
+mod export;
+mod merge;
 mod run;
+mod select;
+mod stats;
 mod top;
 mod values;
 
@@ -9,9 +14,14 @@ use std::ffi::{OsStr, OsString};
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+pub(crate) use diff::DiffOptions;
+pub(crate) use export::ExportOptions;
+pub(crate) use merge::MergeOptions;
 pub(crate) use run::RunOptions;
+pub(crate) use select::SelectOptions;
+pub(crate) use stats::StatsOptions;
 pub(crate) use top::TopOptions;
-pub(crate) use values::Frames;
+pub(crate) use values::{Frames, Instant, instant};
 
 /// Longer lines of prose are hard to read.
 const WIDEST_HELP: usize = 100;
@@ -38,6 +48,14 @@ pub(crate) enum Command {
     Run(RunOptions),
     /// Show which call sites hold the memory of recorded programs
     Top(TopOptions),
+    /// Describe captures in figures
+    Stats(StatsOptions),
+    /// Show what changed between two captures, or two moments of one
+    Diff(DiffOptions),
+    /// Combine the captures of several processes into one
+    Merge(MergeOptions),
+    /// Write a capture in a format of other programs
+    Export(ExportOptions),
 }
 
 impl Arguments {
@@ -97,7 +115,9 @@ mod tests {
         insta::assert_snapshot!("help", help(&["--help"]));
         insta::assert_snapshot!("help_run", help(&["run", "--help"]));
         insta::assert_snapshot!("help_run_short", help(&["run", "-h"]));
-        insta::assert_snapshot!("help_top", help(&["top", "--help"]));
+        for command in ["top", "stats", "diff", "merge", "export"] {
+            insta::assert_snapshot!(format!("help_{command}"), help(&[command, "--help"]));
+        }
         assert_eq!(help(&["help", "run"]), help(&["run", "--help"]));
     }
 

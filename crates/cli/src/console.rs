@@ -6,6 +6,7 @@ use clap::error::ErrorKind as Answer;
 use heapsight_report::Look;
 
 use crate::failure::Failure;
+use crate::progress::Progress;
 
 /// Standard output and error, and how wide and colourful output may be.
 pub(crate) struct Console<'a> {
@@ -13,6 +14,8 @@ pub(crate) struct Console<'a> {
     pub err: Box<dyn Write + 'a>,
     /// The look of standard output, given whether colours were asked for.
     pub out_look: Box<dyn Fn(Option<bool>) -> Look + 'a>,
+    /// Whether progress is shown.
+    pub progress: Progress,
 }
 
 impl Console<'_> {
@@ -22,6 +25,7 @@ impl Console<'_> {
             out: Box::new(io::stdout()),
             err: Box::new(io::stderr()),
             out_look: Box::new(|color| Look::of(&io::stdout(), color)),
+            progress: Progress { may_show: true },
         }
     }
 
@@ -31,13 +35,20 @@ impl Console<'_> {
         let _ = writeln!(self.err, "heapsight: {line}");
     }
 
+    /// Says in one line what is doubtful, and goes on.
+    pub(crate) fn warn(&mut self, warning: &str) {
+        let line = warning.replace(['\n', '\r'], " ");
+        let _ = writeln!(self.err, "heapsight: warning: {line}");
+    }
+
     /// Writes to standard output. A reader who has seen enough is no failure.
     pub(crate) fn print(&mut self, text: &str) -> Result<(), Failure> {
-        match self
-            .out
-            .write_all(text.as_bytes())
-            .and_then(|()| self.out.flush())
-        {
+        self.print_bytes(text.as_bytes())
+    }
+
+    /// As [`Self::print`].
+    pub(crate) fn print_bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        match self.out.write_all(bytes).and_then(|()| self.out.flush()) {
             Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
             result => Ok(result?),
         }

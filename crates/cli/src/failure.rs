@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 
+use heapsight_analysis::standard_snapshot::PickleError;
 use heapsight_capture::ReadError;
 
 /// Status when a file is not what it should be, a value is wrong, or tracing cannot start.
@@ -41,6 +42,12 @@ pub(crate) enum Failure {
     Unreadable { path: PathBuf, source: ReadError },
     #[error("{} is neither a command nor a capture: see 'heapsight --help'", .0.display())]
     NeitherCommandNorFile(PathBuf),
+    #[error("{} exists: give another name with -o, or --force to overwrite it", .0.display())]
+    FileExists(PathBuf),
+    #[error("{}: {source}", path.display())]
+    BadPickle { path: PathBuf, source: PickleError },
+    #[error("{} has no table of blocks, which {option} needs: record it with traces, as Snapshot.create(with_traces=True) does", path.display())]
+    NoBlocks { path: PathBuf, option: &'static str },
     #[error("cannot write the report: {0}")]
     Report(#[from] io::Error),
 }
@@ -49,9 +56,12 @@ impl Failure {
     /// The exit status.
     pub(crate) fn status(&self) -> i32 {
         match self {
-            Self::BadValue(_) | Self::Syntax { .. } | Self::HandOver(_) | Self::Exec { .. } => {
-                STATUS_FAILED
-            }
+            Self::BadValue(_)
+            | Self::Syntax { .. }
+            | Self::HandOver(_)
+            | Self::Exec { .. }
+            | Self::BadPickle { .. }
+            | Self::NoBlocks { .. } => STATUS_FAILED,
             Self::Unreadable { source, .. } => match source {
                 ReadError::Io(error) if !is_about_the_name(error) => STATUS_IO,
                 _ => STATUS_FAILED,
@@ -61,6 +71,7 @@ impl Failure {
             | Self::NoMain(_)
             | Self::UnreadableScript { .. }
             | Self::OutputExists(_)
+            | Self::FileExists(_)
             | Self::OutputIsSpecial(_)
             | Self::NeitherCommandNorFile(_) => STATUS_REFUSED,
             Self::CannotWrite { source, .. } if is_about_the_name(source) => STATUS_REFUSED,

@@ -1,4 +1,4 @@
-//! The command line: `heapsight run`, `heapsight top`.
+//! The command line: `heapsight run`, and `top`, `stats`, `diff`, `merge` and `export` on what it wrote.
 //!
 //! Everything but Python itself: the binding passes in what only a running interpreter knows (a [`Context`]) and gets an exit status
 //! back. `heapsight run` never runs the program in this process: it checks its input, hands its settings over in one environment variable
@@ -18,13 +18,19 @@
 
 mod args;
 mod console;
+mod diff;
+mod export;
 mod failure;
+mod merge;
 mod output;
 mod program;
+mod progress;
 mod run;
 mod run_spec;
+mod stats;
 mod summary;
 mod top;
+mod view;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -84,6 +90,10 @@ fn execute(
     match arguments.command {
         Command::Run(options) => Err(run::become_program(run::prepare(context, &options)?)),
         Command::Top(options) => top::top(&options, console),
+        Command::Stats(options) => stats::stats(&options, console),
+        Command::Diff(options) => diff::diff(&options, console),
+        Command::Merge(options) => merge::merge(&options, console),
+        Command::Export(options) => export::export(&options, console),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Makes sure, before anything runs, that the capture can be written.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, BufWriter, ErrorKind, Write};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
@@ -48,6 +48,45 @@ pub(crate) fn create(path: &Path, force: bool) -> Result<(), Failure> {
         let _ = fs::remove_file(path);
         cannot_write(error)
     })
+}
+
+/// Writes a file through `write`: all of it, or nothing. An existing file is replaced only with `force`, and only once the new one is complete.
+pub(crate) fn write_whole(
+    path: &Path,
+    force: bool,
+    write: impl FnOnce(&mut (dyn Write + Send)) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let cannot_write = |source| Failure::CannotWrite {
+        path: path.to_path_buf(),
+        source,
+    };
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() => {
+            return Err(cannot_write(ErrorKind::IsADirectory.into()));
+        }
+        Ok(_) if !force => return Err(Failure::FileExists(path.to_path_buf())),
+        // Replacing would turn a device or a pipe into a file.
+        Ok(metadata) if !metadata.is_file() => {
+            let device = OpenOptions::new().write(true).open(path);
+            return write(&mut device.map_err(cannot_write)?);
+        }
+        _ => {}
+    }
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{}.part", std::process::id()));
+    let part = std::path::PathBuf::from(name);
+    let result = File::create_new(&part)
+        .map_err(cannot_write)
+        .and_then(|file| {
+            let mut out = BufWriter::new(file);
+            write(&mut out)?;
+            out.flush().map_err(cannot_write)
+        })
+        .and_then(|()| fs::rename(&part, path).map_err(cannot_write));
+    if result.is_err() {
+        let _ = fs::remove_file(&part);
+    }
+    result
 }
 
 fn probe(mut file: &File) -> io::Result<()> {

@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 
+use heapsight_analysis::apply_frame_limit;
 use heapsight_capture::{Capture, ReadError};
 use heapsight_report::{Look, Selection, next_steps, summary};
 
@@ -36,7 +37,8 @@ fn write_summary(
     look: &Look,
 ) -> Result<(), SummaryError> {
     let Some(count) = spec.top else { return Ok(()) };
-    let capture = Capture::open(path)?;
+    let mut capture = Capture::open(path)?;
+    apply_frame_limit(&mut capture);
     let selection = Selection {
         count,
         ..Selection::default()

@@ -1,48 +1,147 @@
 //! `heapsight top`.
 
-use std::io::ErrorKind;
-
-use heapsight_analysis::apply_filters;
-use heapsight_capture::{Capture, ReadError};
-use heapsight_report::{Selection, summary};
+use heapsight_analysis::Metric;
+use heapsight_report::{
+    DisplayOptions, Lines, Look, Selection, biggest_blocks, block, is_snapshot, lines, summary,
+};
 
 use crate::args::TopOptions;
 use crate::console::Console;
 use crate::failure::Failure;
+use crate::view::{View, When};
 
-/// Shows each file in turn. All are read before the first is shown, so that a wrong name does not leave half an answer.
+/// Shows the files. All are read before the first is shown, so that a wrong name does not leave half an answer.
+///
+/// One recording is a report with a picture. Several files, and snapshots that a program took of itself, are lines: each file
+/// compared with the one before.
 pub(crate) fn top(options: &TopOptions, console: &mut Console<'_>) -> Result<(), Failure> {
-    let look = (console.out_look)(options.color());
-    let mut selection = Selection {
-        count: options.number,
-        group_by: options.grouping(),
-        cumulative: options.cumulative,
-        ..Selection::default()
-    };
-    if !options.metric.is_empty() {
-        selection.metrics.clone_from(&options.metric);
-    }
-    let filters = options.filters();
-    let mut reports = Vec::new();
+    let look = (console.out_look)(options.select.color());
+    let filters = options.select.filters();
+    let when = When::of(&options.select);
+    let mut views = Vec::new();
     for path in &options.files {
-        let mut capture = Capture::open(path).map_err(|source| match source {
-            ReadError::Io(error)
-                if error.kind() == ErrorKind::NotFound && !looks_like_a_file(path) =>
-            {
-                Failure::NeitherCommandNorFile(path.clone())
-            }
-            source => Failure::Unreadable {
-                path: path.clone(),
-                source,
-            },
-        })?;
-        apply_filters(&mut capture.tables, &filters);
-        reports.push(summary(&capture, &selection, &look));
+        views.push(View::open(path, when, &filters, &console.progress)?);
     }
-    console.print(&reports.join("\n"))
+    views.sort_by_key(View::unix_ns);
+    warn_of_different_processes(&views, console);
+    let text = if let Some(address) = options.block {
+        one_block(&views, address, &look)?
+    } else if options.traceback {
+        biggest(&views, options.number, &look)?
+    } else {
+        let as_lines = options.asks_for_lines()
+            || options.by_address()
+            || views.len() > 1
+            || views.iter().any(|view| is_snapshot(&view.capture));
+        if as_lines {
+            all_lines(&views, options, &look)?
+        } else {
+            reports(&views, options, &look)
+        }
+    };
+    console.print(&text)
 }
 
-/// Whether a missing `path` was meant as a file, not as a command.
-fn looks_like_a_file(path: &std::path::Path) -> bool {
-    path.extension().is_some() || path.components().count() > 1
+fn reports(views: &[View], options: &TopOptions, look: &Look) -> String {
+    let report = |view: &View| {
+        let selection = Selection {
+            count: options.number,
+            group_by: options.select.grouping().unwrap_or_default(),
+            cumulative: options.select.cumulative,
+            metrics: options.select.metrics(),
+            moment: view.moment,
+        };
+        summary(&view.capture, &selection, look)
+    };
+    let reports: Vec<String> = views.iter().map(report).collect();
+    reports.join("\n")
+}
+
+fn all_lines(views: &[View], options: &TopOptions, look: &Look) -> Result<String, Failure> {
+    if options.by_address() {
+        for view in views {
+            blocks_of(view, "-a")?;
+        }
+    }
+    let metrics = match &options.select.metric[..] {
+        [] => vec![Metric::Live],
+        metrics => metrics.to_vec(),
+    };
+    let mut out = Vec::new();
+    for metric in metrics {
+        let what = Lines {
+            query: options.select.query(metric),
+            by_address: options.by_address(),
+            count: options.number,
+            show_metrics: !options.no_metrics,
+            display: DisplayOptions {
+                color: look.color,
+                filename_parts: options.filename_parts.unwrap_or(3),
+                show_size: !options.no_size,
+                show_count: !options.no_count,
+                show_average: !options.no_average,
+            },
+        };
+        for (index, view) in views.iter().enumerate() {
+            let old = match index {
+                0 => None,
+                _ if options.first => views.first(),
+                _ => views.get(index - 1),
+            };
+            out.push(lines(&view.capture, old.map(|old| &old.capture), &what));
+        }
+    }
+    Ok(out.join("\n"))
+}
+
+fn biggest(views: &[View], count: usize, look: &Look) -> Result<String, Failure> {
+    let mut out = Vec::new();
+    for view in views {
+        let blocks = blocks_of(view, "-t")?;
+        let text = biggest_blocks(&view.capture, blocks, count, look);
+        out.push(if views.len() > 1 {
+            format!("{}: {text}", view.path.display())
+        } else {
+            text
+        });
+    }
+    Ok(out.join("\n"))
+}
+
+fn one_block(views: &[View], address: u64, look: &Look) -> Result<String, Failure> {
+    let mut out = String::new();
+    for view in views {
+        let blocks = blocks_of(view, "-b")?;
+        let found = blocks.iter().find(|block| block.address == address);
+        let text = found.map_or_else(
+            || format!("{address:#x}: no live traced block\n"),
+            |found| block(&view.capture, found, look),
+        );
+        out += &format!("{}: {text}", view.path.display());
+    }
+    Ok(out)
+}
+
+fn blocks_of<'v>(
+    view: &'v View,
+    option: &'static str,
+) -> Result<&'v [heapsight_capture::Block], Failure> {
+    let blocks = view.capture.blocks.as_deref();
+    blocks.ok_or_else(|| Failure::NoBlocks {
+        path: view.path.clone(),
+        option,
+    })
+}
+
+/// Figures of different processes can be compared, but rarely are meant to be.
+fn warn_of_different_processes(views: &[View], console: &mut Console<'_>) {
+    let mut pids: Vec<u32> = views.iter().map(|view| view.capture.header.pid).collect();
+    pids.dedup();
+    if pids.len() > 1 {
+        let pids: Vec<String> = pids.iter().map(u32::to_string).collect();
+        console.warn(&format!(
+            "the files are of different processes ({})",
+            pids.join(", ")
+        ));
+    }
 }

@@ -65,12 +65,14 @@ fn constants<V: Version>() -> Vec<(&'static str, u64)> {
             stack_top,
             locals_plus,
             is_entry,
+            send,
         } => {
             values.extend([
                 ("mark_stack_top", stack_top),
                 ("mark_locals_plus", locals_plus),
             ]);
             values.extend(is_entry.map(|offset| ("mark_is_entry", offset)));
+            values.extend(send.map(|send| ("mark_send_gen", usize::from(send.opcode))));
         }
         Mark::Visited { visited } => values.push(("mark_visited", visited)),
     }

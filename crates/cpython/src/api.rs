@@ -23,8 +23,13 @@ pub struct PyMemAllocatorEx {
 
 impl PyMemAllocatorEx {
     /// A value to be filled in by [`PyMem_GetAllocator`].
-    pub const EMPTY: Self =
-        Self { ctx: std::ptr::null_mut(), malloc: None, calloc: None, realloc: None, free: None };
+    pub const EMPTY: Self = Self {
+        ctx: std::ptr::null_mut(),
+        malloc: None,
+        calloc: None,
+        realloc: None,
+        free: None,
+    };
 }
 
 /// `PyObjectArenaAllocator` of Include/cpython/objimpl.h.
@@ -76,7 +81,12 @@ pub type GetThreadState = unsafe extern "C" fn() -> *mut c_void;
 /// Looks up `_PyThreadState_UncheckedGet`: on ≤ 3.11 the state that holds the GIL, from 3.12 on the calling thread's attached one.
 #[must_use]
 pub fn unchecked_thread_state_getter() -> Option<GetThreadState> {
-    [c"_PyThreadState_UncheckedGet", c"PyThreadState_GetUnchecked"].into_iter().find_map(|name| {
+    [
+        c"_PyThreadState_UncheckedGet",
+        c"PyThreadState_GetUnchecked",
+    ]
+    .into_iter()
+    .find_map(|name| {
         let address = symbol(name)?;
         // SAFETY: both names are functions of CPython with the signature `PyThreadState *(void)`.
         Some(unsafe { std::mem::transmute::<*mut c_void, GetThreadState>(address) })
@@ -108,7 +118,9 @@ pub struct RunningVersion {
 #[must_use]
 pub fn running_version() -> RunningVersion {
     // SAFETY: Py_GetVersion returns a static NUL-terminated string and may be called at any time, even before initialisation.
-    let text = unsafe { CStr::from_ptr(Py_GetVersion()) }.to_string_lossy().into_owned();
+    let text = unsafe { CStr::from_ptr(Py_GetVersion()) }
+        .to_string_lossy()
+        .into_owned();
     let minor = text
         .strip_prefix("3.")
         .and_then(|rest| rest.split(|c: char| !c.is_ascii_digit()).next())

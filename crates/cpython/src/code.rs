@@ -48,7 +48,9 @@ unsafe fn bytes<V: Version>(object: *const u8) -> Vec<u8> {
     // SAFETY: a live `bytes`, promised by the caller of `identity`.
     unsafe {
         let length: isize = load(object, header);
-        let length = usize::try_from(length).unwrap_or(0).min(MAX_LINE_TABLE_BYTES);
+        let length = usize::try_from(length)
+            .unwrap_or(0)
+            .min(MAX_LINE_TABLE_BYTES);
         std::slice::from_raw_parts(object.add(header + 16), length).to_vec()
     }
 }
@@ -71,10 +73,17 @@ unsafe fn unicode<V: Version>(object: *const u8) -> String {
         if !compact {
             return String::from("<legacy string>");
         }
-        let data = object.add(if ascii { layout.ascii_data } else { layout.compact_data });
+        let data = object.add(if ascii {
+            layout.ascii_data
+        } else {
+            layout.compact_data
+        });
         let replace = |c: u32| char::from_u32(c).unwrap_or(char::REPLACEMENT_CHARACTER);
         match kind {
-            1 => std::slice::from_raw_parts(data, length).iter().map(|&c| char::from(c)).collect(),
+            1 => std::slice::from_raw_parts(data, length)
+                .iter()
+                .map(|&c| char::from(c))
+                .collect(),
             2 => std::slice::from_raw_parts(data.cast::<u16>(), length)
                 .iter()
                 .map(|&c| replace(u32::from(c)))

@@ -41,7 +41,10 @@ pub unsafe fn current<V: Version>(thread_state: *const u8) -> Option<Frame> {
     unsafe {
         non_null(match V::OFFSETS.current_frame {
             CurrentFrame::Direct(offset) => load(thread_state, offset),
-            CurrentFrame::ThroughCFrame { cframe, current_frame } => {
+            CurrentFrame::ThroughCFrame {
+                cframe,
+                current_frame,
+            } => {
                 let cframe: *const u8 = load(thread_state, cframe);
                 load(cframe, current_frame)
             }

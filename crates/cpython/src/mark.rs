@@ -67,7 +67,8 @@ unsafe fn is_inlined_call<V: Version>(
                 load::<u8>(at.sub(send.behind), 0) == send.opcode
             });
         }
-        !frame::is_shim::<V>(callee) && is_entry.is_none_or(|offset| load::<u8>(callee.0, offset) == 0)
+        !frame::is_shim::<V>(callee)
+            && is_entry.is_none_or(|offset| load::<u8>(callee.0, offset) == 0)
     }
 }
 
@@ -82,9 +83,16 @@ pub unsafe fn is_trusted<V: Version>(frame: Frame, callee: Option<Frame>, token:
     unsafe {
         match V::OFFSETS.mark {
             Mark::None => false,
-            Mark::TraceLines { trace_lines, .. } => load::<u8>(frame.0, trace_lines) & BYTE_MARK != 0,
+            Mark::TraceLines { trace_lines, .. } => {
+                load::<u8>(frame.0, trace_lines) & BYTE_MARK != 0
+            }
             Mark::Visited { visited } => load::<u8>(frame.0, visited) & BYTE_MARK != 0,
-            Mark::StackTop { stack_top, locals_plus, is_entry, send } => {
+            Mark::StackTop {
+                stack_top,
+                locals_plus,
+                is_entry,
+                send,
+            } => {
                 let top: i32 = load(frame.0, stack_top);
                 if top < 0 {
                     return top == stack_top_value(token);
@@ -108,7 +116,10 @@ pub unsafe fn set<V: Version>(frame: Frame, callee: Option<Frame>, token: Token)
     unsafe {
         match V::OFFSETS.mark {
             Mark::None => {}
-            Mark::TraceLines { trace_lines, generator } => {
+            Mark::TraceLines {
+                trace_lines,
+                generator,
+            } => {
                 let lines: u8 = load(frame.0, trace_lines);
                 let generator: *const u8 = load(frame.0, generator);
                 if lines == 1 && generator.is_null() {
@@ -121,12 +132,23 @@ pub unsafe fn set<V: Version>(frame: Frame, callee: Option<Frame>, token: Token)
                     at.add(visited).write(seen | BYTE_MARK);
                 }
             }
-            Mark::StackTop { stack_top, locals_plus, is_entry, send } => {
+            Mark::StackTop {
+                stack_top,
+                locals_plus,
+                is_entry,
+                send,
+            } => {
                 let top: i32 = load(frame.0, stack_top);
                 if top < 0 {
-                    at.add(stack_top).cast::<i32>().write(stack_top_value(token));
-                } else if callee.is_some_and(|callee| is_inlined_call::<V>(frame, callee, is_entry, send)) {
-                    at.add(locals_plus + top as usize * 8).cast::<u64>().write(slot_value(token));
+                    at.add(stack_top)
+                        .cast::<i32>()
+                        .write(stack_top_value(token));
+                } else if callee
+                    .is_some_and(|callee| is_inlined_call::<V>(frame, callee, is_entry, send))
+                {
+                    at.add(locals_plus + top as usize * 8)
+                        .cast::<u64>()
+                        .write(slot_value(token));
                 }
             }
         }

@@ -3,7 +3,6 @@
 //! Every constant is in bytes and was read from that version's headers; `tests/interpreters` compares each with the
 //! real headers of every interpreter on the machine. A version that has no file here is refused: offsets are never guessed.
 
-mod v3_9;
 mod v3_10;
 mod v3_11;
 mod v3_12;
@@ -11,6 +10,7 @@ mod v3_13;
 mod v3_13t;
 mod v3_14;
 mod v3_15;
+mod v3_9;
 
 pub use v3_9::V3_9;
 pub use v3_10::V3_10;

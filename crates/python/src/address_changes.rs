@@ -21,7 +21,10 @@ impl AddressChange {
 /// Every address of either side, which are in order of address; the biggest change first.
 pub(crate) fn compare(old: &[(u64, u64)], new: &[(u64, u64)]) -> Vec<AddressChange> {
     let mut changes = Vec::with_capacity(new.len());
-    let (mut old, mut new) = (old.iter().copied().peekable(), new.iter().copied().peekable());
+    let (mut old, mut new) = (
+        old.iter().copied().peekable(),
+        new.iter().copied().peekable(),
+    );
     loop {
         let address = match (old.peek(), new.peek()) {
             (Some((old, _)), Some((new, _))) => *old.min(new),
@@ -36,7 +39,12 @@ pub(crate) fn compare(old: &[(u64, u64)], new: &[(u64, u64)]) -> Vec<AddressChan
     }
     changes.sort_unstable_by_key(|change| {
         let (size_change, size, count_change, count) = change.figures();
-        let largest_first = (size_change.unsigned_abs(), size, count_change.unsigned_abs(), count);
+        let largest_first = (
+            size_change.unsigned_abs(),
+            size,
+            count_change.unsigned_abs(),
+            count,
+        );
         (std::cmp::Reverse(largest_first), change.address)
     });
     changes

@@ -41,9 +41,12 @@ pub(crate) fn line(value: Option<&Bound<'_, PyAny>>) -> PyResult<Option<i64>> {
 /// `TypeError` or `ValueError` naming the value.
 pub(crate) fn unsigned(value: &Bound<'_, PyAny>, name: &str) -> PyResult<u64> {
     let number = integer(value, &format!("{name} must be an integer"))?;
-    number
-        .extract()
-        .map_err(|_| PyValueError::new_err(format!("{name} must be from 0 to {}, not {number}", u64::MAX)))
+    number.extract().map_err(|_| {
+        PyValueError::new_err(format!(
+            "{name} must be from 0 to {}, not {number}",
+            u64::MAX
+        ))
+    })
 }
 
 /// A string, or None.
@@ -54,7 +57,10 @@ pub(crate) fn text(value: Option<&Bound<'_, PyAny>>, name: &str) -> PyResult<Opt
     match value.filter(|value| !value.is_none()) {
         None => Ok(None),
         Some(value) if value.is_instance_of::<PyString>() => Ok(Some(lossy(value)?)),
-        Some(value) => Err(wrong_type(value, &format!("{name} must be a string or None"))),
+        Some(value) => Err(wrong_type(
+            value,
+            &format!("{name} must be a string or None"),
+        )),
     }
 }
 

@@ -23,12 +23,18 @@ enum Source {
 impl BlockTable {
     /// Blocks of this process.
     pub(crate) fn traced(blocks: LiveBlocks) -> Self {
-        Self { source: Arc::new(Source::Traced(blocks)), sites: None }
+        Self {
+            source: Arc::new(Source::Traced(blocks)),
+            sites: None,
+        }
     }
 
     /// Blocks from a file.
     pub(crate) fn loaded(blocks: Vec<Block>) -> Self {
-        Self { source: Arc::new(Source::Loaded(blocks)), sites: None }
+        Self {
+            source: Arc::new(Source::Loaded(blocks)),
+            sites: None,
+        }
     }
 
     /// Follows sites to their new ids. `ids` has one for each id that was valid until now.
@@ -57,11 +63,14 @@ impl BlockTable {
             Source::Traced(blocks) => (Some(blocks), None),
             Source::Loaded(blocks) => (None, Some(blocks)),
         };
-        let traced = traced.into_iter().flat_map(LiveBlocks::iter).map(|block| Block {
-            address: block.address as u64,
-            size: block.size as u64,
-            site: block.site,
-        });
+        let traced = traced
+            .into_iter()
+            .flat_map(LiveBlocks::iter)
+            .map(|block| Block {
+                address: block.address as u64,
+                size: block.size as u64,
+                site: block.site,
+            });
         let all = traced.chain(loaded.into_iter().flatten().copied());
         all.filter_map(|block| match &self.sites {
             None => Some(block),

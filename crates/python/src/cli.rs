@@ -41,7 +41,10 @@ fn refusal(answer: PyResult<Bound<'_, PyAny>>) -> Result<(), String> {
 /// `3.12.1`, as `platform.python_version()` has it.
 pub(crate) fn python_version() -> String {
     let full = heapsight_tracer::running_version().text;
-    full.split_ascii_whitespace().next().unwrap_or(&full).to_owned()
+    full.split_ascii_whitespace()
+        .next()
+        .unwrap_or(&full)
+        .to_owned()
 }
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -8,6 +8,7 @@ use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 
 use crate::arguments::integer;
+use crate::timer;
 
 /// Stands for "unlimited" in [`LIMIT`].
 const UNLIMITED: u32 = 0;
@@ -28,9 +29,10 @@ fn enable(sample_bytes: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
     start(sample_bytes)
 }
 
-/// Stops tracing and forgets every trace.
+/// Stops tracing and the timer, and forgets every trace.
 #[pyfunction]
 fn disable() {
+    timer::stop_timer();
     tracer::stop();
 }
 
@@ -89,6 +91,15 @@ fn reset_peak() {
 #[pyfunction]
 fn get_tracemalloc_size() -> u64 {
     tracer::tracer_bytes()
+}
+
+/// Starts tracing every block, if tracing is off.
+pub(crate) fn enable_with_defaults() -> PyResult<()> {
+    if tracer::is_tracing() {
+        Ok(())
+    } else {
+        start(None)
+    }
 }
 
 fn start(sample_bytes: Option<u64>) -> PyResult<()> {

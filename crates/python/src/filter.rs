@@ -37,7 +37,12 @@ impl Filter {
         }
         let any_frame = traceback.map_or(Ok(false), |value| truth(value, "traceback"))?;
         let pattern = arguments::text(Some(pattern), "pattern")?.unwrap_or_default();
-        Ok(Self(analysis::Filter::new(include, &pattern, arguments::line(lineno)?, any_frame)))
+        Ok(Self(analysis::Filter::new(
+            include,
+            &pattern,
+            arguments::line(lineno)?,
+            any_frame,
+        )))
     }
 
     /// True: keep what matches and drop the rest; False: drop what matches.
@@ -66,7 +71,9 @@ impl Filter {
 
     /// Whether the file is to be kept, on any line.
     fn match_filename(&self, filename: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
-        Ok(self.0.match_filename(arguments::text(filename, "filename")?.as_deref()))
+        Ok(self
+            .0
+            .match_filename(arguments::text(filename, "filename")?.as_deref()))
     }
 
     /// Whether the line is to be kept, in a file that matches.
@@ -76,9 +83,15 @@ impl Filter {
 
     /// Whether a frame in that file, on that line, is to be kept.
     #[pyo3(name = "match")]
-    fn match_(&self, filename: Option<&Bound<'_, PyAny>>, lineno: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
+    fn match_(
+        &self,
+        filename: Option<&Bound<'_, PyAny>>,
+        lineno: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<bool> {
         let filename = arguments::text(filename, "filename")?;
-        Ok(self.0.match_frame(filename.as_deref(), arguments::line(lineno)?))
+        Ok(self
+            .0
+            .match_frame(filename.as_deref(), arguments::line(lineno)?))
     }
 
     /// Whether the trace is to be kept.
@@ -88,7 +101,11 @@ impl Filter {
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         let flag = |value: bool| if value { "True" } else { "False" };
-        let mut text = format!("Filter({}, {}", flag(self.0.include), PyString::new(py, self.0.pattern()).repr()?);
+        let mut text = format!(
+            "Filter({}, {}",
+            flag(self.0.include),
+            PyString::new(py, self.0.pattern()).repr()?
+        );
         if let Some(line) = self.0.line {
             text += &format!(", lineno={line}");
         }
@@ -98,9 +115,12 @@ impl Filter {
         Ok(text + ")")
     }
 
-    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
+    fn __reduce__<'py>(
+        slf: &Bound<'py, Self>,
+    ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
         let this = &slf.get().0;
-        let arguments = (this.include, this.pattern(), this.line, this.any_frame).into_pyobject(slf.py())?;
+        let arguments =
+            (this.include, this.pattern(), this.line, this.any_frame).into_pyobject(slf.py())?;
         Ok((slf.get_type().into_any(), arguments))
     }
 }
@@ -119,7 +139,10 @@ fn place(frame: &Frame) -> (Option<&str>, Option<i64>) {
 fn truth(value: &Bound<'_, PyAny>, name: &str) -> PyResult<bool> {
     match value.cast::<PyBool>() {
         Ok(value) => Ok(value.is_true()),
-        Err(_) => Err(arguments::wrong_type(value, &format!("{name} must be True or False"))),
+        Err(_) => Err(arguments::wrong_type(
+            value,
+            &format!("{name} must be True or False"),
+        )),
     }
 }
 
@@ -137,7 +160,7 @@ pub(crate) struct Filters {
 #[pymethods]
 impl Filters {
     #[new]
-    #[pyo3(signature = (filters = None))]
+    #[pyo3(signature = (filters = None), text_signature = "(filters=())")]
     fn new(filters: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
         let filters = filters.map(extract).transpose()?.unwrap_or_default();
         Ok(Self { filters })
@@ -151,20 +174,32 @@ impl Filters {
 
     /// Whether a frame in that file, on that line, is to be kept.
     #[pyo3(name = "match")]
-    fn match_(&self, filename: Option<&Bound<'_, PyAny>>, lineno: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
+    fn match_(
+        &self,
+        filename: Option<&Bound<'_, PyAny>>,
+        lineno: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<bool> {
         let filename = arguments::text(filename, "filename")?;
         let line = arguments::line(lineno)?;
         let verdict = |filter: &analysis::Filter| filter.match_frame(filename.as_deref(), line);
-        Ok(analysis::keep(self.rules().map(|filter| (filter, verdict(filter)))))
+        Ok(analysis::keep(
+            self.rules().map(|filter| (filter, verdict(filter))),
+        ))
     }
 
     /// Whether the trace is to be kept.
     fn match_trace(&self, trace: PyRef<'_, Trace>) -> bool {
-        analysis::keep(self.filters.iter().map(|filter| (&filter.0, filter.keeps(&trace))))
+        analysis::keep(
+            self.filters
+                .iter()
+                .map(|filter| (&filter.0, filter.keeps(&trace))),
+        )
     }
 
     fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        Ok(PyList::new(py, self.filters.clone())?.try_iter()?.into_any())
+        Ok(PyList::new(py, self.filters.clone())?
+            .try_iter()?
+            .into_any())
     }
 
     fn __len__(&self) -> usize {
@@ -172,16 +207,26 @@ impl Filters {
     }
 
     fn __contains__(&self, filter: &Bound<'_, PyAny>) -> bool {
-        filter.cast::<Filter>().is_ok_and(|filter| self.filters.contains(filter.get()))
+        filter
+            .cast::<Filter>()
+            .is_ok_and(|filter| self.filters.contains(filter.get()))
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        Ok(format!("Filters({})", PyList::new(py, self.filters.clone())?.repr()?))
+        Ok(format!(
+            "Filters({})",
+            PyList::new(py, self.filters.clone())?.repr()?
+        ))
     }
 
-    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
+    fn __reduce__<'py>(
+        slf: &Bound<'py, Self>,
+    ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
         let filters = PyList::new(slf.py(), slf.borrow().filters.clone())?;
-        Ok((slf.get_type().into_any(), (filters,).into_pyobject(slf.py())?))
+        Ok((
+            slf.get_type().into_any(),
+            (filters,).into_pyobject(slf.py())?,
+        ))
     }
 }
 
@@ -195,7 +240,9 @@ impl Filters {
 /// Every filter of an iterable.
 pub(crate) fn extract(filters: &Bound<'_, PyAny>) -> PyResult<Vec<Filter>> {
     if filters.is_instance_of::<Filter>() {
-        return Err(PyTypeError::new_err("filters must be an iterable of Filter: put the one filter into a list"));
+        return Err(PyTypeError::new_err(
+            "filters must be an iterable of Filter: put the one filter into a list",
+        ));
     }
     let items = filters
         .try_iter()

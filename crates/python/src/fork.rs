@@ -7,7 +7,7 @@ use std::ffi::{c_int, c_void};
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 
-use heapsight_tracer::recorder;
+use heapsight_tracer::{recorder, timer};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
@@ -17,12 +17,23 @@ static FORKING_FRAME: AtomicPtr<ffi::PyFrameObject> = AtomicPtr::new(ptr::null_m
 /// Ends the recorder's thread. To be called before a fork.
 #[pyfunction]
 fn run_before_fork() {
+    before();
+}
+
+/// Ends every thread of heapsight's own.
+pub(crate) fn before() {
     recorder::pause();
+    timer::pause();
 }
 
 /// Has the recorder's thread started again, in the parent of a fork.
 #[pyfunction]
 fn run_after_fork() {
+    after_in_parent();
+}
+
+/// Has the threads started again as soon as `os.fork` has returned.
+pub(crate) fn after_in_parent() {
     // SAFETY: the thread is attached: Python called us. The frame is borrowed from it.
     FORKING_FRAME.store(unsafe { ffi::PyEval_GetFrame() }, Relaxed);
     schedule();
@@ -31,7 +42,7 @@ fn run_after_fork() {
 fn schedule() {
     // SAFETY: may be called at any time; the function has C's calling convention and unwinds never.
     if unsafe { ffi::Py_AddPendingCall(Some(resume), ptr::null_mut()) } != 0 {
-        recorder::resume(); // the queue is full: a warning too many does less harm than no recording
+        start_again(); // the queue is full: a warning too many does less harm than no recording
     }
 }
 
@@ -40,9 +51,14 @@ extern "C" fn resume(_: *mut c_void) -> c_int {
     if Python::attach(is_below_the_forking_frame) {
         schedule();
     } else {
-        recorder::resume();
+        start_again();
     }
     0
+}
+
+fn start_again() {
+    recorder::resume();
+    timer::resume();
 }
 
 /// Whether the running frame was called by the frame that forked: then it is a hook's, and `os.fork` has not returned.

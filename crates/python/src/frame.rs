@@ -88,7 +88,9 @@ impl Frame {
         Ok(format!("Frame{}", shown.repr()?))
     }
 
-    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
+    fn __reduce__<'py>(
+        slf: &Bound<'py, Self>,
+    ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
         let this = slf.get();
         let arguments = (this.filename(), this.lineno, this.name()).into_pyobject(slf.py())?;
         Ok((slf.get_type().into_any(), arguments))

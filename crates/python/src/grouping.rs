@@ -40,7 +40,11 @@ impl Grouping {
             })?;
             return Ok(Self(Source::Blocks(blocks.clone())));
         }
-        let query = Query { group_by: grouping_of(group_by)?, cumulative, ..Query::default() };
+        let query = Query {
+            group_by: grouping_of(group_by)?,
+            cumulative,
+            ..Query::default()
+        };
         Ok(Self(Source::Paths(Arc::clone(tables), query)))
     }
 }
@@ -59,7 +63,13 @@ impl Grouping {
             }
             Source::Blocks(blocks) => {
                 for block in blocks.iter() {
-                    dict.set_item(block.address, TraceStats { size: block.size, count: 1 })?;
+                    dict.set_item(
+                        block.address,
+                        TraceStats {
+                            size: block.size,
+                            count: 1,
+                        },
+                    )?;
                 }
             }
         }
@@ -72,18 +82,23 @@ impl Grouping {
         let old = old.map_or(&self.0, |old| &old.get().0);
         py.detach(|| match (&self.0, old) {
             (Source::Paths(new, query), Source::Paths(old, old_query)) if query == old_query => {
-                Some(Differences(Compared::Paths(Box::new(Comparison::new(old, new, *query)))))
+                Some(Differences(Compared::Paths(Box::new(Comparison::new(
+                    old, new, *query,
+                )))))
             }
-            (Source::Blocks(new), Source::Blocks(old)) => {
-                Some(Differences(Compared::Addresses(address_changes::compare(&old.by_address(), &new.by_address()))))
-            }
+            (Source::Blocks(new), Source::Blocks(old)) => Some(Differences(Compared::Addresses(
+                address_changes::compare(&old.by_address(), &new.by_address()),
+            ))),
             _ => None,
         })
     }
 }
 
 fn stats(amount: Amount) -> TraceStats {
-    TraceStats { size: amount.bytes, count: amount.blocks }
+    TraceStats {
+        size: amount.bytes,
+        count: amount.blocks,
+    }
 }
 
 /// Differences between two groupings, in order: the biggest change first.
@@ -115,24 +130,31 @@ impl Differences {
     }
 
     /// The first `count`; how many there are besides and their sums; the sums of all memory, each block counted once.
-    fn head<'py>(&self, py: Python<'py>, count: usize) -> PyResult<(Bound<'py, PyList>, usize, Sums, Sums)> {
+    fn head<'py>(
+        &self,
+        py: Python<'py>,
+        count: usize,
+    ) -> PyResult<(Bound<'py, PyList>, usize, Sums, Sums)> {
         let head = PyList::empty(py);
         let (mut others, mut rest) = (0, Sums::default());
-        let mut add_row = |index: usize, figures: Sums, key: &mut dyn FnMut() -> PyResult<Bound<'py, PyAny>>| {
-            if index < count {
-                let (size_change, size, count_change, count) = figures;
-                head.append((size_change, size, count_change, count, key()?))?;
-            } else {
-                others += 1;
-                add(&mut rest, figures);
-            }
-            PyResult::Ok(())
-        };
+        let mut add_row =
+            |index: usize, figures: Sums, key: &mut dyn FnMut() -> PyResult<Bound<'py, PyAny>>| {
+                if index < count {
+                    let (size_change, size, count_change, count) = figures;
+                    head.append((size_change, size, count_change, count, key()?))?;
+                } else {
+                    others += 1;
+                    add(&mut rest, figures);
+                }
+                PyResult::Ok(())
+            };
         let total = match &self.0 {
             Compared::Paths(comparison) => {
                 let mut keys = KeyCache::new(py, comparison.tables());
                 for (index, change) in comparison.changes().iter().enumerate() {
-                    add_row(index, figures(change.old, change.new), &mut || keys.key(&change.key))?;
+                    add_row(index, figures(change.old, change.new), &mut || {
+                        keys.key(&change.key)
+                    })?;
                 }
                 let (old, new) = comparison.totals();
                 figures(old, new)
@@ -141,7 +163,9 @@ impl Differences {
                 let mut total = Sums::default();
                 for (index, change) in changes.iter().enumerate() {
                     add(&mut total, change.figures());
-                    add_row(index, change.figures(), &mut || Ok(change.address.into_pyobject(py)?.into_any()))?;
+                    add_row(index, change.figures(), &mut || {
+                        Ok(change.address.into_pyobject(py)?.into_any())
+                    })?;
                 }
                 total
             }
@@ -163,10 +187,16 @@ fn figures(old: Amount, new: Amount) -> Sums {
 }
 
 /// File name to line to statistics, by the most recent frame.
-pub(crate) fn by_file_and_line<'py>(py: Python<'py>, tables: &Tables) -> PyResult<Bound<'py, PyDict>> {
+pub(crate) fn by_file_and_line<'py>(
+    py: Python<'py>,
+    tables: &Tables,
+) -> PyResult<Bound<'py, PyDict>> {
     let files = PyDict::new(py);
     let mut keys = KeyCache::new(py, tables);
-    let query = Query { group_by: GroupBy::Line, ..Query::default() };
+    let query = Query {
+        group_by: GroupBy::Line,
+        ..Query::default()
+    };
     for row in analysis::group(tables, query).rows {
         let Key::Line(place) = row.key else { continue };
         let key = keys.place(place)?;

@@ -15,7 +15,10 @@ pub(crate) fn of_this_process(py: Python<'_>, config: &Config) -> Header {
         .and_then(|argv| argv.extract())
         .unwrap_or_default();
     let text = |path: std::io::Result<std::path::PathBuf>| {
-        path.map_or_else(|_| String::new(), |path| path.to_string_lossy().into_owned())
+        path.map_or_else(
+            |_| String::new(),
+            |path| path.to_string_lossy().into_owned(),
+        )
     };
     Header {
         program: argv.first().cloned().unwrap_or_default(),

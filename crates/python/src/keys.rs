@@ -11,8 +11,16 @@ use pyo3::types::{PyString, PyTuple};
 use crate::frame::Frame;
 
 /// What `group_by` may be.
-pub(crate) const CHOICES: [&str; 8] =
-    ["filename", "filename_lineno", "line", "address", "traceback", "function", "domain", "thread"];
+pub(crate) const CHOICES: [&str; 8] = [
+    "filename",
+    "filename_lineno",
+    "line",
+    "address",
+    "traceback",
+    "function",
+    "domain",
+    "thread",
+];
 
 /// The grouping of this name, for all but `address`.
 ///
@@ -28,7 +36,9 @@ pub(crate) fn grouping_of(name: &str) -> PyResult<GroupBy> {
         "thread" => GroupBy::Thread,
         _ => {
             let choices = CHOICES.map(|choice| format!("'{choice}'")).join(", ");
-            return Err(PyValueError::new_err(format!("group_by must be one of {choices}, not {name:?}")));
+            return Err(PyValueError::new_err(format!(
+                "group_by must be one of {choices}, not {name:?}"
+            )));
         }
     })
 }
@@ -44,17 +54,26 @@ pub(crate) struct KeyCache<'py, 't> {
 
 impl<'py, 't> KeyCache<'py, 't> {
     pub(crate) fn new(py: Python<'py>, tables: &'t Tables) -> Self {
-        Self { py, tables, names: HashMap::new(), frames: HashMap::new() }
+        Self {
+            py,
+            tables,
+            names: HashMap::new(),
+            frames: HashMap::new(),
+        }
     }
 
     /// The key as Python has it; what is unknown is None.
     pub(crate) fn key(&mut self, key: &Key<'t>) -> PyResult<Bound<'py, PyAny>> {
         Ok(match *key {
-            Key::Filename(name) | Key::Thread(name) => self.name(name).into_pyobject(self.py)?.into_any(),
+            Key::Filename(name) | Key::Thread(name) => {
+                self.name(name).into_pyobject(self.py)?.into_any()
+            }
             Key::Line(place) => self.place(place)?.into_any(),
             Key::Function(known) => {
                 let (filename, name) = known.unzip();
-                (self.name(filename), self.name(name)).into_pyobject(self.py)?.into_any()
+                (self.name(filename), self.name(name))
+                    .into_pyobject(self.py)?
+                    .into_any()
             }
             Key::Traceback(node) => self.path(node)?.into_any(),
             Key::Domain(domain) => domain.name().into_pyobject(self.py)?.into_any(),
@@ -70,7 +89,11 @@ impl<'py, 't> KeyCache<'py, 't> {
     fn name(&mut self, name: Option<&'t str>) -> Option<Bound<'py, PyString>> {
         let name = name.filter(|name| !name.is_empty())?;
         let known = self.names.entry((name.as_ptr(), name.len()));
-        Some(known.or_insert_with(|| PyString::new(self.py, name)).clone())
+        Some(
+            known
+                .or_insert_with(|| PyString::new(self.py, name))
+                .clone(),
+        )
     }
 
     fn path(&mut self, node: NodeId) -> PyResult<Bound<'py, PyTuple>> {

@@ -24,6 +24,10 @@ const MANAGED_WEAKREF: c_ulong = 1 << 3;
 /// The address of the memory block that holds the object: what stands before the object itself is part of it.
 #[pyfunction]
 fn get_object_address(obj: &Bound<'_, PyAny>) -> usize {
+    block_address(obj)
+}
+
+pub(crate) fn block_address(obj: &Bound<'_, PyAny>) -> usize {
     // SAFETY: the object and so its type are alive, and the thread is attached.
     let flags = unsafe { ffi::PyType_GetFlags(ffi::Py_TYPE(obj.as_ptr())) };
     obj.as_ptr() as usize - header_bytes(flags, obj.py().version_info().minor)

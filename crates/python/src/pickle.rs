@@ -38,12 +38,18 @@ impl std::fmt::Display for Failure {
 /// Reads all of `file`. The time of the snapshot is not in it: `modified`, that of the file, comes closest.
 pub(crate) fn read(file: File, modified: Option<SystemTime>) -> Result<(Header, Tables), Failure> {
     let mut bytes = Vec::new();
-    BufReader::new(file).read_to_end(&mut bytes).map_err(Failure::Io)?;
+    BufReader::new(file)
+        .read_to_end(&mut bytes)
+        .map_err(Failure::Io)?;
     let snapshot = standard_snapshot::read(&bytes).map_err(Failure::Pickle)?;
-    let since_1970 = modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
+    let since_1970 = modified
+        .and_then(|time| time.duration_since(UNIX_EPOCH).ok())
+        .unwrap_or_default();
     let header = Header {
         start_unix_ns: u64::try_from(since_1970.as_nanos()).unwrap_or(u64::MAX),
-        mode: Mode::Exact { frame_limit: Some(snapshot.traceback_limit) },
+        mode: Mode::Exact {
+            frame_limit: Some(snapshot.traceback_limit),
+        },
         ..Header::default()
     };
     Ok((header, snapshot.tables))

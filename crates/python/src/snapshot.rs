@@ -4,19 +4,17 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use heapsight_analysis::{apply_filters, truncate_with_sites};
+use heapsight_analysis::apply_filters;
 use heapsight_capture::model::{Counters, Mode, SiteId, Tables};
 use heapsight_capture::{Block, Capture, End, Exit, Header, Note, Tick, Writer};
 use heapsight_tracer as tracer;
-use heapsight_tracer::{Config, FrameLimit};
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
 use crate::blocks::BlockTable;
 use crate::grouping::{self, Grouping};
-use crate::trace::Trace;
-use crate::{filter, header, pickle};
+use crate::{filter, header, live, pickle};
 
 /// Name of the note that holds what Python adds to the tables.
 const NOTE: &str = "snapshot";
@@ -52,25 +50,21 @@ fn take_snapshot(py: Python<'_>, unix_ns: u64, with_traces: bool) -> PyResult<Sn
         ));
     }
     let config = tracer::configuration();
-    let header = Header { start_unix_ns: unix_ns, ..header::of_this_process(py, &config) };
-    let (tables, mut blocks) = if with_traces {
-        let (tables, blocks) = tracer::snapshot_with_blocks();
-        (tables, Some(BlockTable::traced(blocks)))
-    } else {
-        (tracer::snapshot(), None)
+    let header = Header {
+        start_unix_ns: unix_ns,
+        ..header::of_this_process(py, &config)
     };
-    let tables = match config.frame_limit {
-        FrameLimit::UpTo(limit) => {
-            let (tables, ids) = truncate_with_sites(&tables, u32::from(limit));
-            if let Some(blocks) = &mut blocks {
-                blocks.renumber(&ids.into_iter().map(Some).collect::<Vec<_>>());
-            }
-            tables
-        }
-        FrameLimit::One | FrameLimit::All => tables,
+    let (tables, blocks) = live::tables(with_traces);
+    let state = State {
+        tables: Arc::new(tables),
+        blocks,
     };
-    let state = State { tables: Arc::new(tables), blocks };
-    Ok(SnapshotData { header, state: Mutex::new(state), rss_bytes: 0, note: None })
+    Ok(SnapshotData {
+        header,
+        state: Mutex::new(state),
+        rss_bytes: 0,
+        note: None,
+    })
 }
 
 /// Reads a capture, or a pickle that the standard module's `Snapshot.dump` made.
@@ -80,13 +74,26 @@ fn take_snapshot(py: Python<'_>, unix_ns: u64, with_traces: bool) -> PyResult<Sn
 #[pyfunction]
 fn load_snapshot(py: Python<'_>, path: PathBuf, with_traces: bool) -> PyResult<SnapshotData> {
     py.detach(|| {
-        let named = |error: &dyn std::fmt::Display| PyValueError::new_err(format!("{}: {error}", path.display()));
+        let named = |error: &dyn std::fmt::Display| {
+            PyValueError::new_err(format!("{}: {error}", path.display()))
+        };
         let file = std::fs::File::open(&path).map_err(|error| os_error(&error, &path))?;
         if pickle::looks_like_one(&file).map_err(|error| os_error(&error, &path))? {
-            let modified = file.metadata().and_then(|metadata| metadata.modified()).ok();
+            let modified = file
+                .metadata()
+                .and_then(|metadata| metadata.modified())
+                .ok();
             let (header, tables) = pickle::read(file, modified).map_err(|error| named(&error))?;
-            let state = State { tables: Arc::new(tables), blocks: None };
-            return Ok(SnapshotData { header, state: Mutex::new(state), rss_bytes: 0, note: None });
+            let state = State {
+                tables: Arc::new(tables),
+                blocks: None,
+            };
+            return Ok(SnapshotData {
+                header,
+                state: Mutex::new(state),
+                rss_bytes: 0,
+                note: None,
+            });
         }
         let capture = Capture::read(file).map_err(|error| named(&error))?;
         SnapshotData::of_capture(capture, with_traces).map_err(|error| named(&error))
@@ -106,7 +113,11 @@ fn os_error(error: &std::io::Error, path: &Path) -> PyErr {
     match error.raw_os_error() {
         Some(code) => {
             let text = error.to_string();
-            let text = text.split(" (os error").next().unwrap_or_default().to_owned();
+            let text = text
+                .split(" (os error")
+                .next()
+                .unwrap_or_default()
+                .to_owned();
             PyOSError::new_err((code, text, path.display().to_string()))
         }
         None => PyOSError::new_err(format!("{}: {error}", path.display())),
@@ -119,12 +130,30 @@ impl SnapshotData {
             return Err(truncation.to_string());
         }
         let last = capture.timeline.last().copied().unwrap_or_default();
-        let header =
-            Header { start_unix_ns: capture.header.start_unix_ns.saturating_add(last.elapsed_ns), ..capture.header };
-        let note = capture.notes.into_iter().rev().find(|note| note.name == NOTE).map(|note| note.text);
-        let blocks = capture.blocks.filter(|_| with_traces).map(BlockTable::loaded);
-        let state = State { tables: Arc::new(capture.tables), blocks };
-        Ok(Self { header, state: Mutex::new(state), rss_bytes: last.rss_bytes, note })
+        let header = Header {
+            start_unix_ns: capture.header.start_unix_ns.saturating_add(last.elapsed_ns),
+            ..capture.header
+        };
+        let note = capture
+            .notes
+            .into_iter()
+            .rev()
+            .find(|note| note.name == NOTE)
+            .map(|note| note.text);
+        let blocks = capture
+            .blocks
+            .filter(|_| with_traces)
+            .map(BlockTable::loaded);
+        let state = State {
+            tables: Arc::new(capture.tables),
+            blocks,
+        };
+        Ok(Self {
+            header,
+            state: Mutex::new(state),
+            rss_bytes: last.rss_bytes,
+            note,
+        })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -134,7 +163,10 @@ impl SnapshotData {
     /// Writes everything as a capture with one tick.
     fn encode<W: Write>(&self, sink: W, rss_bytes: u64, note: String) -> Result<W, String> {
         let State { tables, blocks } = self.state().clone();
-        let header = Header { tick_ms: 0, ..self.header.clone() };
+        let header = Header {
+            tick_ms: 0,
+            ..self.header.clone()
+        };
         let text = |error: heapsight_capture::WriteError| error.to_string();
         let mut writer = Writer::create(sink, &header).map_err(text)?;
         let changed: Vec<(SiteId, Counters)> = (0..).zip(tables.counters.iter().copied()).collect();
@@ -153,8 +185,17 @@ impl SnapshotData {
             let blocks: Vec<Block> = blocks.iter().collect();
             writer.blocks(&blocks).map_err(text)?;
         }
-        writer.note(&Note { name: NOTE.to_owned(), text: note }).map_err(text)?;
-        let end = End { elapsed_ns: 0, exit: Exit::Unknown, totals: tables.totals };
+        writer
+            .note(&Note {
+                name: NOTE.to_owned(),
+                text: note,
+            })
+            .map_err(text)?;
+        let end = End {
+            elapsed_ns: 0,
+            exit: Exit::Unknown,
+            totals: tables.totals,
+        };
         writer.finish(&end).map_err(text)
     }
 }
@@ -177,7 +218,9 @@ impl SnapshotData {
     #[getter]
     fn traceback_limit(&self) -> u32 {
         match self.header.mode {
-            Mode::Exact { frame_limit: Some(limit) } => limit,
+            Mode::Exact {
+                frame_limit: Some(limit),
+            } => limit,
             Mode::Exact { frame_limit: None } | Mode::Sampled { .. } => u32::from(u16::MAX),
         }
     }
@@ -216,19 +259,18 @@ impl SnapshotData {
     /// Address to Trace, None when single blocks are not known.
     fn traces<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
         let State { tables, blocks } = self.state().clone();
-        let Some(blocks) = blocks else { return Ok(None) };
-        let traces = PyDict::new(py);
-        for block in blocks.iter() {
-            let node = tables.sites[block.site as usize].node;
-            traces.set_item(block.address, Trace::in_tables(block.size, &tables, node))?;
-        }
-        Ok(Some(traces))
+        let Some(blocks) = blocks else {
+            return Ok(None);
+        };
+        live::traces(py, &tables, &blocks).map(Some)
     }
 
     /// Drops what the filters drop, everywhere.
     fn apply_filters(&self, py: Python<'_>, filters: &Bound<'_, PyAny>) -> PyResult<()> {
-        let rules: Vec<heapsight_analysis::Filter> =
-            filter::extract(filters)?.into_iter().map(|filter| filter.0).collect();
+        let rules: Vec<heapsight_analysis::Filter> = filter::extract(filters)?
+            .into_iter()
+            .map(|filter| filter.0)
+            .collect();
         if rules.is_empty() {
             return Ok(());
         }
@@ -251,20 +293,27 @@ impl SnapshotData {
     /// Writes a file, whole or not at all: under another name first.
     fn write(&self, py: Python<'_>, path: PathBuf, rss_bytes: u64, note: String) -> PyResult<()> {
         py.detach(|| {
-            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            let folder = path
+                .parent()
+                .filter(|folder| !folder.as_os_str().is_empty())
+                .unwrap_or(Path::new("."));
             let name = path.file_name().ok_or_else(|| {
-                PyValueError::new_err(format!("cannot write a snapshot to {}: it names no file", path.display()))
+                PyValueError::new_err(format!(
+                    "cannot write a snapshot to {}: it names no file",
+                    path.display()
+                ))
             })?;
             let mut partial = std::ffi::OsString::from(".");
             partial.push(name);
             partial.push(format!(".{}.part", std::process::id()));
             let partial = folder.join(partial);
             let file = std::fs::File::create(&partial).map_err(|error| os_error(&error, &path))?;
-            let written = self.encode(file, rss_bytes, note).map_err(|error| {
-                PyOSError::new_err(format!("{}: {error}", path.display()))
+            let written = self
+                .encode(file, rss_bytes, note)
+                .map_err(|error| PyOSError::new_err(format!("{}: {error}", path.display())));
+            let result = written.and_then(|_| {
+                std::fs::rename(&partial, &path).map_err(|error| os_error(&error, &path))
             });
-            let result = written
-                .and_then(|_| std::fs::rename(&partial, &path).map_err(|error| os_error(&error, &path)));
             if result.is_err() {
                 // The first error is the one to report.
                 let _ = std::fs::remove_file(&partial);
@@ -274,18 +323,16 @@ impl SnapshotData {
     }
 
     /// What `write` would write.
-    fn to_bytes<'py>(&self, py: Python<'py>, rss_bytes: u64, note: String) -> PyResult<Bound<'py, PyBytes>> {
-        let bytes = py.detach(|| self.encode(Vec::new(), rss_bytes, note)).map_err(PyRuntimeError::new_err)?;
+    fn to_bytes<'py>(
+        &self,
+        py: Python<'py>,
+        rss_bytes: u64,
+        note: String,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let bytes = py
+            .detach(|| self.encode(Vec::new(), rss_bytes, note))
+            .map_err(PyRuntimeError::new_err)?;
         Ok(PyBytes::new(py, &bytes))
-    }
-}
-
-/// How many frames `config` keeps; 65535 for all.
-pub(crate) fn frames_kept(config: &Config) -> usize {
-    match config.frame_limit {
-        FrameLimit::One => 1,
-        FrameLimit::UpTo(limit) => usize::from(limit),
-        FrameLimit::All => usize::from(u16::MAX),
     }
 }
 

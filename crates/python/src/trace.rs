@@ -71,17 +71,27 @@ impl std::hash::Hash for Frames {
 impl Trace {
     /// A block at the call path `node`.
     pub(crate) fn in_tables(size: u64, tables: &Arc<Tables>, node: NodeId) -> Self {
-        Self { size, frames: Frames::InTables(Arc::clone(tables), node) }
+        Self {
+            size,
+            frames: Frames::InTables(Arc::clone(tables), node),
+        }
     }
 
     /// A block with these frames.
     pub(crate) fn with_frames(size: u64, frames: impl Iterator<Item = Frame>) -> Self {
-        Self { size, frames: Frames::Given(frames.collect()) }
+        Self {
+            size,
+            frames: Frames::Given(frames.collect()),
+        }
     }
 
     /// Its frames, most recent first: all of them, or the first only.
     pub(crate) fn frames(&self, all: bool) -> Vec<Frame> {
-        if all { self.frames.to_vec() } else { self.frames.first().into_iter().collect() }
+        if all {
+            self.frames.to_vec()
+        } else {
+            self.frames.first().into_iter().collect()
+        }
     }
 }
 
@@ -90,15 +100,18 @@ impl Trace {
     #[new]
     fn new(size: &Bound<'_, PyAny>, traceback: &Bound<'_, PyAny>) -> PyResult<Self> {
         let size = arguments::unsigned(size, "size")?;
-        let items = traceback
-            .try_iter()
-            .map_err(|_| arguments::wrong_type(traceback, "traceback must be an iterable of Frame"))?;
+        let items = traceback.try_iter().map_err(|_| {
+            arguments::wrong_type(traceback, "traceback must be an iterable of Frame")
+        })?;
         let frames = items
             .map(|item| {
                 let item = item?;
                 match item.cast::<Frame>() {
                     Ok(frame) => Ok(frame.get().clone()),
-                    Err(_) => Err(arguments::wrong_type(&item, "traceback must hold Frame objects")),
+                    Err(_) => Err(arguments::wrong_type(
+                        &item,
+                        "traceback must hold Frame objects",
+                    )),
                 }
             })
             .collect::<PyResult<Vec<Frame>>>()?;
@@ -118,10 +131,16 @@ impl Trace {
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        Ok(format!("Trace(size={}, traceback={})", self.size, self.traceback(py)?.repr()?))
+        Ok(format!(
+            "Trace(size={}, traceback={})",
+            self.size,
+            self.traceback(py)?.repr()?
+        ))
     }
 
-    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
+    fn __reduce__<'py>(
+        slf: &Bound<'py, Self>,
+    ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
         let this = slf.get();
         let arguments = (this.size, this.traceback(slf.py())?).into_pyobject(slf.py())?;
         Ok((slf.get_type().into_any(), arguments))
@@ -143,7 +162,10 @@ pub(crate) struct TraceStats {
 impl TraceStats {
     #[new]
     fn new(size: &Bound<'_, PyAny>, count: &Bound<'_, PyAny>) -> PyResult<Self> {
-        Ok(Self { size: arguments::unsigned(size, "size")?, count: arguments::unsigned(count, "count")? })
+        Ok(Self {
+            size: arguments::unsigned(size, "size")?,
+            count: arguments::unsigned(count, "count")?,
+        })
     }
 
     /// Bytes.

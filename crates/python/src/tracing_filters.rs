@@ -8,7 +8,9 @@ use pyo3::prelude::*;
 
 use crate::filter::{self, Filter, Filters};
 
-static ACTIVE: Mutex<Filters> = Mutex::new(Filters { filters: Vec::new() });
+static ACTIVE: Mutex<Filters> = Mutex::new(Filters {
+    filters: Vec::new(),
+});
 
 fn active() -> MutexGuard<'static, Filters> {
     ACTIVE.lock().unwrap_or_else(PoisonError::into_inner)
@@ -45,9 +47,16 @@ fn apply(filters: &Filters) {
         tracer::set_path_filter(None, 0);
         return;
     }
-    let frames = if rules.iter().any(|rule| rule.any_frame) { usize::MAX } else { 1 };
+    let frames = if rules.iter().any(|rule| rule.any_frame) {
+        usize::MAX
+    } else {
+        1
+    };
     let keep = move |path: &[(&str, u32)]| {
-        let places = || path.iter().map(|(filename, line)| (Some(*filename), (*line > 0).then(|| i64::from(*line))));
+        let places = || {
+            path.iter()
+                .map(|(filename, line)| (Some(*filename), (*line > 0).then(|| i64::from(*line))))
+        };
         analysis::keep(rules.iter().map(|rule| (rule, rule.match_path(places()))))
     };
     tracer::set_path_filter(Some(Arc::new(keep)), frames);

@@ -11,6 +11,8 @@ mod rows;
 mod speedscope;
 mod stacks;
 
+pub(crate) use json::header as header_json;
+
 use std::io::{self, Write};
 
 use heapsight_analysis::{GroupBy, Metric};
@@ -83,7 +85,7 @@ impl Format {
             Self::Collapsed => format!("flamegraph.pl --countname bytes {file} > flame.svg"),
             Self::Speedscope => format!("npx speedscope {file}"),
             Self::Firefox => "load it at https://profiler.firefox.com".to_owned(),
-            Self::Parquet | Self::Csv => format!("duckdb -c \"SELECT * FROM {file}\""),
+            Self::Parquet | Self::Csv => format!("duckdb -c \"FROM '{file}'\""),
             Self::Json => format!("jq .totals {file}"),
         }
     }

@@ -3,27 +3,35 @@
 //! [`summary()`] is the text report. Everything is written for a [`Look`]: so many columns, with colours or not, with Unicode or not.
 #![forbid(unsafe_code)]
 
+mod blocks;
 mod callers;
 mod chart;
+mod diff;
 mod display;
 mod export;
 mod figures;
 mod headline;
+mod lines;
 mod look;
 mod moment;
 mod place;
 mod places;
 mod source;
+mod stats;
 mod summary;
 mod table;
 mod text;
 
+pub use blocks::{biggest_blocks, block};
+pub use diff::{Side, diff};
 pub use display::{
-    DisplayFigures, DisplayFrame, DisplayKey, DisplayMetric, DisplayOptions, DisplayTop, MetricFormat, display_top,
-    grouping_title,
+    DisplayFigures, DisplayFrame, DisplayKey, DisplayMetric, DisplayOptions, DisplayTop,
+    MetricFormat, display_top, grouping_title,
 };
 pub use export::{ExportError, ExportOptions, Format, export};
 pub use figures::{format_count, format_duration, format_size, format_size_change};
+pub use lines::{Lines, lines};
 pub use look::Look;
-pub use moment::Moment;
+pub use moment::{Moment, is_snapshot};
+pub use stats::Statistics;
 pub use summary::{Selection, next_steps, summary};

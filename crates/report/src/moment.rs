@@ -46,7 +46,7 @@ impl Moment {
     /// `at exit`, `at 2.5 s`.
     pub(crate) fn when(self, capture: &Capture) -> String {
         match self {
-            Self::End if capture.header.tick_ms == 0 => "in the snapshot".to_owned(),
+            Self::End if is_snapshot(capture) => "in the snapshot".to_owned(),
             Self::End if capture.end.is_some() => "at exit".to_owned(),
             Self::End => "at the last tick".to_owned(),
             Self::Peak { elapsed_ns } => format!("at the peak ({})", time(elapsed_ns)),
@@ -80,6 +80,12 @@ impl Moment {
     }
 }
 
+/// Whether a file holds one moment only, as a program's own snapshots do.
+#[must_use]
+pub fn is_snapshot(capture: &Capture) -> bool {
+    capture.header.tick_ms == 0 && capture.timeline.len() == 1
+}
+
 /// A time as text.
 pub(crate) fn time(elapsed_ns: u64) -> String {
     format_duration(Duration::from_nanos(elapsed_ns))
@@ -103,8 +109,16 @@ mod tests {
         for (moment, metric, text) in [
             (at, Metric::Live, "live memory at 2.0 s"),
             (at, Metric::Allocated, "memory ever allocated, up to 2.0 s"),
-            (between, Metric::Live, "memory gained between 1.0 s and 3.0 s"),
-            (between, Metric::Freed, "memory freed between 1.0 s and 3.0 s"),
+            (
+                between,
+                Metric::Live,
+                "memory gained between 1.0 s and 3.0 s",
+            ),
+            (
+                between,
+                Metric::Freed,
+                "memory freed between 1.0 s and 3.0 s",
+            ),
             (Moment::End, Metric::Peak, "live memory at the peak"),
         ] {
             assert_eq!(moment.describe(metric, &capture), text);

@@ -133,14 +133,14 @@ fn places(
     places
 }
 
-fn source(capture: &Capture) -> Source {
+pub(crate) fn source(capture: &Capture) -> Source {
     let elapsed_ns = capture.timeline.last().map_or(0, |point| point.elapsed_ns);
     let until = capture.header.start_unix_ns.saturating_add(elapsed_ns);
     Source::new(&capture.header.working_directory, until)
 }
 
 /// Totals at the end and at the peak, and what the process took from the system.
-fn figures(capture: &Capture, look: &Look) -> String {
+fn figures(capture: &Capture, moment: Moment, look: &Look) -> String {
     let totals = &capture.tables.totals;
     let bytes = |bytes: u64| {
         let error =
@@ -186,12 +186,7 @@ fn known_at(capture: &Capture, moment: Moment) -> Option<&TimelinePoint> {
     capture.timeline[..known].last()
 }
 
-fn title(
-    capture: &Capture,
-    query: Query,
-    grouped: &Grouped<'_>,
-    selection: &Selection,
-) -> String {
+fn title(capture: &Capture, query: Query, grouped: &Grouped<'_>, selection: &Selection) -> String {
     let what = selection.moment.describe(query.metric, capture);
     let total = format_size(grouped.total.bytes);
     let total = match (query.metric, selection.moment, capture.peak()) {

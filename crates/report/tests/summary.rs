@@ -114,6 +114,7 @@ fn other_groupings_and_metrics() {
             group_by,
             cumulative,
             metrics: vec![metric],
+            ..Selection::default()
         };
         let report = report(EXACT, &selection, &Look::plain(100), |_| {});
         let table = report.split("\n\n").last().expect("the table comes last");

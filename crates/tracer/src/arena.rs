@@ -17,7 +17,11 @@ static ORIGINAL_FREE: AtomicUsize = AtomicUsize::new(0);
 pub(crate) fn install() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let mut arenas = PyObjectArenaAllocator { ctx: std::ptr::null_mut(), alloc: None, free: None };
+        let mut arenas = PyObjectArenaAllocator {
+            ctx: std::ptr::null_mut(),
+            alloc: None,
+            free: None,
+        };
         // SAFETY: both functions take a pointer to a PyObjectArenaAllocator; the GIL is held. `ctx` and `alloc` stay as they are.
         unsafe {
             api::PyObject_GetArenaAllocator(&raw mut arenas);

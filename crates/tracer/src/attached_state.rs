@@ -64,7 +64,9 @@ mod imp {
     fn thread_pointer() -> usize {
         let pointer;
         // SAFETY: on x86-64 the thread control block begins with its own address (ELF TLS ABI, variant II).
-        unsafe { asm!("mov {pointer}, qword ptr fs:[0]", pointer = out(reg) pointer, options(nostack, preserves_flags, readonly)) };
+        unsafe {
+            asm!("mov {pointer}, qword ptr fs:[0]", pointer = out(reg) pointer, options(nostack, preserves_flags, readonly))
+        };
         pointer
     }
 
@@ -88,17 +90,27 @@ mod imp {
             let saved = api::PyEval_SaveThread();
             candidates.retain(|candidate| (candidate.address as *const usize).read_volatile() == 0);
             api::PyEval_RestoreThread(saved);
-            candidates.retain(|candidate| (candidate.address as *const usize).read_volatile() == state);
+            candidates
+                .retain(|candidate| (candidate.address as *const usize).read_volatile() == state);
             candidates
         };
-        let [found] = candidates.as_slice() else { return None };
+        let [found] = candidates.as_slice() else {
+            return None;
+        };
         let found = *found;
         let distance = (found.address as isize).wrapping_sub(thread_pointer() as isize);
         let elsewhere = crate::recorder::with_signals_blocked(|| {
-            std::thread::Builder::new().stack_size(1 << 16).spawn(move || {
-                let block = modules().into_iter().find(|module| module.id == found.module)?;
-                Some(((block.start + found.offset) as isize).wrapping_sub(thread_pointer() as isize))
-            })
+            std::thread::Builder::new()
+                .stack_size(1 << 16)
+                .spawn(move || {
+                    let block = modules()
+                        .into_iter()
+                        .find(|module| module.id == found.module)?;
+                    Some(
+                        ((block.start + found.offset) as isize)
+                            .wrapping_sub(thread_pointer() as isize),
+                    )
+                })
         });
         let elsewhere = elsewhere.ok()?.join().ok()??;
         (elsewhere == distance && distance != 0).then_some(distance)
@@ -111,8 +123,13 @@ mod imp {
             for offset in (0..module.length / 8 * 8).step_by(8) {
                 let address = module.start + offset;
                 // SAFETY: inside the block, which is aligned to at least eight bytes where it holds pointers.
-                if address % 8 == 0 && unsafe { (address as *const usize).read_volatile() } == state {
-                    candidates.push(Candidate { module: module.id, offset, address });
+                if address % 8 == 0 && unsafe { (address as *const usize).read_volatile() } == state
+                {
+                    candidates.push(Candidate {
+                        module: module.id,
+                        offset,
+                        address,
+                    });
                 }
             }
         }
@@ -133,7 +150,11 @@ mod imp {
         blocks
     }
 
-    unsafe extern "C" fn visit(info: *mut libc::dl_phdr_info, _size: usize, data: *mut c_void) -> i32 {
+    unsafe extern "C" fn visit(
+        info: *mut libc::dl_phdr_info,
+        _size: usize,
+        data: *mut c_void,
+    ) -> i32 {
         // SAFETY: the loader passes a valid description, with as many program headers as it says; `data` is the vector of `modules`.
         unsafe {
             let (info, blocks) = (&*info, &mut *data.cast::<Vec<Block>>());

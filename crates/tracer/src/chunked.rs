@@ -25,7 +25,10 @@ pub(crate) struct Chunked<T: 'static> {
 
 impl<T: Zeroed> Chunked<T> {
     pub(crate) const fn new() -> Self {
-        Self { chunks: [const { AtomicPtr::new(std::ptr::null_mut()) }; MAX_CHUNKS], len: AtomicU32::new(0) }
+        Self {
+            chunks: [const { AtomicPtr::new(std::ptr::null_mut()) }; MAX_CHUNKS],
+            len: AtomicU32::new(0),
+        }
     }
 
     /// Number of elements in use. Elements below it are fully written.
@@ -36,7 +39,8 @@ impl<T: Zeroed> Chunked<T> {
     /// The element `index`, which must once have been below [`Self::ensure`]'s argument.
     #[inline(always)]
     pub(crate) fn get(&self, index: u32) -> &T {
-        let chunk = self.chunks[(index >> CHUNK_BITS) as usize & (MAX_CHUNKS - 1)].load(Ordering::Relaxed);
+        let chunk =
+            self.chunks[(index >> CHUNK_BITS) as usize & (MAX_CHUNKS - 1)].load(Ordering::Relaxed);
         debug_assert!(!chunk.is_null(), "element {index} was never reserved");
         // SAFETY: 1. indices come from `ensure`, which mapped their chunk, and chunks are never unmapped. 2. `T` is valid
         // when zeroed and all-atomic (`Zeroed`). The index inside the chunk is masked.
@@ -45,9 +49,13 @@ impl<T: Zeroed> Chunked<T> {
 
     /// Makes element `index` usable; false when there is no memory or no room.
     pub(crate) fn ensure(&self, held: &mut Held, index: u32) -> bool {
-        let Some(slot) = self.chunks.get((index >> CHUNK_BITS) as usize) else { return false };
+        let Some(slot) = self.chunks.get((index >> CHUNK_BITS) as usize) else {
+            return false;
+        };
         if slot.load(Ordering::Relaxed).is_null() {
-            let Some(chunk) = mapping::map(held, CHUNK_LEN * size_of::<T>()) else { return false };
+            let Some(chunk) = mapping::map(held, CHUNK_LEN * size_of::<T>()) else {
+                return false;
+            };
             slot.store(chunk.cast(), Ordering::Release);
         }
         true

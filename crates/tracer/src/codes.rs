@@ -70,8 +70,9 @@ fn hash_of_slot(slot: u32) -> u64 {
 const REBUILD_AFTER: usize = 1024;
 
 fn find(address: u64) -> Option<u32> {
-    let slot = BY_ADDRESS
-        .find(hash(address), |slot| LIVE.get(slot).address.load(Ordering::Relaxed) == address)?;
+    let slot = BY_ADDRESS.find(hash(address), |slot| {
+        LIVE.get(slot).address.load(Ordering::Relaxed) == address
+    })?;
     Some(LIVE.get(slot).identity.load(Ordering::Relaxed))
 }
 
@@ -95,7 +96,11 @@ fn insert(address: u64, identity: CodeIdentity) -> u32 {
         return id;
     }
     let id = intern(&mut held, Identity::Python(identity));
-    let slot = IDENTITIES.get(&mut held).get_or_insert_default().free_slots.pop();
+    let slot = IDENTITIES
+        .get(&mut held)
+        .get_or_insert_default()
+        .free_slots
+        .pop();
     let slot = slot.unwrap_or_else(|| LIVE.len().max(1));
     if !LIVE.ensure(&mut held, slot) {
         return id;
@@ -145,7 +150,9 @@ pub(crate) fn sweep(held: &mut Held, mut used: Vec<bool>) {
         }
     }
     let identities = IDENTITIES.get(held).get_or_insert_default();
-    let was_idle: HashSet<u32> = std::mem::take(&mut identities.idle_ids).into_iter().collect();
+    let was_idle: HashSet<u32> = std::mem::take(&mut identities.idle_ids)
+        .into_iter()
+        .collect();
     for (id, identity) in (0_u32..).zip(&mut identities.all) {
         if matches!(**identity, Identity::Free | Identity::Folded) {
             continue;
@@ -176,9 +183,9 @@ pub(crate) fn thread(name: String) -> u32 {
 /// The code object at `address` is about to be freed: its address, and instruction pointers into it, mean nothing from now on.
 pub(crate) fn forget(held: &mut Held, address: usize) {
     let address = address as u64;
-    let Some(slot) = BY_ADDRESS
-        .find(hash(address), |slot| LIVE.get(slot).address.load(Ordering::Relaxed) == address)
-    else {
+    let Some(slot) = BY_ADDRESS.find(hash(address), |slot| {
+        LIVE.get(slot).address.load(Ordering::Relaxed) == address
+    }) else {
         return;
     };
     // The index keeps the slot under the old hash until it is rebuilt; an address of 0 equals none.
@@ -189,8 +196,9 @@ pub(crate) fn forget(held: &mut Held, address: usize) {
     if identities.dead_slots.len() >= REBUILD_AFTER {
         let reusable = std::mem::take(&mut identities.dead_slots);
         identities.free_slots.extend(reusable);
-        let live: Vec<u32> =
-            (1..LIVE.len()).filter(|&slot| LIVE.get(slot).address.load(Ordering::Relaxed) != 0).collect();
+        let live: Vec<u32> = (1..LIVE.len())
+            .filter(|&slot| LIVE.get(slot).address.load(Ordering::Relaxed) != 0)
+            .collect();
         BY_ADDRESS.rebuild(held, &live, hash_of_slot);
     }
 }
@@ -213,7 +221,10 @@ pub(crate) fn identities_from(held: &mut Held, first: usize) -> Vec<Arc<Identity
 /// Name of an identity, for messages.
 #[cfg(feature = "verify-paths")]
 pub(crate) fn name(held: &mut Held, id: u32) -> String {
-    match identities_from(held, id as usize).first().map(AsRef::as_ref) {
+    match identities_from(held, id as usize)
+        .first()
+        .map(AsRef::as_ref)
+    {
         Some(Identity::Python(code)) => code.name.clone(),
         Some(Identity::Thread(name)) => name.clone(),
         _ => String::new(),
@@ -258,7 +269,9 @@ impl Identity {
     /// Bytes of one entry on the heap, the allocator's headers included.
     fn heap_bytes(&self) -> u64 {
         let strings = match self {
-            Self::Python(code) => code.filename.capacity() + code.name.capacity() + code.line_table.capacity() + 48,
+            Self::Python(code) => {
+                code.filename.capacity() + code.name.capacity() + code.line_table.capacity() + 48
+            }
             Self::Thread(name) => name.capacity() + 16,
             Self::Folded | Self::Free => 0,
         };

@@ -31,7 +31,11 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { frame_limit: FrameLimit::All, sample_bytes: None, threads: false }
+        Self {
+            frame_limit: FrameLimit::All,
+            sample_bytes: None,
+            threads: false,
+        }
     }
 }
 

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use heapsight_capture::model::{Code, CodeKind, Counters, Domain, Node, NodeId, Site, SiteId, StringId};
+use heapsight_capture::model::{
+    Code, CodeKind, Counters, Domain, Node, NodeId, Site, SiteId, StringId,
+};
 use heapsight_cpython::line_table::LineTable;
 
 use crate::codes::{self, Identity};
@@ -38,7 +40,11 @@ impl Exporter {
     /// Appends codes, nodes and sites that the tracer has made since the last call.
     pub(crate) fn update(&mut self) {
         if self.nodes.is_empty() {
-            self.nodes.push(Node { parent: 0, code: 0, line: 0 });
+            self.nodes.push(Node {
+                parent: 0,
+                code: 0,
+                line: 0,
+            });
             self.node_ids.push((0, 0));
             self.site_ids.push(NONE);
         }
@@ -48,8 +54,14 @@ impl Exporter {
         // Sites before nodes: the node of every site below that length is below the other.
         let (sites, nodes) = (sites::len(), tree::len());
         let first_identity = if reused { 0 } else { self.identities.len() };
-        for (id, identity) in (first_identity..).zip(codes::identities_from(&mut held, first_identity)) {
-            if self.identities.get(id).is_some_and(|(known, _)| Arc::ptr_eq(known, &identity)) {
+        for (id, identity) in
+            (first_identity..).zip(codes::identities_from(&mut held, first_identity))
+        {
+            if self
+                .identities
+                .get(id)
+                .is_some_and(|(known, _)| Arc::ptr_eq(known, &identity))
+            {
                 continue;
             }
             let code = self.export_identity(&identity);
@@ -71,14 +83,22 @@ impl Exporter {
                 }
             }
         }
-        let first_node = if reused { 1 } else { self.node_ids.len() as u32 };
+        let first_node = if reused {
+            1
+        } else {
+            self.node_ids.len() as u32
+        };
         self.node_ids.resize(nodes as usize, (0, NONE));
         for id in first_node..nodes {
             if tree::node(id).state() != tree::FREE {
                 self.export_node(id);
             }
         }
-        let first_site = if reused { 1 } else { self.site_ids.len() as u32 };
+        let first_site = if reused {
+            1
+        } else {
+            self.site_ids.len() as u32
+        };
         self.site_ids.resize(sites as usize, NONE);
         for id in first_site..sites {
             self.export_site(id);
@@ -88,8 +108,14 @@ impl Exporter {
     fn export_site(&mut self, id: u32) {
         let site = sites::site(id);
         let known = self.site_ids[id as usize];
-        let node = self.node_ids.get(site.node.load(Ordering::Relaxed) as usize).map_or(NONE, |&(_, node)| node);
-        let exported = Site { node, domain: Domain(site.domain()) };
+        let node = self
+            .node_ids
+            .get(site.node.load(Ordering::Relaxed) as usize)
+            .map_or(NONE, |&(_, node)| node);
+        let exported = Site {
+            node,
+            domain: Domain(site.domain()),
+        };
         let used = sites::is_used(id) && node != NONE;
         if known != NONE {
             if used && self.sites[known as usize] == exported {
@@ -117,7 +143,11 @@ impl Exporter {
             path.push(at);
             at = tree::node(at).parent.load(Ordering::Relaxed);
         }
-        self.nodes.push(Node { parent: 0, code: 0, line: 0 });
+        self.nodes.push(Node {
+            parent: 0,
+            code: 0,
+            line: 0,
+        });
         let mut code_ids = HashMap::new();
         let mut parent = 0;
         for &id in path.iter().rev() {
@@ -135,11 +165,21 @@ impl Exporter {
                 code_ids.insert(code, exported);
                 exported
             };
-            let line = line_of(&self.identities[exported as usize].0, node.offset.load(Ordering::Relaxed));
-            self.nodes.push(Node { parent, code: exported, line });
+            let line = line_of(
+                &self.identities[exported as usize].0,
+                node.offset.load(Ordering::Relaxed),
+            );
+            self.nodes.push(Node {
+                parent,
+                code: exported,
+                line,
+            });
             parent = (self.nodes.len() - 1) as NodeId;
         }
-        self.sites.push(Site { node: parent, domain: Domain(site.domain()) });
+        self.sites.push(Site {
+            node: parent,
+            domain: Domain(site.domain()),
+        });
         self.site_of.push(id);
         Some(0)
     }
@@ -152,9 +192,12 @@ impl Exporter {
                 name: self.intern(&code.name),
                 first_line: code.first_line,
             },
-            Identity::Thread(name) => {
-                Code { kind: CodeKind::Thread, filename: self.intern(""), name: self.intern(name), first_line: 0 }
-            }
+            Identity::Thread(name) => Code {
+                kind: CodeKind::Thread,
+                filename: self.intern(""),
+                name: self.intern(name),
+                first_line: 0,
+            },
             Identity::Folded | Identity::Free => Code {
                 kind: CodeKind::Folded,
                 filename: self.intern(""),
@@ -177,7 +220,10 @@ impl Exporter {
             let node = tree::node(id);
             let born = node.born.load(Ordering::Acquire);
             let offset = node.offset.load(Ordering::Relaxed);
-            let (code, line) = match self.identities.get(node.code.load(Ordering::Relaxed) as usize) {
+            let (code, line) = match self
+                .identities
+                .get(node.code.load(Ordering::Relaxed) as usize)
+            {
                 Some((identity, code)) => (*code, line_of(identity, offset)),
                 None => (0, 0),
             };
@@ -203,24 +249,36 @@ impl Exporter {
         let epoch = totals::epoch();
         let at_peak = totals::at_peak();
         (0..).zip(&self.site_of).map(move |(id, &site)| {
-            (id, if site == 0 { Counters::default() } else { sites::counters(site, epoch, at_peak) })
+            (
+                id,
+                if site == 0 {
+                    Counters::default()
+                } else {
+                    sites::counters(site, epoch, at_peak)
+                },
+            )
         })
     }
 
     /// The exported id of the tracer's site, `None` when it is newer than the last [`Self::update`].
     pub(crate) fn site_id(&self, site: u32) -> Option<SiteId> {
-        self.site_ids.get(site as usize).copied().filter(|&id| id != NONE)
+        self.site_ids
+            .get(site as usize)
+            .copied()
+            .filter(|&id| id != NONE)
     }
 }
 
 /// The line that a frame of `identity` at byte `offset` of its bytecode is on; 0 when there is none.
 pub(crate) fn line_of(identity: &Identity, offset: u32) -> u32 {
     match identity {
-        Identity::Python(code) => {
-            LineTable::new(config::line_table_format(), &code.line_table, code.first_line)
-                .line_at(offset)
-                .unwrap_or(0)
-        }
+        Identity::Python(code) => LineTable::new(
+            config::line_table_format(),
+            &code.line_table,
+            code.first_line,
+        )
+        .line_at(offset)
+        .unwrap_or(0),
         Identity::Thread(_) | Identity::Folded | Identity::Free => 0,
     }
 }

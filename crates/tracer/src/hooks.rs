@@ -124,18 +124,27 @@ unsafe extern "C" fn free(ctx: *mut c_void, block: *mut c_void) {
 /// # Safety
 /// `thread` is the calling thread's state, `DOMAIN` the domain whose hook runs.
 #[inline(always)]
-unsafe fn record<V: Version, const DOMAIN: u32, const FULL: bool>(thread: *mut Thread, address: usize, size: usize) {
+unsafe fn record<V: Version, const DOMAIN: u32, const FULL: bool>(
+    thread: *mut Thread,
+    address: usize,
+    size: usize,
+) {
     // SAFETY: promised by the caller; the getters return null or the calling thread's live state.
     unsafe {
         let (thread_state, sharing) = thread_state::<V, DOMAIN>();
         let path = &mut (*thread).path;
-        let node = if FULL { path.current::<V>(thread_state, sharing) } else { path.current_leaf::<V>(thread_state, sharing) };
+        let node = if FULL {
+            path.current::<V>(thread_state, sharing)
+        } else {
+            path.current_leaf::<V>(thread_state, sharing)
+        };
         #[cfg(feature = "verify-paths")]
         if FULL {
             crate::path::verify::<V>(node, thread_state);
         }
         let site = sites::of(node, DOMAIN, sharing);
-        if site == 0 || site == sites::EXCLUDED || !live_map::insert(address, Block { site, size }) {
+        if site == 0 || site == sites::EXCLUDED || !live_map::insert(address, Block { site, size })
+        {
             if site != sites::EXCLUDED {
                 totals::count_loss();
             }
@@ -154,7 +163,10 @@ pub(crate) unsafe fn thread_state<V: Version, const DOMAIN: u32>() -> (*const u8
     // SAFETY: both getters may be called at any time. A thread state that is returned is alive: its own thread is here.
     unsafe {
         if DOMAIN == RAW {
-            return (api::PyGILState_GetThisThreadState().cast_const().cast(), Sharing::Shared);
+            return (
+                api::PyGILState_GetThisThreadState().cast_const().cast(),
+                Sharing::Shared,
+            );
         }
         let state: *const u8 = original::holder_of_gil().cast_const().cast();
         if V::FREE_THREADED {

@@ -22,7 +22,10 @@ pub(crate) struct IdTable {
 
 impl IdTable {
     pub(crate) const fn new() -> Self {
-        Self { current: AtomicPtr::new(std::ptr::null_mut()), used: AtomicU32::new(0) }
+        Self {
+            current: AtomicPtr::new(std::ptr::null_mut()),
+            used: AtomicU32::new(0),
+        }
     }
 
     /// The id for which `is_it` holds among those stored under `hash`. `None` may also mean that the table
@@ -60,7 +63,9 @@ impl IdTable {
             // SAFETY: as in `find`.
             unsafe { &*generation }.mask.load(Ordering::Relaxed) as usize + 1
         };
-        if (capacity == 0 || used * 2 > capacity) && !self.grow(held, (capacity * 2).max(FIRST_SLOTS), &hash_of) {
+        if (capacity == 0 || used * 2 > capacity)
+            && !self.grow(held, (capacity * 2).max(FIRST_SLOTS), &hash_of)
+        {
             return false;
         }
         self.used.store(used as u32, Ordering::Relaxed);
@@ -75,14 +80,27 @@ impl IdTable {
     }
 
     /// Rebuilds the table with just `ids`.
-    pub(crate) fn rebuild(&self, held: &mut Held, ids: &[u32], hash_of: impl Fn(u32) -> u64) -> bool {
+    pub(crate) fn rebuild(
+        &self,
+        held: &mut Held,
+        ids: &[u32],
+        hash_of: impl Fn(u32) -> u64,
+    ) -> bool {
         let slots = (ids.len() * 4).next_power_of_two().max(FIRST_SLOTS);
         self.used.store(ids.len() as u32, Ordering::Relaxed);
         self.replace(held, slots, ids, &hash_of)
     }
 
-    fn replace(&self, held: &mut Held, slots: usize, ids: &[u32], hash_of: &impl Fn(u32) -> u64) -> bool {
-        let Some(fresh) = mapping::map(held, bytes_for(slots)) else { return false };
+    fn replace(
+        &self,
+        held: &mut Held,
+        slots: usize,
+        ids: &[u32],
+        hash_of: &impl Fn(u32) -> u64,
+    ) -> bool {
+        let Some(fresh) = mapping::map(held, bytes_for(slots)) else {
+            return false;
+        };
         let fresh: *mut Generation = fresh.cast();
         // SAFETY: a fresh mapping of the right size that nobody else sees yet; slots > ids.
         unsafe {
@@ -104,7 +122,10 @@ impl IdTable {
         // SAFETY: as in `find`.
         unsafe {
             let mask = (*generation).mask.load(Ordering::Relaxed);
-            (0..=mask).map(|at| slot(generation, at).load(Ordering::Relaxed)).filter(|&id| id != 0).collect()
+            (0..=mask)
+                .map(|at| slot(generation, at).load(Ordering::Relaxed))
+                .filter(|&id| id != 0)
+                .collect()
         }
     }
 

@@ -3,12 +3,12 @@
 use std::sync::Once;
 
 use heapsight_cpython::api::{self, PyMemAllocatorEx, RunningVersion};
-use heapsight_cpython::version::{
-    V3_9, V3_10, V3_11, V3_12, V3_13, V3_13T, V3_14, V3_15, Version,
-};
+use heapsight_cpython::version::{V3_9, V3_10, V3_11, V3_12, V3_13, V3_13T, V3_14, V3_15, Version};
 
 use crate::config::{self, Config, FrameLimit};
-use crate::{arena, attached_state, codes, hooks, lock, original, sampling, sites, thread, totals, tree};
+use crate::{
+    arena, attached_state, codes, hooks, lock, original, sampling, sites, thread, totals, tree,
+};
 
 /// Why tracing could not be switched on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +29,10 @@ impl std::fmt::Display for StartError {
                 "cannot trace this interpreter: its frame layout is not known (Python {version}); supported are CPython 3.9 to 3.15 and free-threaded 3.13"
             ),
             Self::OutOfMemory => f.write_str("cannot trace: no memory for the tracer's tables"),
-            Self::MissingFunction(name) => write!(f, "cannot trace this interpreter: it does not export {name}"),
+            Self::MissingFunction(name) => write!(
+                f,
+                "cannot trace this interpreter: it does not export {name}"
+            ),
         }
     }
 }
@@ -94,7 +97,10 @@ impl Interpreter {
     }
 
     fn with<V: Version>() -> Self {
-        Self { hooks: hooks_of::<V>, main: current_interpreter::<V> }
+        Self {
+            hooks: hooks_of::<V>,
+            main: current_interpreter::<V>,
+        }
     }
 }
 
@@ -103,7 +109,11 @@ fn current_interpreter<V: Version>() -> usize {
     // SAFETY: the getter was found, and the caller of `start` holds the GIL: the state is alive.
     unsafe {
         let state: *const u8 = original::holder_of_gil().cast_const().cast();
-        if state.is_null() { 0 } else { state.add(V::OFFSETS.tstate_interp).cast::<usize>().read() }
+        if state.is_null() {
+            0
+        } else {
+            state.add(V::OFFSETS.tstate_interp).cast::<usize>().read()
+        }
     }
 }
 
@@ -124,9 +134,11 @@ fn hooks_of<V: Version>(config: &Config) -> Hooks {
             hooks::allocator::<V, 1, false>(),
             hooks::allocator::<V, 2, false>(),
         ],
-        (None, _) => {
-            [hooks::allocator::<V, 0, true>(), hooks::allocator::<V, 1, true>(), hooks::allocator::<V, 2, true>()]
-        }
+        (None, _) => [
+            hooks::allocator::<V, 0, true>(),
+            hooks::allocator::<V, 1, true>(),
+            hooks::allocator::<V, 2, true>(),
+        ],
     }
 }
 
@@ -196,7 +208,11 @@ fn install_fork_handlers() {
     ONCE.call_once(|| {
         // SAFETY: the handlers take no arguments and stay loaded: extension modules are never unloaded.
         unsafe {
-            libc::pthread_atfork(Some(lock::before_fork), Some(lock::after_fork), Some(lock::after_fork));
+            libc::pthread_atfork(
+                Some(lock::before_fork),
+                Some(lock::after_fork),
+                Some(lock::after_fork),
+            );
         }
     });
 }

@@ -48,7 +48,8 @@ pub use config::{Config, FrameLimit};
 pub use install::{StartError, clear, start, stop};
 pub use path_filter::{PathFilter, set_path_filter};
 pub use snapshot::{
-    LiveBlock, LiveBlocks, snapshot, snapshot_with_blocks, totals, trace_of, traced_memory, tracer_bytes,
+    LiveBlock, LiveBlocks, snapshot, snapshot_with_blocks, totals, trace_of, traced_memory,
+    tracer_bytes,
 };
 
 /// Are blocks being traced?

@@ -45,7 +45,8 @@ pub(crate) struct Block {
 type Leaf = AtomicU32;
 
 /// First level; 16 MiB of address space in `.bss`, of which a handful of pages is ever touched.
-static TOP: [AtomicPtr<Leaf>; TOP_ENTRIES] = [const { AtomicPtr::new(std::ptr::null_mut()) }; TOP_ENTRIES];
+static TOP: [AtomicPtr<Leaf>; TOP_ENTRIES] =
+    [const { AtomicPtr::new(std::ptr::null_mut()) }; TOP_ENTRIES];
 
 #[inline(always)]
 fn in_map(address: usize) -> bool {
@@ -110,7 +111,9 @@ fn size_code(size: usize) -> u32 {
 #[inline(always)]
 pub(crate) fn insert(address: usize, block: Block) -> bool {
     if in_map(address) && block.size <= u32::MAX as usize && block.site <= MAX_SITE {
-        let Some(slot) = entry_or_map(address) else { return false };
+        let Some(slot) = entry_or_map(address) else {
+            return false;
+        };
         let code = size_code(block.size);
         if code == SIZE_IN_NEXT {
             // SAFETY: `slot` is an entry of a live leaf. Both words belong to this block, which is longer than 16 bytes.
@@ -127,7 +130,9 @@ pub(crate) fn insert(address: usize, block: Block) -> bool {
 #[inline(never)]
 fn insert_aside(address: usize, block: Block) -> bool {
     if in_map(address) {
-        let Some(slot) = entry_or_map(address) else { return false };
+        let Some(slot) = entry_or_map(address) else {
+            return false;
+        };
         slot.store(SIZE_ASIDE, Ordering::Relaxed);
     }
     side_table::insert(&mut lock::hold(), address, Some(block), false);
@@ -160,7 +165,10 @@ pub(crate) fn remove(address: usize) -> Option<Block> {
         }
         _ => return remove_aside(address),
     };
-    Some(Block { site: word >> SIZE_BITS, size })
+    Some(Block {
+        site: word >> SIZE_BITS,
+        size,
+    })
 }
 
 #[cold]
@@ -191,7 +199,10 @@ fn decode(held: &mut Held, address: usize, slot: &AtomicU32) -> Option<Block> {
         code => {
             // SAFETY: `slot` is an entry of a live leaf.
             let next = unsafe { next(slot) }.load(Ordering::Relaxed);
-            Some(Block { site: word >> SIZE_BITS, size: decode_size(code, next) })
+            Some(Block {
+                site: word >> SIZE_BITS,
+                size: decode_size(code, next),
+            })
         }
     }
 }
@@ -210,7 +221,11 @@ fn decode_size(code: u32, next: u32) -> usize {
 ///
 /// The code object must be alive: its entry can then change only by this.
 pub(crate) fn watch_code(held: &mut Held, address: usize) {
-    let slot = if in_map(address) { map_leaf_held(held, address) } else { None };
+    let slot = if in_map(address) {
+        map_leaf_held(held, address)
+    } else {
+        None
+    };
     let Some(slot) = slot else {
         side_table::watch(held, address);
         return;
@@ -243,7 +258,10 @@ pub(crate) fn release_range(start: usize, length: usize) {
             let entries = (end - at) >> GRANULE_SHIFT;
             // SAFETY: the entries [at, end) lie in one leaf, and the caller owns all addresses they stand for.
             unsafe {
-                mapping::discard(std::ptr::from_ref(slot).cast_mut().cast(), entries * size_of::<Leaf>());
+                mapping::discard(
+                    std::ptr::from_ref(slot).cast_mut().cast(),
+                    entries * size_of::<Leaf>(),
+                );
             }
         }
         at = end;
@@ -286,7 +304,11 @@ fn for_each_in_leaf(leaf: *mut Leaf, base: usize, visit: &mut impl FnMut(usize, 
     let mut resident = vec![0_u8; LEAF_ENTRIES / ENTRIES_A_PAGE];
     // SAFETY: the vector has a byte for each page of the leaf; reading untouched pages would map them.
     let known = unsafe {
-        libc::mincore(leaf.cast(), LEAF_ENTRIES * size_of::<Leaf>(), resident.as_mut_ptr()) == 0
+        libc::mincore(
+            leaf.cast(),
+            LEAF_ENTRIES * size_of::<Leaf>(),
+            resident.as_mut_ptr(),
+        ) == 0
     };
     // Carried from page to page: the second entry of a page's last block is the first of the next page.
     let mut index = 0;
@@ -313,7 +335,10 @@ fn for_each_in_leaf(leaf: *mut Leaf, base: usize, visit: &mut impl FnMut(usize, 
             }
             // SAFETY: as above.
             let next = unsafe { next(slot) }.load(Ordering::Relaxed);
-            let block = Block { site: word >> SIZE_BITS, size: decode_size(word & SIZE_MASK, next) };
+            let block = Block {
+                site: word >> SIZE_BITS,
+                size: decode_size(word & SIZE_MASK, next),
+            };
             visit(address, block);
             // The second entry of a longer block may hold its size (now or from an earlier block): never an entry of its own.
             index += if block.size > 16 { 2 } else { 1 };

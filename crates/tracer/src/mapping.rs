@@ -28,7 +28,10 @@ pub(crate) fn map(held: &mut Held, length: usize) -> Option<*mut u8> {
     if start == libc::MAP_FAILED {
         return None;
     }
-    REGIONS.get(held).push(Region { start: start as usize, length });
+    REGIONS.get(held).push(Region {
+        start: start as usize,
+        length,
+    });
     Some(start.cast())
 }
 
@@ -56,8 +59,13 @@ pub(crate) fn resident_bytes(held: &mut Held) -> u64 {
         flags.clear();
         flags.resize(region.length.div_ceil(page), 0_u8);
         // SAFETY: the vector has a byte for each page of a mapping that is never unmapped.
-        let result =
-            unsafe { libc::mincore(region.start as *mut libc::c_void, region.length, flags.as_mut_ptr()) };
+        let result = unsafe {
+            libc::mincore(
+                region.start as *mut libc::c_void,
+                region.length,
+                flags.as_mut_ptr(),
+            )
+        };
         if result == 0 {
             pages += flags.iter().map(|flag| u64::from(flag & 1)).sum::<u64>();
         }

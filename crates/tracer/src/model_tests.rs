@@ -18,7 +18,11 @@ const BASE: usize = (0x7f00_0000_0000 | (63 << 20)) & !15;
 #[derive(Clone, Copy, Debug)]
 enum Event {
     /// A block in slot `place` (each slot has room for the largest), from site number `site`.
-    Allocate { place: usize, size: usize, site: usize },
+    Allocate {
+        place: usize,
+        size: usize,
+        site: usize,
+    },
     /// The end of whatever is in the slot.
     Free { place: usize },
     /// The code object at the slot's address is first seen in a frame.
@@ -26,7 +30,13 @@ enum Event {
 }
 
 fn size() -> impl Strategy<Value = usize> {
-    prop_oneof![0..=64_usize, 360..=400_usize, 0..=100_000_usize, Just(u32::MAX as usize), Just(1 << 33)]
+    prop_oneof![
+        0..=64_usize,
+        360..=400_usize,
+        0..=100_000_usize,
+        Just(u32::MAX as usize),
+        Just(1 << 33)
+    ]
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -118,7 +128,10 @@ fn compare(model: &Model, made: &[u32]) -> Result<(), TestCaseError> {
     }
     let mut blocks = HashMap::new();
     live_map::for_each(|address, block| {
-        assert!(blocks.insert(address, block).is_none(), "{address:#x} is told twice");
+        assert!(
+            blocks.insert(address, block).is_none(),
+            "{address:#x} is told twice"
+        );
     });
     prop_assert_eq!(&blocks, &model.blocks);
     for (&address, &block) in &model.blocks {
@@ -133,8 +146,9 @@ fn run(events: &[Event], sharing: Sharing) -> Result<(), TestCaseError> {
     let mut held = lock::hold();
     prop_assert!(tree::init(&mut held));
     drop(held);
-    let made: Vec<u32> =
-        (0..6).map(|code| sites::of(tree::child(tree::ROOT, code, 2 * code), 2, sharing)).collect();
+    let made: Vec<u32> = (0..6)
+        .map(|code| sites::of(tree::child(tree::ROOT, code, 2 * code), 2, sharing))
+        .collect();
     let mut model = Model::default();
     for &event in events {
         match event {
@@ -145,7 +159,10 @@ fn run(events: &[Event], sharing: Sharing) -> Result<(), TestCaseError> {
                     sites::freed(known.site, address, known.size as u64, 1);
                     prop_assert_eq!(model.free(address), Some(known));
                 }
-                let block = Block { site: made[site], size };
+                let block = Block {
+                    site: made[site],
+                    size,
+                };
                 prop_assert!(live_map::insert(address, block));
                 sites::allocated(block.site, address, size as u64, 1);
                 model.allocate(address, block);
@@ -198,7 +215,10 @@ fn threads_that_count_at_the_same_site_lose_nothing() {
         }
     });
     let counters = sites::counters(site, totals::epoch(), totals::at_peak());
-    assert_eq!((counters.allocated_blocks, counters.freed_blocks), (40_000, 20_000));
+    assert_eq!(
+        (counters.allocated_blocks, counters.freed_blocks),
+        (40_000, 20_000)
+    );
     assert_eq!(totals::live_bytes(), 20_000 * 48);
     let mut blocks = 0;
     live_map::for_each(|_, _| blocks += 1);
@@ -212,7 +232,13 @@ fn idle_paths_are_folded_and_no_total_changes() {
     crate::recycle::set_limit(1_000);
     assert!(tree::init(&mut lock::hold()));
     let kept = sites::of(tree::child(tree::ROOT, 7, 0), 2, Sharing::Gil);
-    assert!(live_map::insert(BASE, Block { site: kept, size: 100 }));
+    assert!(live_map::insert(
+        BASE,
+        Block {
+            site: kept,
+            size: 100
+        }
+    ));
     sites::allocated(kept, BASE, 100, 1);
     for turn in 0..20_000_u32 {
         crate::recycle::sweep_if_wanted();
@@ -224,12 +250,36 @@ fn idle_paths_are_folded_and_no_total_changes() {
         assert_eq!(live_map::remove(address), Some(Block { site, size: 24 }));
         sites::freed(site, address, 24, 1);
     }
-    crate::recycle::set_limit(1 << 19);
-    assert!(tree::len() < 10_000, "{} paths for 2,000 at a time", tree::len());
+    crate::recycle::set_limit(1 << 20);
+    assert!(
+        tree::len() < 10_000,
+        "{} paths for 2,000 at a time",
+        tree::len()
+    );
     let used = (1..sites::len()).filter(|&site| sites::is_used(site));
-    let all: Vec<_> = used.map(|site| sites::counters(site, totals::epoch(), totals::at_peak())).collect();
-    assert_eq!(all.iter().map(|counters| counters.allocated_blocks).sum::<u64>(), 20_001);
-    assert_eq!(all.iter().map(|counters| counters.temporary_blocks).sum::<u64>(), 20_000);
-    assert_eq!(all.iter().map(|counters| counters.live_bytes()).sum::<u64>(), 100);
-    assert_eq!(all.iter().map(|counters| counters.peak_bytes).sum::<u64>(), totals::peak_bytes());
+    let all: Vec<_> = used
+        .map(|site| sites::counters(site, totals::epoch(), totals::at_peak()))
+        .collect();
+    assert_eq!(
+        all.iter()
+            .map(|counters| counters.allocated_blocks)
+            .sum::<u64>(),
+        20_001
+    );
+    assert_eq!(
+        all.iter()
+            .map(|counters| counters.temporary_blocks)
+            .sum::<u64>(),
+        20_000
+    );
+    assert_eq!(
+        all.iter()
+            .map(|counters| counters.live_bytes())
+            .sum::<u64>(),
+        100
+    );
+    assert_eq!(
+        all.iter().map(|counters| counters.peak_bytes).sum::<u64>(),
+        totals::peak_bytes()
+    );
 }

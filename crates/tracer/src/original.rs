@@ -44,7 +44,10 @@ impl Original {
     pub(crate) unsafe fn malloc(&self, size: usize) -> *mut c_void {
         // SAFETY: a `malloc` of PyMemAllocatorEx was stored there.
         unsafe {
-            std::mem::transmute::<usize, Malloc>(self.malloc.load(Ordering::Relaxed))(self.ctx(), size)
+            std::mem::transmute::<usize, Malloc>(self.malloc.load(Ordering::Relaxed))(
+                self.ctx(),
+                size,
+            )
         }
     }
 
@@ -54,7 +57,11 @@ impl Original {
     pub(crate) unsafe fn calloc(&self, count: usize, size: usize) -> *mut c_void {
         // SAFETY: a `calloc` of PyMemAllocatorEx was stored there.
         unsafe {
-            std::mem::transmute::<usize, Calloc>(self.calloc.load(Ordering::Relaxed))(self.ctx(), count, size)
+            std::mem::transmute::<usize, Calloc>(self.calloc.load(Ordering::Relaxed))(
+                self.ctx(),
+                count,
+                size,
+            )
         }
     }
 
@@ -64,7 +71,11 @@ impl Original {
     pub(crate) unsafe fn realloc(&self, block: *mut c_void, size: usize) -> *mut c_void {
         // SAFETY: a `realloc` of PyMemAllocatorEx was stored there.
         unsafe {
-            std::mem::transmute::<usize, Realloc>(self.realloc.load(Ordering::Relaxed))(self.ctx(), block, size)
+            std::mem::transmute::<usize, Realloc>(self.realloc.load(Ordering::Relaxed))(
+                self.ctx(),
+                block,
+                size,
+            )
         }
     }
 
@@ -73,7 +84,9 @@ impl Original {
     #[inline(always)]
     pub(crate) unsafe fn free(&self, block: *mut c_void) {
         // SAFETY: a `free` of PyMemAllocatorEx was stored there.
-        unsafe { std::mem::transmute::<usize, Free>(self.free.load(Ordering::Relaxed))(self.ctx(), block) }
+        unsafe {
+            std::mem::transmute::<usize, Free>(self.free.load(Ordering::Relaxed))(self.ctx(), block)
+        }
     }
 }
 
@@ -82,14 +95,19 @@ static HOLDER_OF_GIL: AtomicUsize = AtomicUsize::new(0);
 
 /// The `ctx` of the hooks of `domain`.
 pub(crate) fn context(domain: u32) -> *mut c_void {
-    std::ptr::from_ref(&ORIGINALS[domain as usize]).cast_mut().cast()
+    std::ptr::from_ref(&ORIGINALS[domain as usize])
+        .cast_mut()
+        .cast()
 }
 
 /// Remembers `allocator` as what the hooks of `domain` call. False when one of its functions is missing.
 pub(crate) fn remember(domain: u32, allocator: &PyMemAllocatorEx) -> bool {
-    let (Some(malloc), Some(calloc), Some(realloc), Some(free)) =
-        (allocator.malloc, allocator.calloc, allocator.realloc, allocator.free)
-    else {
+    let (Some(malloc), Some(calloc), Some(realloc), Some(free)) = (
+        allocator.malloc,
+        allocator.calloc,
+        allocator.realloc,
+        allocator.free,
+    ) else {
         return false;
     };
     let original = &ORIGINALS[domain as usize];
@@ -103,7 +121,9 @@ pub(crate) fn remember(domain: u32, allocator: &PyMemAllocatorEx) -> bool {
 
 /// Finds the function behind [`holder_of_gil`]. False when this interpreter has none.
 pub(crate) fn find_thread_state_getter() -> bool {
-    let Some(getter) = api::unchecked_thread_state_getter() else { return false };
+    let Some(getter) = api::unchecked_thread_state_getter() else {
+        return false;
+    };
     HOLDER_OF_GIL.store(getter as usize, Ordering::Release);
     true
 }
@@ -131,10 +151,18 @@ pub(crate) unsafe fn recall(domain: u32) -> PyMemAllocatorEx {
     unsafe {
         PyMemAllocatorEx {
             ctx: original.ctx(),
-            malloc: Some(std::mem::transmute::<usize, Malloc>(original.malloc.load(Ordering::Relaxed))),
-            calloc: Some(std::mem::transmute::<usize, Calloc>(original.calloc.load(Ordering::Relaxed))),
-            realloc: Some(std::mem::transmute::<usize, Realloc>(original.realloc.load(Ordering::Relaxed))),
-            free: Some(std::mem::transmute::<usize, Free>(original.free.load(Ordering::Relaxed))),
+            malloc: Some(std::mem::transmute::<usize, Malloc>(
+                original.malloc.load(Ordering::Relaxed),
+            )),
+            calloc: Some(std::mem::transmute::<usize, Calloc>(
+                original.calloc.load(Ordering::Relaxed),
+            )),
+            realloc: Some(std::mem::transmute::<usize, Realloc>(
+                original.realloc.load(Ordering::Relaxed),
+            )),
+            free: Some(std::mem::transmute::<usize, Free>(
+                original.free.load(Ordering::Relaxed),
+            )),
         }
     }
 }

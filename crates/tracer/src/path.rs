@@ -66,7 +66,13 @@ impl PathCache {
             next_token: 1,
             entries: Vec::with_capacity(64),
             fresh: Vec::with_capacity(64),
-            steps: Box::new([Step { position: 0, parent: u32::MAX, node: 0 }; 1 << STEP_BITS]),
+            steps: Box::new(
+                [Step {
+                    position: 0,
+                    parent: u32::MAX,
+                    node: 0,
+                }; 1 << STEP_BITS],
+            ),
         }
     }
 
@@ -75,7 +81,11 @@ impl PathCache {
     /// # Safety
     /// `thread_state` is null or the live `PyThreadState` of the calling thread, of version `V`.
     #[inline(always)]
-    pub(crate) unsafe fn current<V: Version>(&mut self, thread_state: *const u8, sharing: Sharing) -> u32 {
+    pub(crate) unsafe fn current<V: Version>(
+        &mut self,
+        thread_state: *const u8,
+        sharing: Sharing,
+    ) -> u32 {
         if self.epoch != thread::cache_epoch() || self.thread_state != thread_state {
             self.forget(thread_state);
         }
@@ -85,7 +95,9 @@ impl PathCache {
         }
         // SAFETY: promised by the caller; the running frame and, by the argument of `mark`, every caller of a trusted frame are live.
         unsafe {
-            let Some(leaf) = frame::current::<V>(thread_state) else { return self.base };
+            let Some(leaf) = frame::current::<V>(thread_state) else {
+                return self.base;
+            };
             if let [.., last] = self.entries.as_mut_slice()
                 && last.frame == leaf
                 && last.shown
@@ -106,7 +118,11 @@ impl PathCache {
     /// # Safety
     /// As [`Self::current`].
     #[inline(always)]
-    pub(crate) unsafe fn current_leaf<V: Version>(&mut self, thread_state: *const u8, sharing: Sharing) -> u32 {
+    pub(crate) unsafe fn current_leaf<V: Version>(
+        &mut self,
+        thread_state: *const u8,
+        sharing: Sharing,
+    ) -> u32 {
         if self.epoch != thread::cache_epoch() || self.thread_state != thread_state {
             self.forget(thread_state);
         }
@@ -134,7 +150,11 @@ impl PathCache {
         crate::recycle::sweep_if_wanted();
         crate::timer::poll();
         if self.epoch != thread::cache_epoch() {
-            self.steps.fill(Step { position: 0, parent: u32::MAX, node: 0 });
+            self.steps.fill(Step {
+                position: 0,
+                parent: u32::MAX,
+                node: 0,
+            });
         }
         self.epoch = thread::cache_epoch();
         self.thread_state = thread_state;
@@ -160,12 +180,21 @@ impl PathCache {
     /// The path that entry `index` hangs from.
     #[inline(always)]
     fn node_below(&self, index: usize) -> u32 {
-        if index == 0 { self.base } else { self.entries[index - 1].node }
+        if index == 0 {
+            self.base
+        } else {
+            self.entries[index - 1].node
+        }
     }
 
     /// Where `frame` at `position` leads from the path `parent`, and whether it is shown.
     #[inline(always)]
-    unsafe fn step<V: Version>(&mut self, parent: u32, frame: Frame, position: Position) -> (u32, bool) {
+    unsafe fn step<V: Version>(
+        &mut self,
+        parent: u32,
+        frame: Frame,
+        position: Position,
+    ) -> (u32, bool) {
         let hash = (position ^ (u64::from(parent) << 20)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let slot = (hash >> (64 - STEP_BITS)) as usize;
         let known = self.steps[slot];
@@ -175,14 +204,25 @@ impl PathCache {
         if self.alone
             && let Some(node) = tree::recent_step(parent, position, self.epoch)
         {
-            self.steps[slot] = Step { position, parent, node };
+            self.steps[slot] = Step {
+                position,
+                parent,
+                node,
+            };
             return (node, true);
         }
         // SAFETY: promised by the caller.
         match unsafe { resolve::<V>(parent, frame) } {
-            Some(Resolved { node, holds_for_position }) => {
+            Some(Resolved {
+                node,
+                holds_for_position,
+            }) => {
                 if holds_for_position {
-                    self.steps[slot] = Step { position, parent, node };
+                    self.steps[slot] = Step {
+                        position,
+                        parent,
+                        node,
+                    };
                     if self.alone {
                         tree::remember_step(parent, position, self.epoch, node);
                     }
@@ -204,9 +244,16 @@ impl PathCache {
             while let Some(frame) = next {
                 if let Some(index) = self.search(frame, searched) {
                     match self.compare::<V>(index) {
-                        Ok((changed, compared)) => return self.rebuild::<V>(index, changed, compared),
+                        Ok((changed, compared)) => {
+                            return self.rebuild::<V>(index, changed, compared);
+                        }
                         Err(Diverged(last)) => {
-                            self.fresh.extend(self.entries[last..=index].iter().rev().map(|entry| entry.frame));
+                            self.fresh.extend(
+                                self.entries[last..=index]
+                                    .iter()
+                                    .rev()
+                                    .map(|entry| entry.frame),
+                            );
                             next = frame::previous::<V>(self.entries[last].frame);
                             searched = last;
                             continue;
@@ -224,7 +271,10 @@ impl PathCache {
     #[inline(always)]
     fn search(&self, frame: Frame, top: usize) -> Option<usize> {
         let bottom = top.saturating_sub(SEARCH_ENTRIES);
-        self.entries[bottom..top].iter().rposition(|entry| entry.frame == frame).map(|index| bottom + index)
+        self.entries[bottom..top]
+            .iter()
+            .rposition(|entry| entry.frame == frame)
+            .map(|index| bottom + index)
     }
 
     /// Compares the stack from entry `top` outwards. Gives the outermost entry that changed (or `top + 1`) and the outermost
@@ -248,7 +298,11 @@ impl PathCache {
                 }
                 let below = frame::previous::<V>(entry.frame);
                 if index == 0 {
-                    return if below.is_none() { Ok((changed, 0)) } else { Err(Diverged(0)) };
+                    return if below.is_none() {
+                        Ok((changed, 0))
+                    } else {
+                        Err(Diverged(0))
+                    };
                 }
                 if below != Some(self.entries[index - 1].frame) {
                     return Err(Diverged(index));
@@ -285,10 +339,16 @@ impl PathCache {
     unsafe fn rebuild_from_outermost<V: Version>(&mut self) -> u32 {
         let is_same = |entry: &Entry, frame: Frame| {
             // SAFETY: promised by the caller: fresh frames are live.
-            entry.frame == frame && entry.position == unsafe { frame::position::<V>(frame) } && entry.shown
+            entry.frame == frame
+                && entry.position == unsafe { frame::position::<V>(frame) }
+                && entry.shown
         };
-        let same =
-            self.entries.iter().zip(self.fresh.iter().rev()).take_while(|(entry, frame)| is_same(entry, **frame)).count();
+        let same = self
+            .entries
+            .iter()
+            .zip(self.fresh.iter().rev())
+            .take_while(|(entry, frame)| is_same(entry, **frame))
+            .count();
         self.entries.truncate(same);
         self.fresh.truncate(self.fresh.len() - same);
         // SAFETY: promised by the caller.
@@ -306,7 +366,13 @@ impl PathCache {
                 let (node, shown) = self.step::<V>(parent, frame, position);
                 let token = self.next_token;
                 self.next_token += 1;
-                self.entries.push(Entry { frame, position, token, node, shown });
+                self.entries.push(Entry {
+                    frame,
+                    position,
+                    token,
+                    node,
+                    shown,
+                });
             }
         }
         if mark::supported::<V>() && crate::config::may_mark_frames() {
@@ -353,7 +419,10 @@ pub(crate) unsafe fn verify<V: Version>(node: u32, thread_state: *const u8) {
                 let at = tree::node(node);
                 let code = at.code.load(std::sync::atomic::Ordering::Relaxed);
                 let offset = at.offset.load(std::sync::atomic::Ordering::Relaxed);
-                steps.push(format!("{}+{offset}", codes::name(&mut crate::lock::hold(), code)));
+                steps.push(format!(
+                    "{}+{offset}",
+                    codes::name(&mut crate::lock::hold(), code)
+                ));
                 node = at.parent.load(std::sync::atomic::Ordering::Relaxed);
             }
             steps.join(" < ")

@@ -26,7 +26,9 @@ pub fn set_path_filter(filter: Option<PathFilter>, frames: usize) {
 
 /// Does the filter keep the path `node`?
 pub(crate) fn keeps(held: &mut Held, node: u32) -> bool {
-    let Some((filter, most_frames)) = FILTER.get(held).clone() else { return true };
+    let Some((filter, most_frames)) = FILTER.get(held).clone() else {
+        return true;
+    };
     let mut path = Vec::new();
     let mut at = node;
     while at != tree::ROOT && path.len() < most_frames {
@@ -37,7 +39,9 @@ pub(crate) fn keeps(held: &mut Held, node: u32) -> bool {
         }
         at = step.parent.load(Ordering::Relaxed);
     }
-    let frames: Vec<(&str, u32)> =
-        path.iter().filter_map(|(identity, line)| Some((identity.filename()?, *line))).collect();
+    let frames: Vec<(&str, u32)> = path
+        .iter()
+        .filter_map(|(identity, line)| Some((identity.filename()?, *line)))
+        .collect();
     filter(&frames)
 }

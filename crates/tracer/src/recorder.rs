@@ -36,7 +36,9 @@ struct Recording {
 impl Recording {
     /// The recording that this process began. A forked child inherits the value, but has none of its own.
     fn of_this_process(recording: &mut Option<Self>) -> Option<&mut Self> {
-        recording.as_mut().filter(|recording| recording.pid == std::process::id())
+        recording
+            .as_mut()
+            .filter(|recording| recording.pid == std::process::id())
     }
 
     fn start_thread(&mut self) -> io::Result<()> {
@@ -51,12 +53,22 @@ impl Recording {
     }
 
     fn end_thread(&mut self) {
-        let Some(thread) = self.thread.take() else { return };
-        *self.shared.stop.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        let Some(thread) = self.thread.take() else {
+            return;
+        };
+        *self
+            .shared
+            .stop
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = true;
         self.shared.stopped.notify_all();
         // The recorder does not panic; if it did, what it had written is still good.
         let _ = thread.join();
-        *self.shared.stop.lock().unwrap_or_else(PoisonError::into_inner) = false;
+        *self
+            .shared
+            .stop
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = false;
     }
 }
 
@@ -108,7 +120,12 @@ pub fn begin(sink: impl Write + Send + 'static, header: &Header, tick: Duration)
         stop: Mutex::new(false),
         stopped: Condvar::new(),
     });
-    let mut recording = Recording { pid: std::process::id(), shared, tick, thread: None };
+    let mut recording = Recording {
+        pid: std::process::id(),
+        shared,
+        tick,
+        thread: None,
+    };
     recording.start_thread()?;
     *RECORDING.lock().unwrap_or_else(PoisonError::into_inner) = Some(recording);
     Ok(())
@@ -128,8 +145,12 @@ pub fn pause() {
 /// Starts the recording thread again after [`pause`], in the process that began the recording only.
 pub fn resume() {
     // A child made by `fork` may find the lock taken by a thread that it does not have.
-    let Ok(mut recording) = RECORDING.try_lock() else { return };
-    if let Some(recording) = Recording::of_this_process(&mut recording).filter(|recording| recording.thread.is_none()) {
+    let Ok(mut recording) = RECORDING.try_lock() else {
+        return;
+    };
+    if let Some(recording) =
+        Recording::of_this_process(&mut recording).filter(|recording| recording.thread.is_none())
+    {
         // Without a thread there are no more ticks but the one of `finish`.
         let _ = recording.start_thread();
     }
@@ -139,17 +160,31 @@ pub fn resume() {
 #[must_use]
 pub fn finish(exit: Exit) -> Option<Recorded> {
     // A child made by `fork` may find the lock taken by a thread that it does not have.
-    let mut recording = RECORDING.try_lock().ok()?.take_if(|recording| recording.pid == std::process::id())?;
+    let mut recording = RECORDING
+        .try_lock()
+        .ok()?
+        .take_if(|recording| recording.pid == std::process::id())?;
     recording.end_thread();
-    let mut state = recording.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut state = recording
+        .shared
+        .state
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
     state.tick();
     let elapsed_ns = state.elapsed_ns();
     let writer = state.writer.take()?;
     let bytes_written = writer.bytes_written();
-    if let Err(error) = writer.finish(&End { elapsed_ns, exit, totals: snapshot::totals() }) {
+    if let Err(error) = writer.finish(&End {
+        elapsed_ns,
+        exit,
+        totals: snapshot::totals(),
+    }) {
         state.note(&error);
     }
-    Some(Recorded { bytes_written, failure: state.failure.take() })
+    Some(Recorded {
+        bytes_written,
+        failure: state.failure.take(),
+    })
 }
 
 /// The recorder's share of the time: after a tick that took long, the next one waits this many times as long.
@@ -162,13 +197,19 @@ fn run(shared: &Shared, tick: Duration) {
     let mut stop = shared.stop.lock().unwrap_or_else(PoisonError::into_inner);
     let mut wait = tick;
     while !*stop {
-        let (guard, timeout) =
-            shared.stopped.wait_timeout(stop, wait).unwrap_or_else(PoisonError::into_inner);
+        let (guard, timeout) = shared
+            .stopped
+            .wait_timeout(stop, wait)
+            .unwrap_or_else(PoisonError::into_inner);
         stop = guard;
         if timeout.timed_out() && !*stop {
             drop(stop);
             let began = Instant::now();
-            shared.state.lock().unwrap_or_else(PoisonError::into_inner).tick();
+            shared
+                .state
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .tick();
             wait = tick.max(began.elapsed() * REST);
             stop = shared.stop.lock().unwrap_or_else(PoisonError::into_inner);
         }
@@ -202,11 +243,14 @@ impl State {
     /// Appends what has changed since the last tick that the file took.
     fn tick(&mut self) {
         self.exporter.update();
-        self.written.resize(self.exporter.sites.len(), fingerprint(&Counters::default()));
+        self.written
+            .resize(self.exporter.sites.len(), fingerprint(&Counters::default()));
         self.changed.clear();
         let written = &self.written;
         self.changed.extend(
-            self.exporter.counters().filter(|(site, counters)| written[*site as usize] != fingerprint(counters)),
+            self.exporter
+                .counters()
+                .filter(|(site, counters)| written[*site as usize] != fingerprint(counters)),
         );
         let tick = Tick {
             elapsed_ns: self.elapsed_ns(),
@@ -218,7 +262,9 @@ impl State {
             new_sites: &self.exporter.sites[self.sites..],
             changed: &self.changed,
         };
-        let Some(writer) = self.writer.as_mut() else { return };
+        let Some(writer) = self.writer.as_mut() else {
+            return;
+        };
         let result = writer.tick(&tick);
         if let Err(error) = &result {
             let error = error.to_string();

@@ -14,8 +14,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use crate::lock::{self, Held};
 use crate::{codes, sites, thread, totals, tree};
 
-/// Paths before the first sweep: some 60 MB of tables.
-const FIRST_LIMIT: u32 = 1 << 19;
+/// Paths before the first sweep: some 110 MB of tables. Only programs that branch without end have so many.
+const FIRST_LIMIT: u32 = 1 << 20;
 
 static FIRST: AtomicU32 = AtomicU32::new(FIRST_LIMIT);
 static LIMIT: AtomicU32 = AtomicU32::new(FIRST_LIMIT);
@@ -70,8 +70,9 @@ fn sweep(held: &mut Held) {
     let stays = with_callers(count, |id| {
         needed[id as usize] || state_of(id) == tree::USED
     });
-    let ending: Vec<u32> =
-        (1..count).filter(|&id| state_of(id) == tree::IDLE && !stays[id as usize]).collect();
+    let ending: Vec<u32> = (1..count)
+        .filter(|&id| state_of(id) == tree::IDLE && !stays[id as usize])
+        .collect();
     for id in 1..count {
         match (state_of(id), needed[id as usize]) {
             (tree::IDLE, true) => tree::set_state(held, id, tree::USED),
@@ -112,7 +113,10 @@ fn sweep(held: &mut Held) {
     }
     codes::sweep(held, used_codes);
     PATHS.store(kept, Ordering::Relaxed);
-    LIMIT.store(FIRST.load(Ordering::Relaxed).max(kept.saturating_mul(2)), Ordering::Relaxed);
+    LIMIT.store(
+        FIRST.load(Ordering::Relaxed).max(kept.saturating_mul(2)),
+        Ordering::Relaxed,
+    );
     SWEEPS.fetch_add(1, Ordering::Release);
 }
 

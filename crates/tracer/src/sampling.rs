@@ -33,7 +33,10 @@ static FILTER: [AtomicU64; FILTER_WORDS] = [const { AtomicU64::new(0) }; FILTER_
 static MEAN_BYTES: AtomicU64 = AtomicU64::new(0);
 /// Sampled blocks behind each bit; 255 stands for "many", such a bit stays set.
 static COUNTS: Guarded<[u8; 1 << FILTER_BITS]> = Guarded::new([0; 1 << FILTER_BITS]);
-static STATE: Guarded<State> = Guarded::new(State { live: None, random: 0 });
+static STATE: Guarded<State> = Guarded::new(State {
+    live: None,
+    random: 0,
+});
 
 struct State {
     /// The sampled blocks that live, by address.
@@ -48,7 +51,13 @@ pub(crate) fn prepare(config: &config::Config) {
     MEAN_BYTES.store(config.sample_bytes.unwrap_or(0), Ordering::Relaxed);
     let mut seed = 0_u64;
     // SAFETY: writes at most eight bytes to `seed`. A failure leaves the seed zero, which `next_random` copes with.
-    unsafe { libc::getrandom((&raw mut seed).cast(), size_of::<u64>(), libc::GRND_NONBLOCK) };
+    unsafe {
+        libc::getrandom(
+            (&raw mut seed).cast(),
+            size_of::<u64>(),
+            libc::GRND_NONBLOCK,
+        )
+    };
     STATE.get(&mut held).random = seed;
 }
 
@@ -103,7 +112,11 @@ unsafe extern "C" fn realloc<V: Version, const DOMAIN: u32, const FULL: bool>(
     // SAFETY: as in `malloc`.
     unsafe {
         let original = &*ctx.cast::<Original>();
-        let known = if old.is_null() { None } else { remove(old as usize) };
+        let known = if old.is_null() {
+            None
+        } else {
+            remove(old as usize)
+        };
         let block = allocate::<V, DOMAIN, FULL>(size, || original.realloc(old, size));
         if let Some(known) = known {
             if block.is_null() {
@@ -177,7 +190,11 @@ unsafe fn sample<V: Version, const DOMAIN: u32, const FULL: bool>(
         (*thread).bytes_to_sample = next_distance();
         let (thread_state, sharing) = hooks::thread_state::<V, DOMAIN>();
         let path = &mut (*thread).path;
-        let node = if FULL { path.current::<V>(thread_state, sharing) } else { path.current_leaf::<V>(thread_state, sharing) };
+        let node = if FULL {
+            path.current::<V>(thread_state, sharing)
+        } else {
+            path.current_leaf::<V>(thread_state, sharing)
+        };
         let site = sites::of(node, DOMAIN, sharing);
         if site == 0 || site == sites::EXCLUDED {
             if site == 0 {
@@ -197,7 +214,10 @@ pub(crate) fn weight(size: usize) -> (u64, u64) {
     let mean = MEAN_BYTES.load(Ordering::Relaxed).max(1) as f64;
     let size = size as f64;
     let probability = -(-size / mean).exp_m1();
-    ((size / probability).round() as u64, (1.0 / probability).round() as u64)
+    (
+        (size / probability).round() as u64,
+        (1.0 / probability).round() as u64,
+    )
 }
 
 fn next_distance() -> i64 {
@@ -227,7 +247,11 @@ fn keep(held: &mut Held, address: usize, block: Block) {
     let count = &mut COUNTS.get(held)[bit];
     *count = count.saturating_add(1);
     FILTER[bit / 64].fetch_or(1 << (bit % 64), Ordering::Relaxed);
-    STATE.get(held).live.get_or_insert_default().insert(address, block);
+    STATE
+        .get(held)
+        .live
+        .get_or_insert_default()
+        .insert(address, block);
 }
 
 #[inline(always)]
@@ -267,7 +291,13 @@ pub(crate) fn live_block(held: &mut Held, address: usize) -> Option<Block> {
 
 /// The sampled blocks that live.
 pub(crate) fn live_blocks(held: &mut Held) -> Vec<(usize, Block)> {
-    STATE.get(held).live.iter().flatten().map(|(&address, &block)| (address, block)).collect()
+    STATE
+        .get(held)
+        .live
+        .iter()
+        .flatten()
+        .map(|(&address, &block)| (address, block))
+        .collect()
 }
 
 /// Bytes held outside the mapped tables.

@@ -17,7 +17,10 @@ pub(crate) struct Aside {
 static TABLE: Guarded<Option<HashMap<usize, Aside>>> = Guarded::new(None);
 
 pub(crate) fn insert(held: &mut Held, address: usize, block: Option<Block>, is_code: bool) {
-    TABLE.get(held).get_or_insert_default().insert(address, Aside { block, is_code });
+    TABLE
+        .get(held)
+        .get_or_insert_default()
+        .insert(address, Aside { block, is_code });
 }
 
 /// Marks the address as that of a code object, keeping what is known of its block.
@@ -27,7 +30,10 @@ pub(crate) fn watch(held: &mut Held, address: usize) {
         .get_or_insert_default()
         .entry(address)
         .and_modify(|aside| aside.is_code = true)
-        .or_insert(Aside { block: None, is_code: true });
+        .or_insert(Aside {
+            block: None,
+            is_code: true,
+        });
 }
 
 pub(crate) fn remove(held: &mut Held, address: usize) -> Option<Aside> {
@@ -44,7 +50,12 @@ pub(crate) fn clear(held: &mut Held) {
 
 /// Everything known, in no particular order.
 pub(crate) fn all(held: &mut Held) -> Vec<(usize, Aside)> {
-    TABLE.get(held).iter().flatten().map(|(&address, &aside)| (address, aside)).collect()
+    TABLE
+        .get(held)
+        .iter()
+        .flatten()
+        .map(|(&address, &aside)| (address, aside))
+        .collect()
 }
 
 /// Bytes that the table holds, from its capacity.

@@ -60,7 +60,10 @@ static OTHERS: Guarded<Option<Others>> = Guarded::new(None);
 fn add(counter: &AtomicU64, amount: u64, sharing: Sharing) {
     match sharing {
         Sharing::Gil => {
-            counter.store(counter.load(Ordering::Relaxed).wrapping_add(amount), Ordering::Relaxed);
+            counter.store(
+                counter.load(Ordering::Relaxed).wrapping_add(amount),
+                Ordering::Relaxed,
+            );
         }
         Sharing::Shared => {
             counter.fetch_add(amount, Ordering::Relaxed);
@@ -71,7 +74,11 @@ fn add(counter: &AtomicU64, amount: u64, sharing: Sharing) {
 impl Site {
     #[inline(always)]
     pub(crate) fn sharing(&self) -> Sharing {
-        if self.kind.load(Ordering::Relaxed) & SHARED == 0 { Sharing::Gil } else { Sharing::Shared }
+        if self.kind.load(Ordering::Relaxed) & SHARED == 0 {
+            Sharing::Gil
+        } else {
+            Sharing::Shared
+        }
     }
 
     pub(crate) fn domain(&self) -> u32 {
@@ -79,11 +86,15 @@ impl Site {
     }
 
     fn live_bytes(&self) -> u64 {
-        self.allocated_bytes.load(Ordering::Relaxed).wrapping_sub(self.freed_bytes.load(Ordering::Relaxed))
+        self.allocated_bytes
+            .load(Ordering::Relaxed)
+            .wrapping_sub(self.freed_bytes.load(Ordering::Relaxed))
     }
 
     fn live_blocks(&self) -> u64 {
-        self.allocated_blocks.load(Ordering::Relaxed).wrapping_sub(self.freed_blocks.load(Ordering::Relaxed))
+        self.allocated_blocks
+            .load(Ordering::Relaxed)
+            .wrapping_sub(self.freed_blocks.load(Ordering::Relaxed))
     }
 
     /// Keeps the live figures if this is the first change since the peak.
@@ -92,7 +103,8 @@ impl Site {
         let epoch = totals::epoch();
         if self.epoch.load(Ordering::Relaxed) != epoch {
             self.peak_bytes.store(self.live_bytes(), Ordering::Relaxed);
-            self.peak_blocks.store(self.live_blocks(), Ordering::Relaxed);
+            self.peak_blocks
+                .store(self.live_blocks(), Ordering::Relaxed);
             self.epoch.store(epoch, Ordering::Relaxed);
         }
     }
@@ -164,12 +176,22 @@ fn find_or_make(node: u32, domain: u32, sharing: Sharing) -> u32 {
 }
 
 fn find_or_make_held(held: &mut Held, node: u32, domain: u32, sharing: Sharing) -> u32 {
-    let kind = domain | if sharing == Sharing::Shared { SHARED } else { 0 };
+    let kind = domain
+        | if sharing == Sharing::Shared {
+            SHARED
+        } else {
+            0
+        };
     let standard = has_place_in_node(domain, sharing);
     let known = if standard {
         tree::node(node).sites[domain as usize].load(Ordering::Relaxed)
     } else {
-        OTHERS.get(held).get_or_insert_default().get(&(node, kind)).copied().unwrap_or(0)
+        OTHERS
+            .get(held)
+            .get_or_insert_default()
+            .get(&(node, kind))
+            .copied()
+            .unwrap_or(0)
     };
     if known != 0 {
         return known;
@@ -180,7 +202,10 @@ fn find_or_make_held(held: &mut Held, node: u32, domain: u32, sharing: Sharing) 
         }
         return EXCLUDED;
     }
-    let id = FREE_IDS.get(held).pop().unwrap_or_else(|| SITES.len().max(1));
+    let id = FREE_IDS
+        .get(held)
+        .pop()
+        .unwrap_or_else(|| SITES.len().max(1));
     if id > live_map::MAX_SITE || !SITES.ensure(held, id) || !TEMPORARY.ensure(held, id) {
         return 0;
     }
@@ -193,7 +218,10 @@ fn find_or_make_held(held: &mut Held, node: u32, domain: u32, sharing: Sharing) 
     if standard {
         tree::node(node).sites[domain as usize].store(id, Ordering::Release);
     } else {
-        OTHERS.get(held).get_or_insert_default().insert((node, kind), id);
+        OTHERS
+            .get(held)
+            .get_or_insert_default()
+            .insert((node, kind), id);
     }
     id
 }
@@ -203,7 +231,13 @@ pub(crate) fn counters(id: u32, epoch: u64, at_peak: bool) -> Counters {
     let site = SITES.get(id);
     let temporary = TEMPORARY.get(id);
     let unchanged = at_peak || site.epoch.load(Ordering::Relaxed) != epoch;
-    let peak = |saved: &AtomicU64, live: u64| if unchanged { live } else { saved.load(Ordering::Relaxed) };
+    let peak = |saved: &AtomicU64, live: u64| {
+        if unchanged {
+            live
+        } else {
+            saved.load(Ordering::Relaxed)
+        }
+    };
     Counters {
         allocated_bytes: site.allocated_bytes.load(Ordering::Relaxed),
         allocated_blocks: site.allocated_blocks.load(Ordering::Relaxed),
@@ -243,25 +277,43 @@ pub(crate) fn decide_anew(held: &mut Held) {
                 slot.store(0, Ordering::Relaxed);
             } else if !keep {
                 slot.store(EXCLUDED, Ordering::Relaxed);
-                OTHERS.get(held).get_or_insert_default().insert((node, RETIRED | domain), known);
+                OTHERS
+                    .get(held)
+                    .get_or_insert_default()
+                    .insert((node, RETIRED | domain), known);
             }
         }
     }
-    let others: Vec<((u32, u32), u32)> =
-        OTHERS.get(held).iter().flatten().map(|(&key, &id)| (key, id)).collect();
+    let others: Vec<((u32, u32), u32)> = OTHERS
+        .get(held)
+        .iter()
+        .flatten()
+        .map(|(&key, &id)| (key, id))
+        .collect();
     for ((node, kind), id) in others {
         if kind & RETIRED != 0 && path_filter::keeps(held, node) {
             tree::node(node).sites[(kind & DOMAIN_MASK) as usize].store(id, Ordering::Relaxed);
-            OTHERS.get(held).get_or_insert_default().remove(&(node, kind));
+            OTHERS
+                .get(held)
+                .get_or_insert_default()
+                .remove(&(node, kind));
         }
     }
 }
 
 /// All sites of the path `node`.
 pub(crate) fn on_path(held: &mut Held, node: u32) -> Vec<u32> {
-    let standard = tree::node(node).sites.iter().map(|site| site.load(Ordering::Relaxed));
+    let standard = tree::node(node)
+        .sites
+        .iter()
+        .map(|site| site.load(Ordering::Relaxed));
     let standard = standard.filter(|&id| id != 0 && id != EXCLUDED);
-    let others = OTHERS.get(held).iter().flatten().filter(|((at, _), _)| *at == node).map(|(_, &id)| id);
+    let others = OTHERS
+        .get(held)
+        .iter()
+        .flatten()
+        .filter(|((at, _), _)| *at == node)
+        .map(|(_, &id)| id);
     standard.chain(others).collect()
 }
 
@@ -270,18 +322,37 @@ pub(crate) fn fold(held: &mut Held, id: u32, node: u32) {
     let site = SITES.get(id);
     let (domain, sharing) = (site.domain(), site.sharing());
     let moved = counters(id, totals::epoch(), false);
-    let target = if moved.allocated_blocks == 0 { 0 } else { find_or_make_held(held, node, domain, sharing) };
+    let target = if moved.allocated_blocks == 0 {
+        0
+    } else {
+        find_or_make_held(held, node, domain, sharing)
+    };
     if target != 0 && target != EXCLUDED {
         let to = SITES.get(target);
         to.before_change();
         add(&to.allocated_bytes, moved.allocated_bytes, Sharing::Shared);
-        add(&to.allocated_blocks, moved.allocated_blocks, Sharing::Shared);
+        add(
+            &to.allocated_blocks,
+            moved.allocated_blocks,
+            Sharing::Shared,
+        );
         add(&to.freed_bytes, moved.freed_bytes, Sharing::Shared);
         add(&to.freed_blocks, moved.freed_blocks, Sharing::Shared);
-        add(&TEMPORARY.get(target).bytes, moved.temporary_bytes, Sharing::Shared);
-        add(&TEMPORARY.get(target).blocks, moved.temporary_blocks, Sharing::Shared);
+        add(
+            &TEMPORARY.get(target).bytes,
+            moved.temporary_bytes,
+            Sharing::Shared,
+        );
+        add(
+            &TEMPORARY.get(target).blocks,
+            moved.temporary_blocks,
+            Sharing::Shared,
+        );
     }
-    OTHERS.get(held).get_or_insert_default().retain(|_, other| *other != id);
+    OTHERS
+        .get(held)
+        .get_or_insert_default()
+        .retain(|_, other| *other != id);
     zero(id);
     site.kind.store(UNUSED, Ordering::Relaxed);
     FREE_IDS.get(held).push(id);
@@ -289,7 +360,10 @@ pub(crate) fn fold(held: &mut Held, id: u32, node: u32) {
 
 /// Bytes held outside the mapped tables.
 pub(crate) fn heap_bytes(held: &mut Held) -> u64 {
-    OTHERS.get(held).as_ref().map_or(0, |others| (others.capacity() * 8 / 7 * 13) as u64)
+    OTHERS
+        .get(held)
+        .as_ref()
+        .map_or(0, |others| (others.capacity() * 8 / 7 * 13) as u64)
 }
 
 /// Sets all counters to zero, keeping the sites.

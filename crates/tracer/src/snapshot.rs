@@ -6,8 +6,8 @@ use heapsight_capture::model::{Tables, Totals};
 
 use crate::export::Exporter;
 use crate::live_map::Block;
-use crate::{codes, config, live_map, lock, mapping, sampling, side_table, sites};
 use crate::totals as total;
+use crate::{codes, config, live_map, lock, mapping, sampling, side_table, sites};
 
 /// One live traced block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +44,11 @@ impl LiveBlocks {
         if size == HUGE {
             self.huge.insert(block.address, block.size);
         }
-        self.packed.push(Packed { address: block.address, site: block.site, size });
+        self.packed.push(Packed {
+            address: block.address,
+            site: block.site,
+            size,
+        });
     }
 
     /// Number of blocks.
@@ -63,7 +67,11 @@ impl LiveBlocks {
     pub fn iter(&self) -> impl Iterator<Item = LiveBlock> + '_ {
         self.packed.iter().map(|packed| LiveBlock {
             address: packed.address,
-            size: if packed.size == HUGE { self.huge[&packed.address] } else { packed.size as usize },
+            size: if packed.size == HUGE {
+                self.huge[&packed.address]
+            } else {
+                packed.size as usize
+            },
             site: packed.site,
         })
     }
@@ -73,7 +81,9 @@ impl LiveBlocks {
 #[must_use]
 pub fn totals() -> Totals {
     let epoch = total::epoch();
-    let live_blocks = (1..sites::len()).map(|id| sites::counters(id, epoch, false).live_blocks()).sum();
+    let live_blocks = (1..sites::len())
+        .map(|id| sites::counters(id, epoch, false).live_blocks())
+        .sum();
     Totals {
         live_bytes: total::live_bytes(),
         live_blocks,
@@ -115,10 +125,16 @@ pub fn snapshot_with_blocks() -> (Tables, LiveBlocks) {
     exporter.update();
     let mut blocks = LiveBlocks::default();
     // The heap was asked for once, not doubled on the way: that alone halves the time.
-    blocks.packed.reserve_exact(usize::try_from(totals().live_blocks).unwrap_or(0));
+    blocks
+        .packed
+        .reserve_exact(usize::try_from(totals().live_blocks).unwrap_or(0));
     let mut visit = |address: usize, block: Block| {
         if let Some(site) = exporter.site_id(block.site) {
-            blocks.push(LiveBlock { address, size: block.size, site });
+            blocks.push(LiveBlock {
+                address,
+                size: block.size,
+                site,
+            });
         }
     };
     if config::get().sample_bytes.is_some() {
@@ -153,5 +169,12 @@ pub fn trace_of(address: usize) -> Option<(LiveBlock, Tables)> {
     }?;
     let mut exporter = Exporter::default();
     let site = exporter.export_one(block.site)?;
-    Some((LiveBlock { address, size: block.size, site }, into_tables(exporter)))
+    Some((
+        LiveBlock {
+            address,
+            size: block.size,
+            site,
+        },
+        into_tables(exporter),
+    ))
 }

@@ -41,7 +41,12 @@ pub(crate) fn current() -> *mut Thread {
 #[cold]
 #[inline(never)]
 fn make() -> *mut Thread {
-    let thread = Thread { in_hook: false, bytes_to_sample: 0, sampling: false, path: PathCache::new() };
+    let thread = Thread {
+        in_hook: false,
+        bytes_to_sample: 0,
+        sampling: false,
+        path: PathCache::new(),
+    };
     let thread = Box::into_raw(Box::new(thread));
     thread_slot::set(thread);
     if let Some(key) = end_of_thread_key() {

@@ -26,7 +26,11 @@ struct Timer {
     paused: bool,
 }
 
-static TIMER: Mutex<Timer> = Mutex::new(Timer { due: None, thread: None, paused: false });
+static TIMER: Mutex<Timer> = Mutex::new(Timer {
+    due: None,
+    thread: None,
+    paused: false,
+});
 static CHANGED: Condvar = Condvar::new();
 
 /// Has the time come, and nobody noticed yet?
@@ -42,7 +46,8 @@ fn timer() -> MutexGuard<'static, Timer> {
 /// Monotonic time since the first use.
 fn now() -> Duration {
     static FIRST: OnceLock<Instant> = OnceLock::new();
-    FIRST.get_or_init(Instant::now).elapsed() + Duration::from_nanos(ADVANCED_NS.load(Ordering::Relaxed))
+    FIRST.get_or_init(Instant::now).elapsed()
+        + Duration::from_nanos(ADVANCED_NS.load(Ordering::Relaxed))
 }
 
 /// Has `callback` called once, at the first traced allocation that is at least `delay` from now. Takes the place of what was armed before.
@@ -102,11 +107,19 @@ pub fn advance(by: Duration) {
 
 impl Timer {
     fn start_thread(&mut self) -> std::io::Result<()> {
-        let alive = self.thread.as_ref().is_some_and(|(pid, thread)| *pid == std::process::id() && !thread.is_finished());
+        let alive = self
+            .thread
+            .as_ref()
+            .is_some_and(|(pid, thread)| *pid == std::process::id() && !thread.is_finished());
         if self.due.is_none() || self.paused || alive {
             return Ok(());
         }
-        let spawn = || std::thread::Builder::new().name("heapsight-timer".to_owned()).stack_size(1 << 18).spawn(wait);
+        let spawn = || {
+            std::thread::Builder::new()
+                .name("heapsight-timer".to_owned())
+                .stack_size(1 << 18)
+                .spawn(wait)
+        };
         let thread = recorder::with_signals_blocked(spawn)?;
         // The handle of a thread that has ended, or that a fork left in the parent, must not be joined.
         if let Some((_, old)) = self.thread.replace((std::process::id(), thread)) {
@@ -131,7 +144,10 @@ fn wait() {
         timer.fire_if_due();
         let Some(due) = timer.due else { break };
         let left = due.saturating_sub(now());
-        timer = CHANGED.wait_timeout(timer, left).unwrap_or_else(PoisonError::into_inner).0;
+        timer = CHANGED
+            .wait_timeout(timer, left)
+            .unwrap_or_else(PoisonError::into_inner)
+            .0;
     }
     if !timer.paused {
         timer.thread = None;

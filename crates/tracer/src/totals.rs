@@ -37,8 +37,11 @@ struct ByAnybody {
     lost_events: AtomicU64,
 }
 
-static GIL: UnderGil =
-    UnderGil { live_bytes: AtomicU64::new(0), peak_bytes: AtomicU64::new(0), last_block: AtomicUsize::new(0) };
+static GIL: UnderGil = UnderGil {
+    live_bytes: AtomicU64::new(0),
+    peak_bytes: AtomicU64::new(0),
+    last_block: AtomicUsize::new(0),
+};
 static ANY: ByAnybody = ByAnybody {
     live_bytes: AtomicU64::new(0),
     peak_bytes: AtomicU64::new(0),
@@ -49,13 +52,17 @@ static ANY: ByAnybody = ByAnybody {
 /// Bytes in live traced blocks. The two parts wrap: one may be negative when a block of one kind was freed as the other.
 #[inline(always)]
 pub(crate) fn live_bytes() -> u64 {
-    GIL.live_bytes.load(Ordering::Relaxed).wrapping_add(ANY.live_bytes.load(Ordering::Relaxed))
+    GIL.live_bytes
+        .load(Ordering::Relaxed)
+        .wrapping_add(ANY.live_bytes.load(Ordering::Relaxed))
 }
 
 /// Highest value of [`live_bytes`] so far.
 #[inline(always)]
 pub(crate) fn peak_bytes() -> u64 {
-    GIL.peak_bytes.load(Ordering::Relaxed).max(ANY.peak_bytes.load(Ordering::Relaxed))
+    GIL.peak_bytes
+        .load(Ordering::Relaxed)
+        .max(ANY.peak_bytes.load(Ordering::Relaxed))
 }
 
 /// The number of the present peak.
@@ -82,7 +89,10 @@ pub(crate) fn allocated(sharing: Sharing, address: usize, bytes: u64) {
             }
         }
         Sharing::Shared => {
-            let own = ANY.live_bytes.fetch_add(bytes, Ordering::Relaxed).wrapping_add(bytes);
+            let own = ANY
+                .live_bytes
+                .fetch_add(bytes, Ordering::Relaxed)
+                .wrapping_add(bytes);
             let total = own.wrapping_add(GIL.live_bytes.load(Ordering::Relaxed));
             if total > ANY.peak_bytes.load(Ordering::Relaxed) {
                 ANY.peak_bytes.fetch_max(total, Ordering::Relaxed);
@@ -110,8 +120,10 @@ pub(crate) fn before_free(sharing: Sharing) {
 pub(crate) fn freed(sharing: Sharing, address: usize, bytes: u64) -> bool {
     match sharing {
         Sharing::Gil => {
-            GIL.live_bytes
-                .store(GIL.live_bytes.load(Ordering::Relaxed).wrapping_sub(bytes), Ordering::Relaxed);
+            GIL.live_bytes.store(
+                GIL.live_bytes.load(Ordering::Relaxed).wrapping_sub(bytes),
+                Ordering::Relaxed,
+            );
         }
         Sharing::Shared => {
             ANY.live_bytes.fetch_sub(bytes, Ordering::Relaxed);

@@ -56,7 +56,10 @@ static INDEX: IdTable = IdTable::new();
 static FREE_IDS: Guarded<Vec<u32>> = Guarded::new(Vec::new());
 
 fn hash(parent: u32, code: u32, offset: u32) -> u64 {
-    hash2((u64::from(parent) << 32) | u64::from(code), u64::from(offset))
+    hash2(
+        (u64::from(parent) << 32) | u64::from(code),
+        u64::from(offset),
+    )
 }
 
 fn hash_of(id: u32) -> u64 {
@@ -172,8 +175,15 @@ pub(crate) fn remember_step(parent: u32, position: u64, epoch: u64, id: u32) {
     callee.position.store(position, Ordering::Relaxed);
     callee.epoch.store(epoch as u32, Ordering::Relaxed);
     let node = NODES.get(parent);
-    let same = node.callees.iter().position(|known| known.load(Ordering::Relaxed) == id);
-    let empty = || node.tags.iter().position(|tag| tag.load(Ordering::Relaxed) == 0);
+    let same = node
+        .callees
+        .iter()
+        .position(|known| known.load(Ordering::Relaxed) == id);
+    let empty = || {
+        node.tags
+            .iter()
+            .position(|tag| tag.load(Ordering::Relaxed) == 0)
+    };
     let place = same.or_else(empty).unwrap_or(id as usize & 3);
     node.tags[place].store(tag_of(position), Ordering::Relaxed);
     node.callees[place].store(id, Ordering::Relaxed);
@@ -191,7 +201,9 @@ pub(crate) fn set_state(held: &mut Held, id: u32, state: u32) {
 
 /// Rebuilds the index with just the nodes in use.
 pub(crate) fn reindex(held: &mut Held) {
-    let used: Vec<u32> = (1..NODES.len()).filter(|&id| NODES.get(id).state() == USED).collect();
+    let used: Vec<u32> = (1..NODES.len())
+        .filter(|&id| NODES.get(id).state() == USED)
+        .collect();
     INDEX.rebuild(held, &used, hash_of);
 }
 

@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use heapsight_analysis::{Filter, GroupBy, Metric};
 
-use super::values::{count, filter, group_by, metric};
+use super::select::SelectOptions;
+use super::values::{address, count, parts};
 
 /// Options of `heapsight top`.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct TopOptions {
-    /// Captures to show
+    /// Captures or snapshots to show; several are shown in the order of time, each compared with the one before
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
 
@@ -18,76 +18,60 @@ pub(crate) struct TopOptions {
     #[arg(short, long, value_name = "N", default_value = "10", value_parser = count, allow_negative_numbers = true)]
     pub number: usize,
 
-    /// Memory to show: live, allocated, freed, peak or temporary; repeatable [default: live and peak]
-    #[arg(long, value_name = "METRIC", value_parser = metric)]
-    pub metric: Vec<Metric>,
+    #[command(flatten)]
+    pub select: SelectOptions,
 
-    /// Group by line, function, filename, traceback, domain or thread
-    #[arg(long, value_name = "KEY", default_value = "line", value_parser = group_by)]
-    pub group_by: GroupBy,
+    /// Group by address: one entry for each block, like '--group-by address'
+    #[arg(short, long, conflicts_with_all = ["group_by", "file"])]
+    pub address: bool,
 
-    /// Group by file, like '--group-by filename'
-    #[arg(short, long, conflicts_with = "group_by")]
-    pub file: bool,
+    /// Show the size and the call path of the block at this address (decimal or 0x...)
+    #[arg(short, long, value_name = "ADDRESS", value_parser = address, conflicts_with = "traceback")]
+    pub block: Option<u64>,
 
-    /// Count a block under every line, function or file on its call path
+    /// Show the biggest blocks, each with its call path and source lines
     #[arg(short, long)]
-    pub cumulative: bool,
+    pub traceback: bool,
 
-    /// Keep only memory whose most recent frame is in this file (and line); * stands for any characters; repeatable
-    #[arg(short = 'i', value_name = "FILENAME[:LINENO]")]
-    include: Vec<String>,
-
-    /// Keep only memory with any frame in this file (and line); repeatable
-    #[arg(short = 'I', value_name = "FILENAME[:LINENO]")]
-    include_any: Vec<String>,
-
-    /// Drop memory whose most recent frame is in this file (and line); repeatable
-    #[arg(short = 'x', value_name = "FILENAME[:LINENO]")]
-    exclude: Vec<String>,
-
-    /// Drop memory with any frame in this file (and line); repeatable
-    #[arg(short = 'X', value_name = "FILENAME[:LINENO]")]
-    exclude_any: Vec<String>,
-
-    /// Use colours [default: if standard output is a terminal]
-    #[arg(long, overrides_with = "no_color")]
-    color: bool,
-
-    /// Do not use colours
+    /// Compare with the first file instead of the one before
     #[arg(long)]
-    no_color: bool,
+    pub first: bool,
+
+    /// Hide sizes
+    #[arg(short = 'S')]
+    pub no_size: bool,
+
+    /// Hide numbers of blocks
+    #[arg(short = 'C')]
+    pub no_count: bool,
+
+    /// Hide average sizes
+    #[arg(short = 'A')]
+    pub no_average: bool,
+
+    /// Hide metrics
+    #[arg(short = 'M')]
+    pub no_metrics: bool,
+
+    /// Parts of a file name to show [default: 3]
+    #[arg(short = 'P', long, value_name = "N", value_parser = parts, allow_negative_numbers = true)]
+    pub filename_parts: Option<usize>,
 }
 
 impl TopOptions {
-    /// Whether colours were asked for or ruled out.
-    pub(crate) fn color(&self) -> Option<bool> {
-        (self.color || self.no_color).then_some(self.color)
+    /// Whether an option was given that only one-line entries have.
+    pub(crate) fn asks_for_lines(&self) -> bool {
+        let hides = [
+            self.no_size,
+            self.no_count,
+            self.no_average,
+            self.no_metrics,
+        ];
+        hides.contains(&true) || self.first || self.filename_parts.is_some()
     }
 
-    /// What to group by.
-    pub(crate) fn grouping(&self) -> GroupBy {
-        if self.file {
-            GroupBy::Filename
-        } else {
-            self.group_by
-        }
-    }
-
-    /// The filters that were asked for.
-    pub(crate) fn filters(&self) -> Vec<Filter> {
-        [
-            (&self.include, true, false),
-            (&self.include_any, true, true),
-            (&self.exclude, false, false),
-            (&self.exclude_any, false, true),
-        ]
-        .into_iter()
-        .flat_map(|(texts, include, any_frame)| {
-            texts
-                .iter()
-                .map(move |text| filter(text, include, any_frame))
-        })
-        .collect()
+    /// Whether there is one entry for each block.
+    pub(crate) fn by_address(&self) -> bool {
+        self.address || self.select.by_address()
     }
 }

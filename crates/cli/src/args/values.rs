@@ -1,6 +1,7 @@
 //! Values of options, with messages that say what would have been right.
 
 use heapsight_analysis::{Filter, GroupBy, Metric};
+use heapsight_report::Format;
 
 /// Most frames that can be asked for by number.
 pub(super) const HIGHEST_FRAMES: u16 = u16::MAX;
@@ -64,16 +65,116 @@ pub(super) fn metric(text: &str) -> Result<Metric, String> {
         .ok_or_else(|| format!("give one of {}", names(Metric::ALL.map(Metric::name))))
 }
 
-pub(super) fn group_by(text: &str) -> Result<GroupBy, String> {
-    let text = if text == "filename_lineno" {
-        "line"
-    } else {
-        text
-    };
-    GroupBy::ALL
+/// What entries are grouped by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Grouping {
+    /// A key of call paths.
+    By(GroupBy),
+    /// Every block on its own.
+    Address,
+}
+
+/// The word for [`Grouping::Address`].
+const ADDRESS: &str = "address";
+
+pub(super) fn grouping(text: &str) -> Result<Grouping, String> {
+    let by = |name: &str| GroupBy::ALL.into_iter().find(|by| by.name() == name);
+    match text {
+        ADDRESS => Ok(Grouping::Address),
+        "filename_lineno" => Ok(Grouping::By(GroupBy::Line)),
+        _ => by(text).map(Grouping::By).ok_or_else(|| {
+            let known = names(GroupBy::ALL.map(GroupBy::name));
+            format!("give one of {known}, {ADDRESS}")
+        }),
+    }
+}
+
+/// A format of `heapsight export`.
+pub(super) fn format(text: &str) -> Result<Format, String> {
+    Format::ALL
         .into_iter()
-        .find(|by| by.name() == text)
-        .ok_or_else(|| format!("give one of {}", names(GroupBy::ALL.map(GroupBy::name))))
+        .find(|format| format.name() == text)
+        .ok_or_else(|| format!("give one of {}", names(Format::ALL.map(Format::name))))
+}
+
+/// An address, decimal or with `0x`.
+pub(super) fn address(text: &str) -> Result<u64, String> {
+    let hexadecimal = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));
+    hexadecimal
+        .map_or_else(|| text.parse(), |digits| u64::from_str_radix(digits, 16))
+        .map_err(|_| "give an address such as 140234567890 or 0x7f8b0c2d1a40".to_owned())
+}
+
+/// Parts of a file name.
+pub(super) fn parts(text: &str) -> Result<usize, String> {
+    count(text)
+}
+
+/// A moment of a recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Instant {
+    /// Before anything was recorded.
+    Start,
+    /// When traced memory was highest.
+    Peak,
+    /// The end of the recording.
+    End,
+    /// Nanoseconds since the start of tracing.
+    At(u64),
+}
+
+/// A moment to look at.
+pub(super) fn at(text: &str) -> Result<Instant, String> {
+    match instant(text) {
+        Some(instant) if instant != Instant::Start => Ok(instant),
+        _ => Err("give peak, end, or a time such as 12.5, 300ms, 2m or 1h".to_owned()),
+    }
+}
+
+/// Two moments.
+pub(super) fn range(text: &str) -> Result<(Instant, Instant), String> {
+    let wrong = || "give two moments such as 10..20, 500ms..peak or start..end".to_owned();
+    let (from, to) = text.split_once("..").ok_or_else(wrong)?;
+    let or = |text: &str, default: Instant| match text {
+        "" => Some(default),
+        text => instant(text),
+    };
+    let from = or(from, Instant::Start).ok_or_else(wrong)?;
+    let to = or(to, Instant::End).ok_or_else(wrong)?;
+    match (from, to) {
+        (Instant::At(a), Instant::At(b)) if a > b => {
+            Err("the second moment comes before the first".to_owned())
+        }
+        moments => Ok(moments),
+    }
+}
+
+/// A moment by name, or a time in seconds or with its unit.
+pub(crate) fn instant(text: &str) -> Option<Instant> {
+    match text {
+        "start" => return Some(Instant::Start),
+        "peak" => return Some(Instant::Peak),
+        "end" => return Some(Instant::End),
+        _ => {}
+    }
+    let units = [
+        ("ms", 1e6),
+        ("s", 1e9),
+        ("min", 60e9),
+        ("m", 60e9),
+        ("h", 3600e9),
+    ];
+    let (number, unit_ns) = units
+        .into_iter()
+        .find_map(|(unit, ns)| text.strip_suffix(unit).map(|number| (number, ns)))
+        .unwrap_or((text, 1e9));
+    let is_plain = |character: char| character.is_ascii_digit() || character == '.';
+    if !number.chars().all(is_plain) {
+        return None;
+    }
+    let ns = number.parse::<f64>().ok()? * unit_ns;
+    // Beyond five centuries it is no time of a recording, and would not fit.
+    (ns < 1.6e19).then_some(Instant::At(ns.round() as u64))
 }
 
 /// A pattern, and a line after the last colon if there is a number.
@@ -142,12 +243,68 @@ mod tests {
 
     #[test]
     fn groupings_have_the_names_of_the_library_too() {
-        assert_eq!(group_by("filename_lineno"), Ok(GroupBy::Line));
-        assert_eq!(group_by("line"), Ok(GroupBy::Line));
-        let refusal = group_by("size").expect_err("no such grouping");
+        let line = Ok(Grouping::By(GroupBy::Line));
+        assert_eq!(grouping("filename_lineno"), line);
+        assert_eq!(grouping("line"), line);
+        assert_eq!(grouping("address"), Ok(Grouping::Address));
+        let refusal = grouping("size").expect_err("no such grouping");
         assert_eq!(
             refusal,
-            "give one of line, function, filename, traceback, domain, thread"
+            "give one of line, function, filename, traceback, domain, thread, address"
         );
+    }
+
+    #[test]
+    fn a_moment_has_a_name_or_a_time() {
+        let ms = 1_000_000;
+        for (text, expected) in [
+            ("peak", Instant::Peak),
+            ("end", Instant::End),
+            ("12.5", Instant::At(12_500 * ms)),
+            ("2s", Instant::At(2_000 * ms)),
+            ("300ms", Instant::At(300 * ms)),
+            ("2m", Instant::At(120_000 * ms)),
+            ("2min", Instant::At(120_000 * ms)),
+            ("1h", Instant::At(3_600_000 * ms)),
+        ] {
+            assert_eq!(at(text), Ok(expected), "{text}");
+        }
+        for wrong in [
+            "",
+            "start",
+            "-1",
+            "soon",
+            "1e3",
+            "1 s",
+            "inf",
+            "99999999999999",
+            ".",
+        ] {
+            assert!(at(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_range_may_be_open() {
+        let second = |count: u64| Instant::At(count * 1_000_000_000);
+        assert_eq!(range("1..2"), Ok((second(1), second(2))));
+        assert_eq!(range("..2"), Ok((Instant::Start, second(2))));
+        assert_eq!(
+            range("500ms..peak"),
+            Ok((Instant::At(500_000_000), Instant::Peak))
+        );
+        assert_eq!(range("3.."), Ok((second(3), Instant::End)));
+        for wrong in ["2..1", "1", "1...2", "a..b", "1-2"] {
+            assert!(range(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn addresses_are_decimal_or_hexadecimal() {
+        assert_eq!(address("255"), Ok(255));
+        assert_eq!(address("0xff"), Ok(255));
+        for wrong in ["", "ff", "0x", "-1", "0xfffffffffffffffff"] {
+            assert!(address(wrong).is_err(), "{wrong}");
+        }
     }
 }

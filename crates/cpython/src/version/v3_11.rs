@@ -6,14 +6,25 @@ pub struct V3_11;
 impl Version for V3_11 {
     const MINOR: u8 = 11;
     const OFFSETS: Offsets = Offsets {
-        current_frame: CurrentFrame::ThroughCFrame { cframe: 56, current_frame: 8 },
+        current_frame: CurrentFrame::ThroughCFrame {
+            cframe: 56,
+            current_frame: 8,
+        },
         tstate_interp: 16,
         frame_previous: 48,
         frame_code: 32,
         frame_code_tag: 0,
         instruction: Instruction::Pointer { offset: 56 },
-        owner: Some(Owner { offset: 69, first_shim: 255 }),
-        mark: Mark::StackTop { stack_top: 64, locals_plus: 72, is_entry: Some(68), send: None },
+        owner: Some(Owner {
+            offset: 69,
+            first_shim: 255,
+        }),
+        mark: Mark::StackTop {
+            stack_top: 64,
+            locals_plus: 72,
+            is_entry: Some(68),
+            send: None,
+        },
         code_filename: 112,
         code_name: 128,
         code_first_line: 72,
@@ -21,6 +32,11 @@ impl Version for V3_11 {
         code_start: 184,
         code_first_traceable: 168,
         object_header: 16,
-        unicode: Unicode { state: 32, kind_shift: 2, ascii_data: 48, compact_data: 72 },
+        unicode: Unicode {
+            state: 32,
+            kind_shift: 2,
+            ascii_data: 48,
+            compact_data: 72,
+        },
     };
 }

@@ -6,14 +6,28 @@ pub struct V3_12;
 impl Version for V3_12 {
     const MINOR: u8 = 12;
     const OFFSETS: Offsets = Offsets {
-        current_frame: CurrentFrame::ThroughCFrame { cframe: 56, current_frame: 0 },
+        current_frame: CurrentFrame::ThroughCFrame {
+            cframe: 56,
+            current_frame: 0,
+        },
         tstate_interp: 16,
         frame_previous: 8,
         frame_code: 0,
         frame_code_tag: 0,
         instruction: Instruction::Pointer { offset: 56 },
-        owner: Some(Owner { offset: 70, first_shim: 3 }),
-        mark: Mark::StackTop { stack_top: 64, locals_plus: 72, is_entry: None, send: Some(Send { opcode: 168, behind: 2 }) },
+        owner: Some(Owner {
+            offset: 70,
+            first_shim: 3,
+        }),
+        mark: Mark::StackTop {
+            stack_top: 64,
+            locals_plus: 72,
+            is_entry: None,
+            send: Some(Send {
+                opcode: 168,
+                behind: 2,
+            }),
+        },
         code_filename: 112,
         code_name: 128,
         code_first_line: 68,
@@ -21,6 +35,11 @@ impl Version for V3_12 {
         code_start: 192,
         code_first_traceable: 176,
         object_header: 16,
-        unicode: Unicode { state: 32, kind_shift: 2, ascii_data: 40, compact_data: 56 },
+        unicode: Unicode {
+            state: 32,
+            kind_shift: 2,
+            ascii_data: 40,
+            compact_data: 56,
+        },
     };
 }

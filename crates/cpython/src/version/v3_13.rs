@@ -12,8 +12,19 @@ impl Version for V3_13 {
         frame_code: 0,
         frame_code_tag: 0,
         instruction: Instruction::Pointer { offset: 56 },
-        owner: Some(Owner { offset: 70, first_shim: 3 }),
-        mark: Mark::StackTop { stack_top: 64, locals_plus: 72, is_entry: None, send: Some(Send { opcode: 208, behind: 0 }) },
+        owner: Some(Owner {
+            offset: 70,
+            first_shim: 3,
+        }),
+        mark: Mark::StackTop {
+            stack_top: 64,
+            locals_plus: 72,
+            is_entry: None,
+            send: Some(Send {
+                opcode: 208,
+                behind: 0,
+            }),
+        },
         code_filename: 112,
         code_name: 128,
         code_first_line: 68,
@@ -21,6 +32,11 @@ impl Version for V3_13 {
         code_start: 200,
         code_first_traceable: 184,
         object_header: 16,
-        unicode: Unicode { state: 32, kind_shift: 2, ascii_data: 40, compact_data: 56 },
+        unicode: Unicode {
+            state: 32,
+            kind_shift: 2,
+            ascii_data: 40,
+            compact_data: 56,
+        },
     };
 }

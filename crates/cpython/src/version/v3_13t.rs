@@ -16,7 +16,10 @@ impl Version for V3_13T {
         frame_code: 0,
         frame_code_tag: 0,
         instruction: Instruction::Pointer { offset: 56 },
-        owner: Some(Owner { offset: 70, first_shim: 3 }),
+        owner: Some(Owner {
+            offset: 70,
+            first_shim: 3,
+        }),
         mark: Mark::None,
         code_filename: 128,
         code_name: 144,
@@ -25,6 +28,11 @@ impl Version for V3_13T {
         code_start: 216,
         code_first_traceable: 200,
         object_header: 32,
-        unicode: Unicode { state: 48, kind_shift: 2, ascii_data: 56, compact_data: 72 },
+        unicode: Unicode {
+            state: 48,
+            kind_shift: 2,
+            ascii_data: 56,
+            compact_data: 72,
+        },
     };
 }

@@ -21,7 +21,10 @@ impl Version for V3_14 {
         frame_code: 0,
         frame_code_tag: 3,
         instruction: Instruction::Pointer { offset: 56 },
-        owner: Some(Owner { offset: 74, first_shim: 3 }),
+        owner: Some(Owner {
+            offset: 74,
+            first_shim: 3,
+        }),
         mark: Mark::Visited { visited: 75 },
         code_filename: 112,
         code_name: 128,
@@ -30,6 +33,11 @@ impl Version for V3_14 {
         code_start: 208,
         code_first_traceable: 192,
         object_header: 16,
-        unicode: Unicode { state: 32, kind_shift: 2, ascii_data: 40, compact_data: 56 },
+        unicode: Unicode {
+            state: 32,
+            kind_shift: 2,
+            ascii_data: 40,
+            compact_data: 56,
+        },
     };
 }

@@ -11,9 +11,15 @@ impl Version for V3_9 {
         frame_previous: 24,
         frame_code: 32,
         frame_code_tag: 0,
-        instruction: Instruction::Index { offset: 104, unit_bytes: 1 },
+        instruction: Instruction::Index {
+            offset: 104,
+            unit_bytes: 1,
+        },
         owner: None,
-        mark: Mark::TraceLines { trace_lines: 88, generator: 96 },
+        mark: Mark::TraceLines {
+            trace_lines: 88,
+            generator: 96,
+        },
         code_filename: 104,
         code_name: 112,
         code_first_line: 40,
@@ -21,6 +27,11 @@ impl Version for V3_9 {
         code_start: 0,
         code_first_traceable: 0,
         object_header: 16,
-        unicode: Unicode { state: 32, kind_shift: 2, ascii_data: 48, compact_data: 72 },
+        unicode: Unicode {
+            state: 32,
+            kind_shift: 2,
+            ascii_data: 48,
+            compact_data: 72,
+        },
     };
 }

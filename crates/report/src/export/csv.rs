@@ -23,8 +23,18 @@ pub(super) fn write(
             frames.join(" < ")
         });
         let line = row.line.map(|line| line.to_string());
-        let texts = [row.function, row.filename, line, row.domain, row.thread, path];
-        let texts: Vec<String> = texts.into_iter().map(|text| field(text.as_deref())).collect();
+        let texts = [
+            row.function,
+            row.filename,
+            line,
+            row.domain,
+            row.thread,
+            path,
+        ];
+        let texts: Vec<String> = texts
+            .into_iter()
+            .map(|text| field(text.as_deref()))
+            .collect();
         write!(out, "{}", texts.join(","))?;
         for (_, figure) in FIGURES {
             write!(out, ",{}", figure(&row.counters))?;

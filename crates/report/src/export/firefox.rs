@@ -42,12 +42,12 @@ pub(super) fn write(
         .into_iter()
         .filter(|metric| *metric != options.metric);
     for (tid, metric) in (header.pid..).zip([options.metric].into_iter().chain(others)) {
-        let is_main = metric == options.metric;
-        let thread = profile.add_thread(process, tid, beginning, is_main);
+        let is_chosen = metric == options.metric;
+        let thread = profile.add_thread(process, tid, beginning, false);
         profile.set_thread_name(thread, &format!("{} bytes", metric.name()));
         profile.set_thread_end_time(thread, ending);
         profile.set_thread_samples_weight_type(thread, WeightType::Bytes);
-        if is_main {
+        if is_chosen {
             profile.add_initial_visible_thread(thread);
             profile.add_initial_selected_thread(thread);
         }

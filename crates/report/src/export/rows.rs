@@ -23,8 +23,11 @@ pub(super) struct Row {
     pub counters: Counters,
 }
 
+/// A counted column: its name, and its value.
+pub(super) type Figure = (&'static str, fn(&Counters) -> u64);
+
 /// The counted columns, in order: name and value. All are never negative, live ones being what was allocated and not freed.
-pub(super) const FIGURES: [(&str, fn(&Counters) -> u64); 10] = [
+pub(super) const FIGURES: [Figure; 10] = [
     ("live_bytes", Counters::live_bytes),
     ("live_blocks", Counters::live_blocks),
     ("allocated_bytes", |counters| counters.allocated_bytes),

@@ -57,7 +57,9 @@ pub(super) fn write(
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let stacks = Stacks::new(&capture.tables, options.group_by);
-    let active = Metric::ALL.iter().position(|metric| *metric == options.metric);
+    let active = Metric::ALL
+        .iter()
+        .position(|metric| *metric == options.metric);
     let file = File {
         schema: SCHEMA,
         name: &capture.header.program,

@@ -79,11 +79,10 @@ impl Stacks {
 
     /// The labels of a stack, outermost first.
     pub(super) fn labels_of(&self, stack: usize) -> Vec<usize> {
-        let mut labels: Vec<usize> = std::iter::successors(Some(stack), |stack| {
-            self.stacks[*stack].parent
-        })
-        .map(|stack| self.stacks[stack].label)
-        .collect();
+        let mut labels: Vec<usize> =
+            std::iter::successors(Some(stack), |stack| self.stacks[*stack].parent)
+                .map(|stack| self.stacks[stack].label)
+                .collect();
         labels.reverse();
         labels
     }

@@ -1,4 +1,5 @@
 //! A capture that looks like that of a real program.
+#![allow(dead_code, reason = "each test binary uses a part of this module")]
 
 use std::path::Path;
 

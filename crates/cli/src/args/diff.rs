@@ -1,0 +1,27 @@
+//! `heapsight diff`.
+
+use std::ffi::OsString;
+
+use clap::Args;
+
+use super::select::SelectOptions;
+use super::values::count;
+
+/// Options of `heapsight diff`.
+#[derive(Clone, Debug, Args)]
+#[command(
+    override_usage = "heapsight diff [OPTIONS] OLD[@TIME] NEW[@TIME]\n       \
+                            heapsight diff [OPTIONS] --range A..B FILE"
+)]
+pub(crate) struct DiffOptions {
+    /// Two captures, each at its end or at a moment (run.heapsight@10s, run.heapsight@peak), or one with --range
+    #[arg(value_name = "FILE[@TIME]", required = true, num_args = 1..=2)]
+    pub files: Vec<OsString>,
+
+    /// Entries to show
+    #[arg(short, long, value_name = "N", default_value = "10", value_parser = count, allow_negative_numbers = true)]
+    pub number: usize,
+
+    #[command(flatten)]
+    pub select: SelectOptions,
+}

@@ -1,0 +1,35 @@
+//! `heapsight merge`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::select::SelectOptions;
+use super::values::count;
+
+/// Options of `heapsight merge`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct MergeOptions {
+    /// Captures of processes that belong together, as 'heapsight run --follow' writes them
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+
+    /// Combined capture to write
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+
+    /// Overwrite the combined capture if it exists
+    #[arg(long)]
+    pub force: bool,
+
+    /// Do not print the top of the combined capture
+    #[arg(short, long)]
+    pub quiet: bool,
+
+    /// Entries to show
+    #[arg(short, long, value_name = "N", default_value = "10", value_parser = count, allow_negative_numbers = true)]
+    pub number: usize,
+
+    #[command(flatten)]
+    pub select: SelectOptions,
+}

@@ -1,0 +1,122 @@
+//! Options that every command on captures has: which memory, at which moment, grouped how.
+
+use clap::Args;
+use heapsight_analysis::{Filter, GroupBy, Metric, Query};
+
+use super::values::{Grouping, Instant, at, filter, grouping, metric, range};
+
+/// Which part of a capture is meant.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct SelectOptions {
+    /// Memory to show: live, allocated, freed, peak or temporary; repeatable [default: live, and peak at the end]
+    #[arg(long, value_name = "METRIC", value_parser = metric)]
+    pub metric: Vec<Metric>,
+
+    /// Show the moment of the peak, the end, or a time since the start such as 12.5, 300ms, 2m or 1h [default: end]
+    #[arg(long, value_name = "peak|end|TIME", value_parser = at)]
+    pub at: Option<Instant>,
+
+    /// Show what happened between two moments, such as 10..20 or start..peak; live memory is then what was gained
+    #[arg(long, value_name = "A..B", value_parser = range, conflicts_with = "at")]
+    pub range: Option<(Instant, Instant)>,
+
+    /// Group by line, function, filename, traceback, domain or thread [default: line]
+    #[arg(long, value_name = "KEY", value_parser = grouping)]
+    pub group_by: Option<Grouping>,
+
+    /// Group by file, like '--group-by filename'
+    #[arg(short, long, conflicts_with = "group_by")]
+    pub file: bool,
+
+    /// Count a block under every line, function or file on its call path
+    #[arg(short, long)]
+    pub cumulative: bool,
+
+    /// Keep only memory whose most recent frame is in this file (and line); * stands for any characters; repeatable
+    #[arg(short = 'i', value_name = "FILENAME[:LINENO]")]
+    include: Vec<String>,
+
+    /// Keep only memory with any frame in this file (and line); repeatable
+    #[arg(short = 'I', value_name = "FILENAME[:LINENO]")]
+    include_any: Vec<String>,
+
+    /// Drop memory whose most recent frame is in this file (and line); repeatable
+    #[arg(short = 'x', value_name = "FILENAME[:LINENO]")]
+    exclude: Vec<String>,
+
+    /// Drop memory with any frame in this file (and line); repeatable
+    #[arg(short = 'X', value_name = "FILENAME[:LINENO]")]
+    exclude_any: Vec<String>,
+
+    /// Use colours [default: if standard output is a terminal]
+    #[arg(long, overrides_with = "no_color")]
+    color: bool,
+
+    /// Do not use colours
+    #[arg(long)]
+    no_color: bool,
+}
+
+impl SelectOptions {
+    /// Whether colours were asked for or ruled out.
+    pub(crate) fn color(&self) -> Option<bool> {
+        (self.color || self.no_color).then_some(self.color)
+    }
+
+    /// What to group by, if that was said.
+    pub(crate) fn grouping(&self) -> Option<GroupBy> {
+        match self.group_by {
+            _ if self.file => Some(GroupBy::Filename),
+            Some(Grouping::By(by)) => Some(by),
+            Some(Grouping::Address) | None => None,
+        }
+    }
+
+    /// Whether single blocks were asked for.
+    pub(crate) fn by_address(&self) -> bool {
+        self.group_by == Some(Grouping::Address)
+    }
+
+    /// The metrics to show: those asked for, else the fitting ones.
+    pub(crate) fn metrics(&self) -> Vec<Metric> {
+        if !self.metric.is_empty() {
+            return self.metric.clone();
+        }
+        match (&self.at, &self.range) {
+            (None, None) => vec![Metric::Live, Metric::Peak],
+            (_, Some(_)) => vec![Metric::Live, Metric::Allocated],
+            (Some(_), None) => vec![Metric::Live],
+        }
+    }
+
+    /// The metric, where there can be only one.
+    pub(crate) fn first_metric(&self) -> Metric {
+        self.metric.first().copied().unwrap_or_default()
+    }
+
+    /// What to sum, for one metric.
+    pub(crate) fn query(&self, metric: Metric) -> Query {
+        Query {
+            metric,
+            group_by: self.grouping().unwrap_or_default(),
+            cumulative: self.cumulative,
+        }
+    }
+
+    /// The filters that were asked for.
+    pub(crate) fn filters(&self) -> Vec<Filter> {
+        [
+            (&self.include, true, false),
+            (&self.include_any, true, true),
+            (&self.exclude, false, false),
+            (&self.exclude_any, false, true),
+        ]
+        .into_iter()
+        .flat_map(|(texts, include, any_frame)| {
+            texts
+                .iter()
+                .map(move |text| filter(text, include, any_frame))
+        })
+        .collect()
+    }
+}

@@ -1,0 +1,22 @@
+//! `heapsight stats`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::select::SelectOptions;
+
+/// Options of `heapsight stats`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct StatsOptions {
+    /// Captures to describe
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+
+    /// One line of JSON for each file
+    #[arg(long)]
+    pub json: bool,
+
+    #[command(flatten)]
+    pub select: SelectOptions,
+}

@@ -1,0 +1,83 @@
+//! `heapsight diff`.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use heapsight_report::{Side, diff as report};
+
+use crate::args::{DiffOptions, Instant, instant};
+use crate::console::Console;
+use crate::failure::Failure;
+use crate::view::{View, When};
+
+/// Shows what changed between two files, or between two moments of one.
+pub(crate) fn diff(options: &DiffOptions, console: &mut Console<'_>) -> Result<(), Failure> {
+    let select = &options.select;
+    let look = (console.out_look)(select.color());
+    let filters = select.filters();
+    let default = select.at.unwrap_or(Instant::End);
+    let sides = match (&options.files[..], select.range) {
+        ([file], Some((from, to))) => {
+            let path = PathBuf::from(file);
+            [(path.clone(), from), (path, to)]
+        }
+        ([old, new], None) => [file_and_moment(old, default), file_and_moment(new, default)],
+        ([_], None) => {
+            return Err(Failure::Usage(
+                "give two files, or one and --range A..B for two of its moments".to_owned(),
+            ));
+        }
+        _ => {
+            return Err(Failure::Usage(
+                "--range is for two moments of one file: give FILE@TIME for moments of two"
+                    .to_owned(),
+            ));
+        }
+    };
+    let mut views = Vec::new();
+    for (path, instant) in &sides {
+        let when = match instant {
+            // Nothing was live yet.
+            Instant::Start => When::Between(Instant::Start, Instant::Start),
+            instant => When::At(*instant),
+        };
+        views.push(View::open(path, when, &filters, &console.progress)?);
+    }
+    let names: Vec<String> = views
+        .iter()
+        .map(|view| view.path.display().to_string())
+        .collect();
+    let side = |index: usize| Side {
+        name: &names[index],
+        capture: &views[index].capture,
+        moment: views[index].moment,
+    };
+    let mut out = Vec::new();
+    let metrics = match &select.metric[..] {
+        [] => vec![select.first_metric()],
+        metrics => metrics.to_vec(),
+    };
+    for metric in metrics {
+        let query = select.query(metric);
+        out.push(report(side(0), side(1), query, options.number, &look));
+    }
+    console.print(&out.join("\n"))
+}
+
+/// `FILE@TIME` taken apart, unless there is a file of the whole name.
+fn file_and_moment(text: &OsString, default: Instant) -> (PathBuf, Instant) {
+    let whole = || (PathBuf::from(text), default);
+    if Path::new(text).exists() {
+        return whole();
+    }
+    let bytes = text.as_bytes();
+    let Some(at) = bytes.iter().rposition(|byte| *byte == b'@') else {
+        return whole();
+    };
+    let moment = str::from_utf8(&bytes[at + 1..]).ok().and_then(instant);
+    match moment {
+        Some(moment) => (PathBuf::from(OsStr::from_bytes(&bytes[..at])), moment),
+        None => whole(),
+    }
+}

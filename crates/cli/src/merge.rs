@@ -1,0 +1,244 @@
+//! `heapsight merge`: the captures of several processes become one.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use heapsight_analysis::Combination;
+use heapsight_capture::model::Mode;
+use heapsight_capture::{Capture, End, Exit, Header, ReadError, Replay, Tick, WriteError, Writer};
+use heapsight_report::{Selection, next_steps, summary};
+
+use crate::args::MergeOptions;
+use crate::console::Console;
+use crate::failure::Failure;
+use crate::output;
+use crate::progress::{Progress, Reading};
+use crate::view::{View, When, open_file};
+
+/// Writes the combined capture, then shows its top.
+pub(crate) fn merge(options: &MergeOptions, console: &mut Console<'_>) -> Result<(), Failure> {
+    let look = (console.out_look)(options.select.color());
+    let mut processes = Vec::new();
+    for path in &options.files {
+        processes.push(Process::open(path, &console.progress)?);
+    }
+    for warning in warnings(&processes) {
+        console.warn(&warning);
+    }
+    output::write_whole(&options.output, options.force, |out| {
+        combine(&mut processes, out, &options.output)
+    })?;
+    let cut: Vec<&Path> = processes
+        .iter()
+        .filter(|process| process.capture().truncation.is_some())
+        .map(|process| process.path.as_path())
+        .collect();
+    for path in cut {
+        console.warn(&format!(
+            "{} is not readable to its end: what comes after the damage is missing",
+            path.display()
+        ));
+    }
+    if options.quiet {
+        return Ok(());
+    }
+    let select = &options.select;
+    let when = When::of(select);
+    let view = View::open(&options.output, when, &select.filters(), &console.progress)?;
+    let selection = Selection {
+        count: options.number,
+        group_by: select.grouping().unwrap_or_default(),
+        cumulative: select.cumulative,
+        metrics: select.metrics(),
+        moment: view.moment,
+    };
+    console.print(&format!(
+        "{}\n{}",
+        summary(&view.capture, &selection, &look),
+        next_steps(&options.output, &look)
+    ))
+}
+
+/// One of the captures, played back.
+struct Process {
+    path: PathBuf,
+    replay: Replay<Reading<File>>,
+    /// The time, since 1970-01-01 UTC in nanoseconds, of what is to be added next. `None` when all is added.
+    next_ns: Option<u64>,
+    is_over: bool,
+}
+
+impl Process {
+    fn open(path: &Path, progress: &Progress) -> Result<Self, Failure> {
+        let file = open_file(path)?;
+        let bytes = file.metadata().map_or(0, |metadata| metadata.len());
+        let replay = Replay::open(progress.reading(path, file, bytes))
+            .map_err(|source| unreadable(path, source))?;
+        let mut process = Self {
+            path: path.to_path_buf(),
+            replay,
+            next_ns: None,
+            is_over: false,
+        };
+        process.advance()?;
+        Ok(process)
+    }
+
+    fn capture(&self) -> &Capture {
+        self.replay.capture()
+    }
+
+    /// Reads the next tick; after the last, the process itself is next to end.
+    fn advance(&mut self) -> Result<(), Failure> {
+        let has_tick = self
+            .replay
+            .advance()
+            .map_err(|source| unreadable(&self.path, source))?;
+        let capture = self.replay.capture();
+        let last = capture.timeline.last().map_or(0, |point| point.elapsed_ns);
+        let elapsed_ns = if has_tick {
+            last
+        } else {
+            last.max(capture.end.map_or(0, |end| end.elapsed_ns))
+        };
+        self.next_ns = match (has_tick, self.is_over) {
+            (false, true) => None,
+            _ => Some(capture.header.start_unix_ns.saturating_add(elapsed_ns)),
+        };
+        self.is_over = !has_tick;
+        Ok(())
+    }
+}
+
+fn unreadable(path: &Path, source: ReadError) -> Failure {
+    Failure::Unreadable {
+        path: path.to_path_buf(),
+        source,
+    }
+}
+
+/// Plays all back in the order of time, and writes the sum after each step.
+fn combine(processes: &mut [Process], out: &mut dyn Write, path: &Path) -> Result<(), Failure> {
+    let cannot_write = |error: WriteError| match error {
+        WriteError::Io { source, .. } => Failure::CannotWrite {
+            path: path.to_path_buf(),
+            source,
+        },
+        other => Failure::Usage(other.to_string()),
+    };
+    let header = combined_header(processes);
+    let start_ns = header.start_unix_ns;
+    let mut writer = Writer::create(out, &header).map_err(cannot_write)?;
+    let mut combination = Combination::new(processes.len());
+    let mut rss = vec![0_u64; processes.len()];
+    let mut elapsed_ns = 0;
+    let mut running = processes.len();
+    loop {
+        let times = processes.iter().enumerate();
+        let next = times
+            .filter_map(|(index, process)| Some((process.next_ns?, index)))
+            .min();
+        let Some((time_ns, index)) = next else { break };
+        let process = &mut processes[index];
+        elapsed_ns = time_ns.saturating_sub(start_ns);
+        if process.is_over {
+            running -= 1;
+            // What is live when the last process ends is what is live at the end of the whole. Snapshots say nothing of an end.
+            if running > 0 && process.capture().header.tick_ms > 0 {
+                combination.end(index);
+                rss[index] = 0;
+                write_tick(&mut writer, &mut combination, elapsed_ns, &rss)
+                    .map_err(cannot_write)?;
+            }
+        } else {
+            let capture = process.replay.capture();
+            combination.add(index, &capture.tables, process.replay.changed());
+            rss[index] = capture.timeline.last().map_or(0, |point| point.rss_bytes);
+            write_tick(&mut writer, &mut combination, elapsed_ns, &rss).map_err(cannot_write)?;
+        }
+        process.advance()?;
+    }
+    let all_ended = processes
+        .iter()
+        .all(|process| process.capture().end.is_some());
+    if all_ended {
+        let end = End {
+            elapsed_ns,
+            exit: Exit::Interpreter,
+            totals: combination.totals(),
+        };
+        writer.finish(&end).map_err(cannot_write)?;
+    }
+    Ok(())
+}
+
+fn write_tick(
+    writer: &mut Writer<&mut dyn Write>,
+    combination: &mut Combination,
+    elapsed_ns: u64,
+    rss: &[u64],
+) -> Result<(), WriteError> {
+    let changes = combination.take_changes();
+    writer.tick(&Tick {
+        elapsed_ns,
+        rss_bytes: rss.iter().fold(0, |sum, bytes| sum.saturating_add(*bytes)),
+        totals: changes.totals,
+        new_strings: changes.strings,
+        new_codes: changes.codes,
+        new_nodes: changes.nodes,
+        new_sites: changes.sites,
+        changed: &changes.counters,
+    })
+}
+
+/// The header of the process that began first, with what differs brought together.
+fn combined_header(processes: &[Process]) -> Header {
+    let headers = || processes.iter().map(|process| &process.capture().header);
+    let first = headers().min_by_key(|header| header.start_unix_ns);
+    let mut header = first.cloned().unwrap_or_default();
+    if let others @ 1.. = processes.len().saturating_sub(1) {
+        let noun = if others == 1 { "process" } else { "processes" };
+        header.program = format!("{} and {others} more {noun}", header.program);
+    }
+    header.mode = headers().fold(header.mode, |mode, other| combined_mode(mode, other.mode));
+    header.by_thread = headers().any(|other| other.by_thread);
+    header.tick_ms = headers().map(|other| other.tick_ms).max().unwrap_or(0);
+    header.heapsight_version = env!("CARGO_PKG_VERSION").to_owned();
+    header
+}
+
+/// The weaker of two: the error of a sum is no larger than with the coarser sample, and paths may be as short as the shorter limit.
+fn combined_mode(a: Mode, b: Mode) -> Mode {
+    match (a, b) {
+        (Mode::Sampled { mean_bytes: a }, Mode::Sampled { mean_bytes: b }) => Mode::Sampled {
+            mean_bytes: a.max(b),
+        },
+        (sampled @ Mode::Sampled { .. }, Mode::Exact { .. })
+        | (Mode::Exact { .. }, sampled @ Mode::Sampled { .. }) => sampled,
+        (Mode::Exact { frame_limit: a }, Mode::Exact { frame_limit: b }) => Mode::Exact {
+            frame_limit: match (a, b) {
+                (Some(a), Some(b)) => Some(a.min(b)),
+                (a, b) => a.or(b),
+            },
+        },
+    }
+}
+
+/// What makes a sum doubtful.
+fn warnings(processes: &[Process]) -> Vec<String> {
+    let mut seen = std::collections::HashSet::new();
+    processes
+        .iter()
+        .filter(|process| {
+            let header = &process.capture().header;
+            !seen.insert((header.pid, header.start_unix_ns))
+        })
+        .map(|process| {
+            format!(
+                "{} is of the same process as another file: it is counted twice",
+                process.path.display()
+            )
+        })
+        .collect()
+}

@@ -1,0 +1,26 @@
+//! `heapsight stats`.
+
+use heapsight_report::Statistics;
+
+use crate::args::StatsOptions;
+use crate::console::Console;
+use crate::failure::Failure;
+use crate::view::{View, When};
+
+/// Describes each file in figures.
+pub(crate) fn stats(options: &StatsOptions, console: &mut Console<'_>) -> Result<(), Failure> {
+    let look = (console.out_look)(options.select.color());
+    let filters = options.select.filters();
+    let when = When::of(&options.select);
+    let mut out = Vec::new();
+    for path in &options.files {
+        let view = View::open(path, when, &filters, &console.progress)?;
+        let statistics = Statistics::new(&view.capture, view.file_bytes);
+        out.push(if options.json {
+            statistics.json(&view.capture, view.moment)
+        } else {
+            statistics.text(&view.capture, view.moment, &look)
+        });
+    }
+    console.print(&out.join(if options.json { "" } else { "\n" }))
+}

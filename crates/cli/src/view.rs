@@ -1,0 +1,253 @@
+//! A file, brought to the moment that was asked for.
+
+use std::fs::File;
+use std::io::{Cursor, ErrorKind, Read, Seek};
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use heapsight_analysis::standard_snapshot;
+use heapsight_analysis::{Filter, apply_filters, apply_frame_limit, live_at_peak, set_peak, since};
+use heapsight_capture::model::Mode;
+use heapsight_capture::{Capture, Header, ReadError, Replay, TimelinePoint};
+use heapsight_report::Moment;
+
+use crate::args::{Instant, SelectOptions};
+use crate::failure::Failure;
+use crate::progress::Progress;
+
+/// The first byte of every pickle since protocol 2.
+const PICKLE: u8 = 0x80;
+
+/// The whole recording, but with the tables of one moment.
+#[derive(Debug)]
+pub(crate) struct View {
+    pub path: PathBuf,
+    pub capture: Capture,
+    pub moment: Moment,
+    pub file_bytes: u64,
+}
+
+/// When to look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum When {
+    At(Instant),
+    Between(Instant, Instant),
+}
+
+impl When {
+    /// What the options say.
+    pub(crate) fn of(options: &SelectOptions) -> Self {
+        match options.range {
+            Some((from, to)) => Self::Between(from, to),
+            None => Self::At(options.at.unwrap_or(Instant::End)),
+        }
+    }
+}
+
+impl View {
+    /// Reads the file at `path` and brings it to the moment, then applies the filters.
+    pub(crate) fn open(
+        path: &Path,
+        when: When,
+        filters: &[Filter],
+        progress: &Progress,
+    ) -> Result<Self, Failure> {
+        let unreadable = |source: ReadError| Failure::Unreadable {
+            path: path.to_path_buf(),
+            source,
+        };
+        let mut file = open_file(path)?;
+        let file_bytes = file.metadata().map_or(0, |metadata| metadata.len());
+        let mut first = Vec::new();
+        let looked = (&mut file).take(1).read_to_end(&mut first);
+        looked.map_err(|error| unreadable(error.into()))?;
+        let is_pickle = first == [PICKLE];
+        // Not read again from the beginning: a pipe could not.
+        let whole = Cursor::new(first).chain(progress.reading(path, &mut file, file_bytes));
+        if is_pickle {
+            let capture = standard(path, whole)?;
+            return Ok(Self::filtered(
+                path,
+                capture,
+                Moment::End,
+                filters,
+                file_bytes,
+            ));
+        }
+        let capture = Capture::read(whole).map_err(unreadable)?;
+        let (capture, moment) = if when == When::At(Instant::End) {
+            (capture, Moment::End)
+        } else {
+            file.rewind().map_err(|error| unreadable(error.into()))?;
+            let read = progress.reading(path, &mut file, file_bytes);
+            bring(capture, when, read).map_err(unreadable)?
+        };
+        Ok(Self::filtered(path, capture, moment, filters, file_bytes))
+    }
+
+    fn filtered(
+        path: &Path,
+        mut capture: Capture,
+        moment: Moment,
+        filters: &[Filter],
+        file_bytes: u64,
+    ) -> Self {
+        apply_frame_limit(&mut capture);
+        if !filters.is_empty() {
+            let ids = apply_filters(&mut capture.tables, filters);
+            if let Some(blocks) = &mut capture.blocks {
+                blocks.retain_mut(|block| match ids[block.site as usize] {
+                    Some(id) => {
+                        block.site = id;
+                        true
+                    }
+                    None => false,
+                });
+            }
+        }
+        Self {
+            path: path.to_path_buf(),
+            capture,
+            moment,
+            file_bytes,
+        }
+    }
+
+    /// When the last tick was: nanoseconds since 1970-01-01 UTC.
+    pub(crate) fn unix_ns(&self) -> u64 {
+        let last = self.capture.timeline.last();
+        let elapsed_ns = last.map_or(0, |point| point.elapsed_ns);
+        self.capture.header.start_unix_ns.saturating_add(elapsed_ns)
+    }
+}
+
+/// Opens a file that a command names. What is no file may have been meant as a command.
+pub(crate) fn open_file(path: &Path) -> Result<File, Failure> {
+    File::open(path).map_err(|error| {
+        let looks_like_a_file = path.extension().is_some() || path.components().count() > 1;
+        if error.kind() == ErrorKind::NotFound && !looks_like_a_file {
+            Failure::NeitherCommandNorFile(path.to_path_buf())
+        } else {
+            Failure::Unreadable {
+                path: path.to_path_buf(),
+                source: error.into(),
+            }
+        }
+    })
+}
+
+/// A snapshot of the standard module. The time is not in it: that of the file comes closest.
+fn standard(path: &Path, mut source: impl Read) -> Result<Capture, Failure> {
+    let mut bytes = Vec::new();
+    source
+        .read_to_end(&mut bytes)
+        .map_err(|error| Failure::Unreadable {
+            path: path.to_path_buf(),
+            source: error.into(),
+        })?;
+    let snapshot = standard_snapshot::read(&bytes).map_err(|source| Failure::BadPickle {
+        path: path.to_path_buf(),
+        source,
+    })?;
+    let modified = std::fs::metadata(path).and_then(|metadata| metadata.modified());
+    let since_1970 = modified
+        .ok()
+        .and_then(|time| time.duration_since(UNIX_EPOCH).ok())
+        .unwrap_or_default();
+    let totals = snapshot.tables.totals;
+    let allocated = |field: fn(&heapsight_capture::model::Counters) -> u64| {
+        let figures = snapshot.tables.counters.iter().map(field);
+        figures.fold(0, u64::saturating_add)
+    };
+    let point = TimelinePoint {
+        live_bytes: totals.live_bytes,
+        live_blocks: totals.live_blocks,
+        peak_bytes: totals.peak_bytes,
+        allocated_bytes: allocated(|counters| counters.allocated_bytes),
+        allocated_blocks: allocated(|counters| counters.allocated_blocks),
+        ..TimelinePoint::default()
+    };
+    Ok(Capture {
+        header: Header {
+            program: "a snapshot of the standard tracemalloc module".to_owned(),
+            start_unix_ns: u64::try_from(since_1970.as_nanos()).unwrap_or(u64::MAX),
+            mode: Mode::Exact {
+                frame_limit: Some(snapshot.traceback_limit),
+            },
+            ..Header::default()
+        },
+        tables: snapshot.tables,
+        timeline: vec![point],
+        // A snapshot is complete in itself.
+        end: Some(heapsight_capture::End::default()),
+        ..Capture::default()
+    })
+}
+
+/// Replaces the tables of a whole `capture` by those of the moment, which are read from `source` again.
+fn bring(
+    mut capture: Capture,
+    when: When,
+    source: impl Read,
+) -> Result<(Capture, Moment), ReadError> {
+    let last_ns = capture.timeline.last().map_or(0, |point| point.elapsed_ns);
+    let peak_ns = capture.peak().map_or(0, |(elapsed_ns, _)| elapsed_ns);
+    // `None`: before the first tick.
+    let time = |instant: Instant| match instant {
+        Instant::Start => None,
+        Instant::Peak => Some(peak_ns),
+        Instant::End => Some(last_ns),
+        Instant::At(elapsed_ns) => Some(elapsed_ns.min(last_ns)),
+    };
+    let mut replay = Replay::open(source)?;
+    let (from, to) = match when {
+        When::At(instant) => {
+            let elapsed_ns = time(instant).unwrap_or(0);
+            replay.advance_until(elapsed_ns)?;
+            let reached = replay.into_capture();
+            capture.tables = reached.tables;
+            capture.blocks = reached.blocks;
+            if instant == Instant::Peak {
+                live_at_peak(&mut capture.tables);
+                return Ok((capture, Moment::Peak { elapsed_ns }));
+            }
+            return Ok((capture, Moment::At { elapsed_ns }));
+        }
+        When::Between(from, to) => (time(from), time(to).unwrap_or(0)),
+    };
+    let mut earlier = Vec::new();
+    if let Some(from) = from {
+        replay.advance_until(from)?;
+        earlier.clone_from(&replay.capture().tables.counters);
+    }
+    // The highest moment of the span, if it is not a new peak of the whole recording, which keeps its own composition.
+    let in_span = |point: &&TimelinePoint| {
+        from.is_none_or(|from| point.elapsed_ns > from) && point.elapsed_ns <= to
+    };
+    let peak_before = match from {
+        Some(_) => replay.capture().tables.totals.peak_bytes,
+        None => 0,
+    };
+    let highest = capture
+        .timeline
+        .iter()
+        .filter(in_span)
+        .max_by_key(|point| point.live_bytes)
+        .copied();
+    let mut at_highest = None;
+    if let Some(highest) = highest {
+        replay.advance_until(highest.elapsed_ns)?;
+        at_highest = Some(replay.capture().tables.counters.clone());
+    }
+    replay.advance_until(to)?;
+    let reached = replay.into_capture();
+    capture.tables = reached.tables;
+    capture.blocks = None;
+    let has_new_peak = capture.tables.totals.peak_bytes > peak_before;
+    if let Some(counters) = at_highest.filter(|_| !has_new_peak) {
+        set_peak(&mut capture.tables, &counters);
+    }
+    since(&mut capture.tables, &earlier);
+    let from_ns = from.unwrap_or(0);
+    Ok((capture, Moment::Between { from_ns, to_ns: to }))
+}

@@ -1,0 +1,100 @@
+//! What is traced right now, as Python objects.
+
+use std::sync::Arc;
+
+use heapsight_analysis::truncate_with_sites;
+use heapsight_capture::model::{SiteId, Tables};
+use heapsight_tracer::{self as tracer, FrameLimit};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::arguments;
+use crate::blocks::BlockTable;
+use crate::frame::Frame;
+use crate::grouping::by_file_and_line;
+use crate::trace::Trace;
+
+/// The tables at this moment, cut to the traceback limit, with the blocks if asked for.
+pub(crate) fn tables(with_blocks: bool) -> (Tables, Option<BlockTable>) {
+    let (tables, mut blocks) = if with_blocks {
+        let (tables, blocks) = tracer::snapshot_with_blocks();
+        (tables, Some(BlockTable::traced(blocks)))
+    } else {
+        (tracer::snapshot(), None)
+    };
+    let FrameLimit::UpTo(limit) = tracer::configuration().frame_limit else {
+        return (tables, blocks);
+    };
+    let (tables, ids) = truncate_with_sites(&tables, u32::from(limit));
+    if let Some(blocks) = &mut blocks {
+        blocks.renumber(&ids.into_iter().map(Some).collect::<Vec<Option<SiteId>>>());
+    }
+    (tables, blocks)
+}
+
+/// Address to Trace for the blocks.
+pub(crate) fn traces<'py>(
+    py: Python<'py>,
+    tables: &Arc<Tables>,
+    blocks: &BlockTable,
+) -> PyResult<Bound<'py, PyDict>> {
+    let traces = PyDict::new(py);
+    for block in blocks.iter() {
+        let node = tables.sites[block.site as usize].node;
+        traces.set_item(block.address, Trace::in_tables(block.size, tables, node))?;
+    }
+    Ok(traces)
+}
+
+/// Address to Trace for every live traced block; empty when tracing is off.
+#[pyfunction]
+fn get_traces(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
+    match tables(true) {
+        (found, Some(blocks)) if tracer::is_tracing() => traces(py, &Arc::new(found), &blocks),
+        _ => Ok(PyDict::new(py)),
+    }
+}
+
+/// File name to line to TraceStats over live blocks, by the most recent frame; empty when tracing is off.
+#[pyfunction]
+fn get_stats(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
+    if !tracer::is_tracing() {
+        return Ok(PyDict::new(py));
+    }
+    by_file_and_line(py, &tables(false).0)
+}
+
+/// The Trace of the block at exactly this address, None when there is none.
+#[pyfunction]
+fn get_trace(address: &Bound<'_, PyAny>) -> PyResult<Option<Trace>> {
+    let address = arguments::unsigned(address, "address")?;
+    Ok(usize::try_from(address).ok().and_then(trace_at))
+}
+
+/// The Trace of the block that holds the object, None when it is not traced.
+#[pyfunction]
+fn get_object_trace(obj: &Bound<'_, PyAny>) -> Option<Trace> {
+    trace_at(crate::object::block_address(obj))
+}
+
+fn trace_at(address: usize) -> Option<Trace> {
+    if !tracer::is_tracing() {
+        return None;
+    }
+    let (block, tables) = tracer::trace_of(address)?;
+    let site = tables.sites.get(block.site as usize)?;
+    let limit = match tracer::configuration().frame_limit {
+        FrameLimit::One => 1,
+        FrameLimit::UpTo(limit) => usize::from(limit),
+        FrameLimit::All => usize::MAX,
+    };
+    let frames = Frame::path(&tables, site.node).take(limit);
+    Some(Trace::with_frames(block.size as u64, frames))
+}
+
+pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(get_traces, module)?)?;
+    module.add_function(wrap_pyfunction!(get_stats, module)?)?;
+    module.add_function(wrap_pyfunction!(get_trace, module)?)?;
+    module.add_function(wrap_pyfunction!(get_object_trace, module)?)
+}

@@ -1,0 +1,218 @@
+//! A capture in figures.
+
+use std::collections::HashSet;
+
+use heapsight_analysis::path::is_frame;
+use heapsight_analysis::{Amount, GroupBy, Key, Metric, ledger, standard_error_bytes};
+use heapsight_capture::Capture;
+use heapsight_capture::model::{CodeKind, NodeId, ROOT};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::export::header_json;
+use crate::figures::{counted, format_count, format_size};
+use crate::headline::headline;
+use crate::look::{Look, Role};
+use crate::moment::{Moment, time};
+
+/// The figures of a capture, or of the part of it that filters kept.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Statistics {
+    /// Bytes of the file.
+    file_bytes: u64,
+    /// Sum of each metric over all sites.
+    metrics: Vec<(Metric, Amount)>,
+    domains: Vec<(String, Vec<Amount>)>,
+    shape: Shape,
+}
+
+/// How large the recording is, in what its cost grows with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+struct Shape {
+    ticks: usize,
+    sites: usize,
+    call_paths: usize,
+    functions: usize,
+    files: usize,
+    /// Frames of the longest call path that has memory.
+    deepest_call_path: u32,
+}
+
+impl Statistics {
+    /// Of a capture whose file has so many bytes.
+    #[must_use]
+    pub fn new(capture: &Capture, file_bytes: u64) -> Self {
+        let tables = &capture.tables;
+        let sum = |metric: Metric| tables.counters.iter().map(|of| metric.of(of)).sum();
+        let mut domains: Vec<(String, Vec<Amount>)> = ledger(tables, GroupBy::Domain)
+            .into_iter()
+            .map(|(key, counters)| {
+                let name = match key {
+                    Key::Domain(domain) => domain.name(),
+                    _ => String::new(),
+                };
+                let amounts = Metric::ALL.iter().map(|metric| metric.of(&counters));
+                (name, amounts.collect())
+            })
+            .collect();
+        domains.sort_by(|a, b| a.0.cmp(&b.0));
+        Self {
+            file_bytes,
+            metrics: Metric::ALL.map(|metric| (metric, sum(metric))).to_vec(),
+            domains,
+            shape: Shape::of(capture),
+        }
+    }
+
+    /// As text, ending with a line break.
+    #[must_use]
+    pub fn text(&self, capture: &Capture, moment: Moment, look: &Look) -> String {
+        let mut out = headline(capture, look);
+        out.push('\n');
+        for (metric, amount) in &self.metrics {
+            let size = look
+                .paint(Role::Figure, format_size(amount.bytes))
+                .to_string();
+            let error = standard_error_bytes(capture.header.mode, amount.bytes)
+                .map(|error| {
+                    let error = format_size(error.saturating_mul(2));
+                    format!(" {} {error}", look.plus_minus())
+                })
+                .unwrap_or_default();
+            let average = match amount.blocks {
+                0 => String::new(),
+                _ => format!(", {} on average", format_size(amount.average_bytes())),
+            };
+            out += &format!(
+                "  {:<12} {size}{error} in {}{average} ({})\n",
+                metric.name(),
+                counted(amount.blocks, "block", "blocks"),
+                moment.describe(*metric, capture)
+            );
+        }
+        if let Some((elapsed_ns, bytes)) = capture.peak() {
+            let (size, when) = (format_size(bytes), time(elapsed_ns));
+            out += &format!("  {:<12} {size} at {when}\n", "whole peak");
+        }
+        let rss = capture.timeline.iter().map(|point| point.rss_bytes).max();
+        if let Some(highest @ 1..) = rss {
+            let size = format_size(highest);
+            out += &format!("  {:<12} {size} resident at most\n", "process");
+        }
+        let shape = self.shape;
+        out += &format!(
+            "  {:<12} {} of file, {}, {}, {}, {}, {}; at most {} deep\n",
+            "recording",
+            format_size(self.file_bytes),
+            counted(shape.ticks as u64, "tick", "ticks"),
+            counted(shape.sites as u64, "site", "sites"),
+            counted(shape.call_paths as u64, "call path", "call paths"),
+            counted(shape.functions as u64, "function", "functions"),
+            counted(shape.files as u64, "file", "files"),
+            format_count(u64::from(shape.deepest_call_path)),
+        );
+        if !self.domains.is_empty() {
+            let title = "Live and allocated memory by allocator domain";
+            out += &format!("\n{}\n", look.paint(Role::Heading, title));
+        }
+        for (name, amounts) in &self.domains {
+            let of = |metric: Metric| {
+                let index = Metric::ALL.iter().position(|known| *known == metric);
+                index.map_or(Amount::default(), |index| amounts[index])
+            };
+            let (live, allocated) = (of(Metric::Live), of(Metric::Allocated));
+            out += &format!(
+                "  {name:<12} {} in {}, of {} in {} allocated\n",
+                format_size(live.bytes),
+                counted(live.blocks, "block", "blocks"),
+                format_size(allocated.bytes),
+                counted(allocated.blocks, "block", "blocks"),
+            );
+        }
+        out
+    }
+
+    /// As JSON on one line, ending with a line break.
+    #[must_use]
+    pub fn json(&self, capture: &Capture, moment: Moment) -> String {
+        let amount = |metric: Metric, amount: Amount| {
+            json!({
+                "bytes": amount.bytes,
+                "blocks": amount.blocks,
+                "standard_error_bytes": standard_error_bytes(capture.header.mode, amount.bytes),
+                "meaning": moment.describe(metric, capture),
+            })
+        };
+        let metrics: serde_json::Map<String, Value> = self
+            .metrics
+            .iter()
+            .map(|(metric, of)| (metric.name().to_owned(), amount(*metric, *of)))
+            .collect();
+        let domains: serde_json::Map<String, Value> = self
+            .domains
+            .iter()
+            .map(|(name, amounts)| {
+                let metrics = Metric::ALL.iter().zip(amounts);
+                let metrics: serde_json::Map<String, Value> = metrics
+                    .map(|(metric, of)| {
+                        let of = json!({"bytes": of.bytes, "blocks": of.blocks});
+                        (metric.name().to_owned(), of)
+                    })
+                    .collect();
+                (name.clone(), Value::Object(metrics))
+            })
+            .collect();
+        let last = capture.timeline.last().copied().unwrap_or_default();
+        let rss = capture.timeline.iter().map(|point| point.rss_bytes).max();
+        let end = capture.end.unwrap_or_default();
+        let value = json!({
+            "header": header_json(capture),
+            "duration_ns": last.elapsed_ns.max(end.elapsed_ns),
+            "is_complete": capture.end.is_some(),
+            "unreadable_from": capture.truncation.map(|truncation| truncation.offset),
+            "lost_events": last.lost_events.max(end.totals.lost_events),
+            "file_bytes": self.file_bytes,
+            "metrics": metrics,
+            "domains": domains,
+            "peak": capture.peak().map(|(elapsed_ns, bytes)| json!({"elapsed_ns": elapsed_ns, "bytes": bytes})),
+            "highest_rss_bytes": rss.filter(|rss| *rss > 0),
+            "tracer_bytes": capture.tables.totals.tracer_bytes,
+            "recording": self.shape,
+        });
+        format!("{value}\n")
+    }
+}
+
+impl Shape {
+    fn of(capture: &Capture) -> Self {
+        let tables = &capture.tables;
+        let python = |kind: CodeKind| kind == CodeKind::Python;
+        let used = tables.codes.iter().filter(|code| python(code.kind));
+        let functions: HashSet<_> = used
+            .clone()
+            .map(|code| (code.filename, code.name, code.first_line))
+            .collect();
+        let files: HashSet<_> = used.map(|code| code.filename).collect();
+        let mut depths: Vec<u32> = Vec::with_capacity(tables.nodes.len());
+        for (id, node) in (0..).zip(&tables.nodes) {
+            let depth = match id {
+                ROOT => 0,
+                _ => depths[node.parent as usize] + u32::from(is_frame(tables, id as NodeId)),
+            };
+            depths.push(depth);
+        }
+        let deepest = tables
+            .sites
+            .iter()
+            .map(|site| depths[site.node as usize])
+            .max();
+        Self {
+            ticks: capture.timeline.len(),
+            sites: tables.sites.len(),
+            call_paths: tables.nodes.len().saturating_sub(1),
+            functions: functions.len(),
+            files: files.len(),
+            deepest_call_path: deepest.unwrap_or(0),
+        }
+    }
+}

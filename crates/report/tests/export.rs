@@ -1,0 +1,246 @@
+//! Exports hold the figures of the capture. The real readers of the formats are put to them in tests/python/test_cli_export.py.
+
+mod support;
+
+use std::io::Read;
+
+use heapsight_analysis::{GroupBy, Metric};
+use heapsight_capture::Capture;
+use heapsight_capture::model::Mode;
+use heapsight_report::{ExportOptions, Format, export};
+use serde_json::Value;
+use support::{Tracer, example};
+
+const EVERYTHING: ExportOptions = ExportOptions {
+    metric: Metric::Live,
+    group_by: None,
+};
+
+fn capture() -> Capture {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut capture = example(Mode::Exact { frame_limit: None }, folder.path());
+    capture.header.working_directory = "/srv".into();
+    capture
+}
+
+/// Two call paths, one of which is in a file and a function whose names are hard to write down.
+fn small() -> Capture {
+    let mut tracer = Tracer::new();
+    let main = ("app.py", 9, "<module>");
+    let plain = tracer.path(&[main, ("app.py", 3, "load")]);
+    let odd = tracer.path(&[main, ("a \"b\",;c.py", 1, "f;\n")]);
+    tracer.site(plain, (300, 3), (900, 9));
+    tracer.site(odd, (50, 5), (0, 0));
+    tracer.site(0, (7, 1), (7, 1));
+    tracer.capture(
+        Mode::Exact { frame_limit: None },
+        std::path::Path::new("/srv"),
+    )
+}
+
+fn bytes(capture: &Capture, format: Format, options: &ExportOptions) -> Vec<u8> {
+    let mut out = Vec::new();
+    export(capture, format, options, &mut out).expect("a Vec takes everything");
+    out
+}
+
+fn text(capture: &Capture, format: Format, options: &ExportOptions) -> String {
+    String::from_utf8(bytes(capture, format, options)).expect("UTF-8")
+}
+
+fn json(capture: &Capture, format: Format, options: &ExportOptions) -> Value {
+    serde_json::from_str(&text(capture, format, options)).expect("JSON")
+}
+
+fn sum(values: &Value) -> u64 {
+    let values = values.as_array().expect("a list").iter();
+    values.map(|value| value.as_u64().expect("a count")).sum()
+}
+
+fn total(capture: &Capture, metric: Metric) -> u64 {
+    let counters = capture.tables.counters.iter();
+    counters.map(|of| metric.of(of).bytes).sum()
+}
+
+#[test]
+fn collapsed_stacks_are_one_line_each_whatever_the_names() {
+    assert_eq!(
+        text(&small(), Format::Collapsed, &EVERYTHING),
+        "<module> (app.py:9);load (app.py:3) 300\n\
+         <module> (app.py:9);f__ (a \"b\",_c.py:1) 50\n\
+         <no Python frame> 7\n"
+    );
+}
+
+#[test]
+fn frames_show_what_is_grouped_by() {
+    let lines = |metric, group_by| {
+        let options = ExportOptions {
+            metric,
+            group_by: Some(group_by),
+        };
+        text(&small(), Format::Collapsed, &options)
+    };
+    assert_eq!(
+        lines(Metric::Peak, GroupBy::Function),
+        "<module> (app.py);load (app.py) 900\n<no Python frame> 7\n"
+    );
+    assert_eq!(
+        lines(Metric::Peak, GroupBy::Filename),
+        "app.py 900\n<no Python frame> 7\n"
+    );
+    assert_eq!(lines(Metric::Live, GroupBy::Domain), "python.obj 357\n");
+}
+
+#[test]
+fn csv_is_quoted_where_it_has_to_be() {
+    insta::assert_snapshot!(text(&small(), Format::Csv, &EVERYTHING));
+}
+
+#[test]
+fn a_table_has_one_row_for_each_key() {
+    let options = ExportOptions {
+        metric: Metric::Live,
+        group_by: Some(GroupBy::Filename),
+    };
+    let table = text(&small(), Format::Csv, &options);
+    let mut lines = table.lines();
+    let names = lines.next().expect("names");
+    assert!(names.starts_with("function,filename,line,domain,thread,call_path,live_bytes,"));
+    let rows: Vec<&str> = lines.collect();
+    assert_eq!(rows.len(), 3, "{rows:?}");
+    assert!(rows[0].starts_with(",app.py,,,,,300,3,"), "{rows:?}");
+}
+
+#[test]
+fn speedscope_has_a_profile_for_each_metric_that_adds_up() {
+    let capture = capture();
+    let options = ExportOptions {
+        metric: Metric::Peak,
+        group_by: None,
+    };
+    let file = json(&capture, Format::Speedscope, &options);
+    let profiles = file["profiles"].as_array().expect("a list");
+    assert_eq!(profiles.len(), Metric::ALL.len());
+    for (metric, profile) in Metric::ALL.into_iter().zip(profiles) {
+        assert_eq!(profile["name"], metric.name());
+        assert_eq!(sum(&profile["weights"]), total(&capture, metric));
+        assert_eq!(profile["endValue"], total(&capture, metric));
+        let samples = profile["samples"].as_array().expect("a list");
+        assert_eq!(
+            samples.len(),
+            profile["weights"].as_array().expect("a list").len()
+        );
+    }
+    let active = file["activeProfileIndex"].as_u64().expect("a number") as usize;
+    assert_eq!(profiles[active]["name"], "peak");
+}
+
+#[test]
+fn firefox_weighs_bytes_and_draws_the_timeline() {
+    let capture = capture();
+    let file = json(&capture, Format::Firefox, &EVERYTHING);
+    let threads = file["threads"].as_array().expect("a list");
+    assert_eq!(threads[0]["name"], "live bytes");
+    assert_eq!(threads[0]["samples"]["weightType"], "bytes");
+    assert_eq!(
+        sum(&threads[0]["samples"]["weight"]),
+        total(&capture, Metric::Live)
+    );
+    let changes = &file["counters"][0]["samples"]["count"];
+    let last: f64 = changes
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(Value::as_f64)
+        .sum();
+    let expected = capture.timeline.last().expect("ticks").live_bytes;
+    assert_eq!(last as u64, expected);
+}
+
+#[test]
+fn a_weight_beyond_31_bits_is_split() {
+    let mut tracer = Tracer::new();
+    let path = tracer.path(&[("app.py", 1, "load")]);
+    tracer.site(path, (5 << 30, 1), (5 << 30, 1));
+    let capture = tracer.capture(Mode::Exact { frame_limit: None }, std::path::Path::new("/"));
+    let file = json(&capture, Format::Firefox, &EVERYTHING);
+    let weights = &file["threads"][0]["samples"]["weight"];
+    assert_eq!(weights.as_array().expect("a list").len(), 3);
+    assert_eq!(sum(weights), 5 << 30);
+}
+
+#[test]
+fn json_has_every_site_and_its_call_path() {
+    let capture = capture();
+    let file = json(&capture, Format::Json, &EVERYTHING);
+    let sites = file["sites"].as_array().expect("a list");
+    assert_eq!(sites.len(), capture.tables.sites.len());
+    let live: u64 = sites
+        .iter()
+        .filter_map(|site| site["live_bytes"].as_u64())
+        .sum();
+    assert_eq!(live, total(&capture, Metric::Live));
+    let paths = file["call_paths"].as_array().expect("a list");
+    assert_eq!(paths.len(), capture.tables.nodes.len());
+    for (id, path) in paths.iter().enumerate().skip(1) {
+        assert!(path["caller"].as_u64().expect("an id") < id as u64);
+    }
+    assert_eq!(
+        file["timeline"].as_array().expect("a list").len(),
+        capture.timeline.len()
+    );
+}
+
+#[test]
+fn pprof_is_gzip() {
+    let file = bytes(&small(), Format::Pprof, &EVERYTHING);
+    let mut plain = Vec::new();
+    flate2::read::GzDecoder::new(&file[..])
+        .read_to_end(&mut plain)
+        .expect("gzip");
+    for name in [
+        "alloc_objects",
+        "alloc_space",
+        "inuse_objects",
+        "inuse_space",
+        "load",
+        "app.py",
+    ] {
+        let bytes = name.as_bytes();
+        assert!(
+            plain.windows(bytes.len()).any(|window| window == bytes),
+            "{name}"
+        );
+    }
+}
+
+#[cfg(feature = "parquet")]
+#[test]
+fn parquet_reads_back_with_the_same_sums() {
+    use parquet::file::reader::{FileReader, SerializedFileReader};
+    use parquet::record::RowAccessor;
+
+    let capture = small();
+    let file = bytes(&capture, Format::Parquet, &EVERYTHING);
+    let reader = SerializedFileReader::new(bytes::Bytes::from(file)).expect("Parquet");
+    let (mut live, mut paths) = (0, Vec::new());
+    for row in reader.get_row_iter(None).expect("rows") {
+        let row = row.expect("a row");
+        live += row.get_long(6).expect("live_bytes");
+        paths.push(row.get_list(5).expect("call_path").len());
+    }
+    assert_eq!(live as u64, total(&capture, Metric::Live));
+    assert_eq!(paths, [2, 2, 0]);
+}
+
+#[test]
+fn a_capture_without_a_tick_exports_as_nothing() {
+    for format in Format::ALL {
+        bytes(&Capture::default(), format, &EVERYTHING);
+    }
+    assert_eq!(
+        text(&Capture::default(), Format::Collapsed, &EVERYTHING),
+        ""
+    );
+}

@@ -1,0 +1,186 @@
+"""The top of a snapshot as lines of text."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Any, TextIO
+
+from heapsight import _heapsight
+from heapsight._metrics import Metric, ProcessMemory
+from heapsight._snapshot import Snapshot
+from heapsight._statistics import GroupedStats, StatsDiff, check_group_by
+
+
+class DisplayTop:
+    """Writes top lists, each compared with one shown before.
+
+    Attributes: ``color`` (None: colours if the file is a terminal and ``NO_COLOR`` is unset), ``compare_with_previous`` (True: with the
+    list shown last; False: with the first), ``filename_parts`` (3: further parts of a file name become ``...``), ``show_average``,
+    ``show_count``, ``show_size`` (True), and ``previous_top_stats``, the `GroupedStats` that the next list is compared with (None).
+
+    >>> display = DisplayTop()
+    >>> display.display_top_stats(GroupedStats({("app.py", 7): _heapsight.TraceStats(2048, 2)}, "line"))
+    Top 1 allocations per filename and line number
+    #1: app.py:7: size=2048 B, count=2, average=1024 B
+    Total: size=2048 B, count=2, average=1024 B
+    """
+
+    __slots__ = (
+        "_previous_metrics",
+        "color",
+        "compare_with_previous",
+        "filename_parts",
+        "previous_top_stats",
+        "show_average",
+        "show_count",
+        "show_size",
+    )
+
+    def __init__(self) -> None:
+        self.color: bool | None = None
+        self.compare_with_previous = True
+        self.filename_parts = 3
+        self.show_average = True
+        self.show_count = True
+        self.show_size = True
+        self.previous_top_stats: GroupedStats | None = None
+        self._previous_metrics: dict[str, Metric] = {}
+
+    def display_snapshot(
+        self,
+        snapshot: Snapshot,
+        count: int = 10,
+        group_by: str = "filename_lineno",
+        cumulative: bool = False,
+        file: TextIO | None = None,
+    ) -> None:
+        """Write the ``count`` biggest groups of a snapshot, and its metrics, to ``file`` (None: standard output).
+
+        Another grouping than that of the list before starts anew: there is nothing to compare with.
+        """
+        _check_count(count)
+        top_stats = snapshot.top_by(group_by, cumulative)
+        previous = self.previous_top_stats
+        if previous is not None and previous._grouping() != top_stats._grouping():
+            self.previous_top_stats = None
+        self._display_next(top_stats, snapshot.metrics, count, file)
+
+    def display_top_stats(self, top_stats: GroupedStats, count: int = 10, file: TextIO | None = None) -> None:
+        """Write the ``count`` biggest groups, compared with ``previous_top_stats``."""
+        _check_count(count)
+        self._display_next(top_stats, {}, count, file)
+
+    def display_top_diff(self, top_diff: StatsDiff, count: int = 10, file: TextIO | None = None) -> None:
+        """Write the ``count`` first differences, in the order they have."""
+        _check_count(count)
+        self._write(top_diff, count, file, {}, {})
+
+    def _display_next(
+        self, top_stats: GroupedStats, metrics: dict[str, Metric], count: int, file: TextIO | None
+    ) -> None:
+        self._write(top_stats.compare_to(self.previous_top_stats), count, file, metrics, self._previous_metrics)
+        if self.compare_with_previous or self.previous_top_stats is None:
+            self.previous_top_stats = top_stats
+            self._previous_metrics = metrics
+
+    def _write(
+        self,
+        diff: StatsDiff,
+        count: int,
+        file: TextIO | None,
+        metrics: dict[str, Metric],
+        old_metrics: dict[str, Metric],
+    ) -> None:
+        file = sys.stdout if file is None else file
+        new, old = diff.new_stats, diff.old_stats
+        rows, others, rest, total = diff._head(count)
+        all_metrics = {**_process_metrics(new.process_memory), **metrics}
+        all_old = {**_process_metrics(None if old is None else old.process_memory), **old_metrics}
+        text = _heapsight.render_top(
+            (self._colors(file), self.filename_parts, self.show_size, self.show_count, self.show_average),
+            (_time(new), old is not None, None if old is None else _time(old), new.group_by, new.cumulative),
+            rows,
+            (others, rest),
+            total,
+            [
+                (metric.name, metric.value, _old_value(metric, None if old is None else all_old), metric.format)
+                for metric in all_metrics.values()
+            ],
+        )
+        file.write(text)
+        file.flush()
+
+    def _colors(self, file: TextIO) -> bool:
+        if self.color is not None:
+            return self.color
+        return not os.environ.get("NO_COLOR") and bool(getattr(file, "isatty", bool)())
+
+
+def _process_metrics(memory: ProcessMemory | None) -> dict[str, Metric]:
+    return {} if memory is None else {"process_memory.rss": Metric("process_memory.rss", memory.rss, "size")}
+
+
+def _old_value(metric: Metric, old: dict[str, Metric] | None) -> float | None:
+    before = None if old is None else old.get(metric.name)
+    return None if before is None else before.value
+
+
+def _time(stats: GroupedStats) -> str | None:
+    return None if stats.timestamp is None else f"{stats.timestamp:%Y-%m-%d %H:%M:%S}"
+
+
+def _check_count(count: int) -> None:
+    if isinstance(count, bool) or not isinstance(count, int):
+        raise TypeError(f"count must be an integer, not {count!r} ({type(count).__name__})")
+    if count < 1:
+        raise ValueError(f"count must be at least 1, not {count}")
+
+
+class DisplayTopTask:
+    """Writes a top list every few seconds.
+
+    Attributes: ``count``, ``group_by``, ``cumulative``, ``file``, ``user_data_callback`` as given, and ``display_top``, the `DisplayTop`
+    that writes.
+
+    >>> import heapsight
+    >>> task = DisplayTopTask(5, group_by="filename")
+    >>> task.start(10)
+    >>> task.stop()
+    >>> heapsight.disable()
+    """
+
+    __slots__ = ("count", "cumulative", "display_top", "file", "group_by", "user_data_callback")
+
+    def __init__(
+        self,
+        count: int = 10,
+        group_by: str = "filename_lineno",
+        cumulative: bool = False,
+        file: TextIO | None = None,
+        user_data_callback: Callable[[], Any] | None = None,
+    ) -> None:
+        _check_count(count)
+        check_group_by(group_by)
+        self.count = count
+        self.group_by = group_by
+        self.cumulative = cumulative
+        self.file = sys.stdout if file is None else file
+        self.user_data_callback = user_data_callback
+        self.display_top = DisplayTop()
+
+    def display(self) -> Snapshot:
+        """Take a snapshot, write its top list, and return it."""
+        with_traces = self.group_by == "address"
+        snapshot = Snapshot.create(with_traces=with_traces, user_data_callback=self.user_data_callback)
+        self.display_top.display_snapshot(snapshot, self.count, self.group_by, self.cumulative, self.file)
+        return snapshot
+
+    def start(self, delay: int) -> None:
+        """Call `display` every ``delay`` seconds, in the place of whatever the timer called before. Enables tracing if it is off."""
+        _heapsight.start_timer(delay, self.display)
+
+    def stop(self) -> None:
+        """Stop the timer."""
+        _heapsight.stop_timer()

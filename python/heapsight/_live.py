@@ -1,0 +1,106 @@
+"""What is traced right now.
+
+These wrap functions of the same names: objects made here are made by heapsight's own code, which the default filter leaves out.
+Annotations are quoted: ``from __future__ import annotations`` would show in the ``sys.modules`` of a traced program.
+"""
+
+from heapsight import _heapsight
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from heapsight._heapsight import Trace, TraceStats
+    from heapsight._metrics import ProcessMemory
+
+
+def get_traces() -> "dict[int, Trace]":
+    """Return the trace of every live traced block, by address; an empty dictionary when tracing is off.
+
+    Time and memory grow with the number of blocks. Frames become objects when a trace's ``traceback`` is read.
+
+    >>> import heapsight
+    >>> heapsight.enable()
+    >>> kept = bytearray(4000)
+    >>> any(trace.size == 4001 for trace in heapsight.get_traces().values())
+    True
+    >>> heapsight.disable()
+    """
+    return _heapsight.get_traces()
+
+
+def get_stats() -> "dict[str | None, dict[int | None, TraceStats]]":
+    """Return file name to line number to statistics over live blocks, by the most recent frame.
+
+    What no Python code allocated is under None; an empty dictionary when tracing is off. Time grows with the number of
+    distinct lines, not with the number of blocks.
+
+    >>> import heapsight
+    >>> heapsight.enable()
+    >>> kept = [bytearray(4000) for _ in range(10)]
+    >>> sum(stats.size for lines in heapsight.get_stats().values() for stats in lines.values()) > 40_000
+    True
+    >>> heapsight.disable()
+    """
+    return _heapsight.get_stats()
+
+
+def get_trace(address: int) -> "Trace | None":
+    """Return the trace of the block at exactly this address, or None when there is none.
+
+    >>> import heapsight
+    >>> heapsight.get_trace(8) is None
+    True
+    """
+    return _heapsight.get_trace(address)
+
+
+def get_object_trace(obj: object) -> "Trace | None":
+    """Return the trace of the block that holds the object, or None when it is not traced.
+
+    >>> import heapsight
+    >>> heapsight.enable()
+    >>> kept = bytes(4000)
+    >>> heapsight.get_object_trace(kept).size
+    4033
+    >>> heapsight.disable()
+    """
+    return _heapsight.get_object_trace(obj)
+
+
+def get_process_memory() -> "ProcessMemory | None":
+    """Return the resident and virtual memory of this process in bytes, or None where the platform has no way to tell.
+
+    >>> import heapsight
+    >>> memory = heapsight.get_process_memory()
+    >>> memory is None or 0 < memory.rss < memory.vms
+    True
+    """
+    from heapsight._metrics import ProcessMemory
+
+    memory = _heapsight.process_memory()
+    return None if memory is None else ProcessMemory(*memory)
+
+
+def add_include_filter(filename: str, lineno: "int | None" = None, traceback: bool = False) -> None:
+    """Trace from now on what is allocated in files that match, and nothing that no include filter matches.
+
+    Arguments as those of `Filter`.
+
+    >>> import heapsight
+    >>> heapsight.add_include_filter("*/app/*")
+    >>> heapsight.get_filters()[-1]
+    Filter(True, '*/app/*')
+    """
+    _heapsight.add_filter(_heapsight.Filter(True, filename, lineno, traceback))
+
+
+def add_exclude_filter(filename: str, lineno: "int | None" = None, traceback: bool = False) -> None:
+    """Trace from now on nothing that is allocated in files that match.
+
+    Arguments as those of `Filter`.
+
+    >>> import heapsight
+    >>> heapsight.add_exclude_filter("<frozen importlib*>", traceback=True)
+    >>> heapsight.get_filters()[-1]
+    Filter(False, '<frozen importlib*>', traceback=True)
+    """
+    _heapsight.add_filter(_heapsight.Filter(False, filename, lineno, traceback))
