@@ -31,6 +31,8 @@ pub(crate) struct Exporter {
     /// The tracer's site behind each exported one; 0 when that is used for another by now.
     site_of: Vec<u32>,
     sweeps: u32,
+    /// Lines found so far, by the tracer's identity id and the instruction's offset: many paths share an instruction.
+    lines: HashMap<(u32, u32), u32>,
 }
 
 /// Stands for "not exported".
@@ -77,6 +79,7 @@ impl Exporter {
         // be swept and used again meanwhile, its `born` will tell at the next update.
         drop(held);
         if reused {
+            self.lines.clear();
             for id in 1..self.node_ids.len() as u32 {
                 if self.node_ids[id as usize].0 != tree::node(id).born.load(Ordering::Relaxed) {
                     self.node_ids[id as usize] = (0, NONE);
@@ -220,11 +223,15 @@ impl Exporter {
             let node = tree::node(id);
             let born = node.born.load(Ordering::Acquire);
             let offset = node.offset.load(Ordering::Relaxed);
-            let (code, line) = match self
-                .identities
-                .get(node.code.load(Ordering::Relaxed) as usize)
-            {
-                Some((identity, code)) => (*code, line_of(identity, offset)),
+            let identity = node.code.load(Ordering::Relaxed);
+            let (code, line) = match self.identities.get(identity as usize) {
+                Some((what, code)) => (
+                    *code,
+                    *self
+                        .lines
+                        .entry((identity, offset))
+                        .or_insert_with(|| line_of(what, offset)),
+                ),
                 None => (0, 0),
             };
             self.nodes.push(Node { parent, code, line });

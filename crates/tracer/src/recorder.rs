@@ -131,6 +131,19 @@ pub fn begin(sink: impl Write + Send + 'static, header: &Header, tick: Duration)
     Ok(())
 }
 
+/// Writes a tick now, from the calling thread: so that the file knows this very moment.
+pub fn tick_now() {
+    let mut recording = RECORDING.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(recording) = Recording::of_this_process(&mut recording) {
+        recording
+            .shared
+            .state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .tick();
+    }
+}
+
 /// Ends the recording thread until [`resume`]. Nothing is lost: the next tick writes what has changed since the last.
 ///
 /// To be called before a fork and undone after it: Python 3.12 and newer warns of a fork in a process with other threads, and counts
