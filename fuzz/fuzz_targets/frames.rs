@@ -35,13 +35,13 @@ fuzz_target!(|frames: Frames| {
                 group_by,
                 cumulative: true,
             };
-            group(&capture.tables, query);
-            Comparison::new(combination.tables(), &capture.tables, query).changes();
+            let _ = group(&capture.tables, query);
+            let _ = Comparison::new(combination.tables(), &capture.tables, query).changes();
         }
     }
-    truncate(&capture.tables, 3);
-    summary(&capture, &Selection::default(), &Look::plain(80));
-    Statistics::new(&capture, file.len() as u64).json(&capture, Moment::End);
+    let _ = truncate(&capture.tables, 3);
+    let _ = summary(&capture, &Selection::default(), &Look::plain(80));
+    let _ = Statistics::new(&capture, file.len() as u64).json(&capture, Moment::End);
     live_at_peak(&mut capture.tables);
     for format in Format::ALL {
         let options = ExportOptions {

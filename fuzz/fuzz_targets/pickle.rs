@@ -7,6 +7,6 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(snapshot) = standard_snapshot::read(bytes) {
-        group(&snapshot.tables, Query::default());
+        let _ = group(&snapshot.tables, Query::default());
     }
 });

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
-from typing import Any, TextIO
+import typing
+from collections import abc
 
 from heapsight import _heapsight
 from heapsight._metrics import Metric, ProcessMemory
 from heapsight._snapshot import Snapshot
 from heapsight._statistics import GroupedStats, StatsDiff, check_group_by
+
+__all__ = ["DisplayTop", "DisplayTopTask"]
 
 
 class DisplayTop:
@@ -54,7 +56,7 @@ class DisplayTop:
         count: int = 10,
         group_by: str = "filename_lineno",
         cumulative: bool = False,
-        file: TextIO | None = None,
+        file: typing.TextIO | None = None,
     ) -> None:
         """Write the ``count`` biggest groups of a snapshot, and its metrics, to ``file`` (None: standard output).
 
@@ -67,18 +69,18 @@ class DisplayTop:
             self.previous_top_stats = None
         self._display_next(top_stats, snapshot.metrics, count, file)
 
-    def display_top_stats(self, top_stats: GroupedStats, count: int = 10, file: TextIO | None = None) -> None:
+    def display_top_stats(self, top_stats: GroupedStats, count: int = 10, file: typing.TextIO | None = None) -> None:
         """Write the ``count`` biggest groups, compared with ``previous_top_stats``."""
         _check_count(count)
         self._display_next(top_stats, {}, count, file)
 
-    def display_top_diff(self, top_diff: StatsDiff, count: int = 10, file: TextIO | None = None) -> None:
+    def display_top_diff(self, top_diff: StatsDiff, count: int = 10, file: typing.TextIO | None = None) -> None:
         """Write the ``count`` first differences, in the order they have."""
         _check_count(count)
         self._write(top_diff, count, file, {}, {})
 
     def _display_next(
-        self, top_stats: GroupedStats, metrics: dict[str, Metric], count: int, file: TextIO | None
+        self, top_stats: GroupedStats, metrics: dict[str, Metric], count: int, file: typing.TextIO | None
     ) -> None:
         self._write(top_stats.compare_to(self.previous_top_stats), count, file, metrics, self._previous_metrics)
         if self.compare_with_previous or self.previous_top_stats is None:
@@ -89,7 +91,7 @@ class DisplayTop:
         self,
         diff: StatsDiff,
         count: int,
-        file: TextIO | None,
+        file: typing.TextIO | None,
         metrics: dict[str, Metric],
         old_metrics: dict[str, Metric],
     ) -> None:
@@ -112,7 +114,7 @@ class DisplayTop:
         file.write(text)
         file.flush()
 
-    def _colors(self, file: TextIO) -> bool:
+    def _colors(self, file: typing.TextIO) -> bool:
         if self.color is not None:
             return self.color
         return not os.environ.get("NO_COLOR") and bool(getattr(file, "isatty", bool)())
@@ -158,8 +160,8 @@ class DisplayTopTask:
         count: int = 10,
         group_by: str = "filename_lineno",
         cumulative: bool = False,
-        file: TextIO | None = None,
-        user_data_callback: Callable[[], Any] | None = None,
+        file: typing.TextIO | None = None,
+        user_data_callback: abc.Callable[[], typing.Any] | None = None,
     ) -> None:
         _check_count(count)
         check_group_by(group_by)

@@ -5,11 +5,21 @@ Annotations are quoted: ``from __future__ import annotations`` would show in the
 """
 
 from heapsight import _heapsight
+from heapsight._heapsight import Trace, TraceStats
+
+__all__ = [
+    "add_exclude_filter",
+    "add_include_filter",
+    "get_object_trace",
+    "get_process_memory",
+    "get_stats",
+    "get_trace",
+    "get_traces",
+]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from heapsight._heapsight import Trace, TraceStats
-    from heapsight._metrics import ProcessMemory
+    from heapsight import _metrics
 
 
 def get_traces() -> "dict[int, Trace]":
@@ -66,7 +76,7 @@ def get_object_trace(obj: object) -> "Trace | None":
     return _heapsight.get_object_trace(obj)
 
 
-def get_process_memory() -> "ProcessMemory | None":
+def get_process_memory() -> "_metrics.ProcessMemory | None":
     """Return the resident and virtual memory of this process in bytes, or None where the platform has no way to tell.
 
     >>> import heapsight
@@ -89,6 +99,7 @@ def add_include_filter(filename: str, lineno: "int | None" = None, traceback: bo
     >>> heapsight.add_include_filter("*/app/*")
     >>> heapsight.get_filters()[-1]
     Filter(True, '*/app/*')
+    >>> heapsight.clear_filters()
     """
     _heapsight.add_filter(_heapsight.Filter(True, filename, lineno, traceback))
 
@@ -102,5 +113,6 @@ def add_exclude_filter(filename: str, lineno: "int | None" = None, traceback: bo
     >>> heapsight.add_exclude_filter("<frozen importlib*>", traceback=True)
     >>> heapsight.get_filters()[-1]
     Filter(False, '<frozen importlib*>', traceback=True)
+    >>> heapsight.clear_filters()
     """
     _heapsight.add_filter(_heapsight.Filter(False, filename, lineno, traceback))

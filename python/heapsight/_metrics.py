@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+import typing
+from collections import abc
 
 from heapsight import _heapsight
+
+__all__ = ["Metric", "ProcessMemory", "metrics_of", "standard_metrics"]
 
 FORMATS = ("int", "size", "percent")
 
 
-class ProcessMemory(NamedTuple):
+class ProcessMemory(typing.NamedTuple):
     """Memory of a process as the system counts it, in bytes: resident (``rss``) and virtual (``vms``)."""
 
     rss: int
     vms: int
 
 
-class _Metric(NamedTuple):
+class _Metric(typing.NamedTuple):
     name: str
     value: float
     format: str
@@ -34,7 +36,7 @@ class Metric(_Metric):
 
     __slots__ = ()
 
-    def __new__(cls, name: str, value: float, format: str = "int") -> Metric:  # noqa: A002 - the name is fixed
+    def __new__(cls, name: str, value: float, format: str = "int") -> Metric:  # noqa: A002, PYI034 - the name is fixed; Self is newer than 3.9
         """Refuse what cannot be shown."""
         if not isinstance(name, str):
             raise TypeError(f"name must be a string, not {name!r} ({type(name).__name__})")
@@ -49,9 +51,9 @@ def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def metrics_of(user_data: Any) -> dict[str, Metric]:
+def metrics_of(user_data: typing.Any) -> dict[str, Metric]:
     """Return the metrics that user data holds, by name: none unless it is a mapping of numbers and metrics only."""
-    if not isinstance(user_data, Mapping):
+    if not isinstance(user_data, abc.Mapping):
         return {}
     metrics = {}
     for name, value in user_data.items():

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import typing
 import warnings
-from collections.abc import Callable, Iterable
+from collections import abc
 from datetime import datetime, timedelta, timezone
-from typing import Any, Union
 
 from heapsight import _heapsight
 from heapsight._heapsight import Filter, Trace, TraceStats
 from heapsight._metrics import Metric, ProcessMemory, metrics_of
 from heapsight._statistics import GroupedStats, check_group_by
 
+__all__ = ["Snapshot"]
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _METRIC_TAG = "$metric"
 
-FileName = Union[str, "os.PathLike[str]"]
+FileName = typing.Union[str, "os.PathLike[str]"]
 
 
 class Snapshot:
@@ -66,8 +68,12 @@ class Snapshot:
     """Highest traced memory so far, in bytes."""
     metrics: dict[str, Metric]
     """The metrics among the user data, by name."""
-    user_data: Any
+    user_data: typing.Any
     """What ``user_data_callback`` returned."""
+    _data: _heapsight.SnapshotData
+    _with_stats: bool
+    _stats: dict[str | None, dict[int | None, TraceStats]] | None
+    _traces: dict[int, Trace] | None
 
     def __init__(self) -> None:
         raise TypeError("a snapshot is made by Snapshot.create() or Snapshot.load(filename)")
@@ -78,7 +84,7 @@ class Snapshot:
         *,
         with_traces: bool = False,
         with_stats: bool = True,
-        user_data_callback: Callable[[], Any] | None = None,
+        user_data_callback: abc.Callable[[], typing.Any] | None = None,
     ) -> Snapshot:
         """Take a snapshot of what is traced now.
 
@@ -87,7 +93,9 @@ class Snapshot:
         traces nor statistics are wanted.
         """
         if not with_traces and not with_stats:
-            raise ValueError("with_traces=False and with_stats=False leave nothing to put into a snapshot: set one to True")
+            raise ValueError(
+                "with_traces=False and with_stats=False leave nothing to put into a snapshot: set one to True"
+            )
         if user_data_callback is not None and not callable(user_data_callback):
             raise TypeError(f"user_data_callback must be callable or None, not {user_data_callback!r}")
         now = (datetime.now(timezone.utc) - _EPOCH) // timedelta(microseconds=1)
@@ -104,7 +112,7 @@ class Snapshot:
         )
 
     @classmethod
-    def _make(cls, data: _heapsight.SnapshotData, *, with_stats: bool, **attributes: Any) -> Snapshot:
+    def _make(cls, data: _heapsight.SnapshotData, *, with_stats: bool, **attributes: typing.Any) -> Snapshot:
         snapshot = object.__new__(cls)
         snapshot._data = data
         snapshot._with_stats = with_stats
@@ -131,7 +139,7 @@ class Snapshot:
             self._traces = self._data.traces()
         return self._traces
 
-    def apply_filters(self, filters: Iterable[Filter]) -> None:
+    def apply_filters(self, filters: abc.Iterable[Filter]) -> None:
         """Drop what the filters drop, in place, from ``stats``, ``traces`` and everything computed from now on.
 
         ``traced_memory``, ``traced_peak`` and the metrics stay those of the whole process.
@@ -146,7 +154,7 @@ class Snapshot:
 
         ``cumulative`` counts a block once for each distinct key on its call path, not only for the most recent frame; it has no effect
         where a block has one key. Raises `ValueError` for another grouping, and for ``'address'`` when the snapshot has no traces.
-        """  # noqa: D205, D400 - the choices belong into the first sentence
+        """  # noqa: D205 - the choices belong into the first sentence
         check_group_by(group_by)
         cumulative = bool(cumulative) and self.traceback_limit > 1 and group_by != "address"
         return GroupedStats._of_native(
@@ -167,22 +175,23 @@ class Snapshot:
         memory = self.process_memory
         self._data.write(os.fspath(filename), 0 if memory is None else memory.rss, self._note(self.user_data))
 
-    def _note(self, user_data: Any) -> str:
+    def _note(self, user_data: typing.Any) -> str:
         memory = self.process_memory
+        # Infinity and not-a-number are no JSON.
+        metrics = [metric for metric in self.metrics.values() if metric.value - metric.value == 0]
         note = {
             "traceback_limit": self.traceback_limit,
             "rss": None if memory is None else memory.rss,
             "vms": None if memory is None else memory.vms,
             "with_stats": self._with_stats,
-            "metrics": [metric._asdict() for metric in self.metrics.values()],
+            "metrics": [metric._asdict() for metric in metrics],
             "user_data": None,
         }
         try:
             return json.dumps({**note, "user_data": _tagged(user_data)}, allow_nan=False)
         except (TypeError, ValueError, RecursionError) as error:
             warnings.warn(f"the snapshot's user data is left out of the file: {error}", RuntimeWarning, stacklevel=3)
-        finite = [metric for metric in note["metrics"] if metric["value"] - metric["value"] == 0]
-        return json.dumps({**note, "metrics": finite}, allow_nan=False)
+        return json.dumps(note, allow_nan=False)
 
     @classmethod
     def load(cls, filename: FileName, traces: bool = True) -> Snapshot:
@@ -207,23 +216,25 @@ class Snapshot:
             user_data=_untagged(note.get("user_data")),
         )
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[typing.Any, ...]:
         """Pickle the tables as a file would have them, and user data as itself."""
         memory = self.process_memory
         data = self._data.to_bytes(0 if memory is None else memory.rss, self._note(None))
         return (_from_pickle, (data, self.user_data))
 
     def __repr__(self) -> str:
-        return f"<Snapshot of process {self.pid} at {self.timestamp:%Y-%m-%d %H:%M:%S}: {self.traced_memory} bytes traced>"
+        return (
+            f"<Snapshot of process {self.pid} at {self.timestamp:%Y-%m-%d %H:%M:%S}: {self.traced_memory} bytes traced>"
+        )
 
 
-def _from_pickle(data: bytes, user_data: Any) -> Snapshot:
+def _from_pickle(data: bytes, user_data: typing.Any) -> Snapshot:
     snapshot = Snapshot._loaded(_heapsight.snapshot_from_bytes(data))
     snapshot.user_data = user_data
     return snapshot
 
 
-def _tagged(value: Any) -> Any:
+def _tagged(value: typing.Any) -> typing.Any:
     """Return the value as JSON can hold it and give it back unchanged; raise `TypeError` otherwise."""
     if isinstance(value, Metric):
         return {_METRIC_TAG: list(value)}
@@ -238,7 +249,7 @@ def _tagged(value: Any) -> Any:
     raise TypeError(f"it holds {type(value).__name__} objects")
 
 
-def _untagged(value: Any) -> Any:
+def _untagged(value: typing.Any) -> typing.Any:
     if isinstance(value, list):
         return [_untagged(item) for item in value]
     if isinstance(value, dict):
@@ -248,7 +259,7 @@ def _untagged(value: Any) -> Any:
     return value
 
 
-def _parsed(note: str | None) -> dict[str, Any]:
+def _parsed(note: str | None) -> dict[str, typing.Any]:
     if note is None:
         return {}
     try:

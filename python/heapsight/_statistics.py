@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+import typing
+from datetime import datetime
 
 from heapsight import _heapsight
 from heapsight._heapsight import TraceStats
+from heapsight._metrics import ProcessMemory
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from heapsight._metrics import ProcessMemory
+__all__ = ["GroupedStats", "StatsDiff", "check_group_by"]
 
 #: (size difference, size, count difference, count, key)
-Difference = tuple[int, int, int, int, Any]
+Difference = tuple[int, int, int, int, typing.Any]
 
 
 class GroupedStats:
@@ -36,7 +34,7 @@ class GroupedStats:
 
     def __init__(
         self,
-        stats: dict[Any, TraceStats],
+        stats: dict[typing.Any, TraceStats],
         group_by: str,
         cumulative: bool = False,
         timestamp: datetime | None = None,
@@ -47,7 +45,7 @@ class GroupedStats:
             raise TypeError(f"stats must be a dict, not {stats!r} ({type(stats).__name__})")
         check_group_by(group_by)
         self._native: _heapsight.Grouping | None = None
-        self._stats: dict[Any, TraceStats] | None = stats
+        self._stats: dict[typing.Any, TraceStats] | None = stats
         self.group_by = group_by
         self.cumulative = cumulative
         self.timestamp = timestamp
@@ -55,14 +53,16 @@ class GroupedStats:
         self.tracemalloc_size = tracemalloc_size
 
     @classmethod
-    def _of_native(cls, native: _heapsight.Grouping, group_by: str, cumulative: bool, **others: Any) -> GroupedStats:
+    def _of_native(
+        cls, native: _heapsight.Grouping, group_by: str, cumulative: bool, **others: typing.Any
+    ) -> GroupedStats:
         grouped = cls({}, group_by, cumulative, **others)
         grouped._native = native
         grouped._stats = None
         return grouped
 
     @property
-    def stats(self) -> dict[Any, TraceStats]:
+    def stats(self) -> dict[typing.Any, TraceStats]:
         """Statistics by key, the largest first when they come from a snapshot."""
         if self._stats is None:
             assert self._native is not None  # noqa: S101 - one of the two is always there
@@ -111,7 +111,7 @@ def check_group_by(group_by: str) -> None:
         raise ValueError(f"group_by must be one of {', '.join(map(repr, choices))}, not {group_by!r}")
 
 
-def _differences(new: dict[Any, TraceStats], old: dict[Any, TraceStats] | None) -> list[Difference]:
+def _differences(new: dict[typing.Any, TraceStats], old: dict[typing.Any, TraceStats] | None) -> list[Difference]:
     if old is None:
         return [(0, stats.size, 0, stats.count, key) for key, stats in new.items()]
     nothing = TraceStats(0, 0)
@@ -138,9 +138,7 @@ class StatsDiff:
 
     __slots__ = ("_differences", "_native", "new_stats", "old_stats")
 
-    def __init__(
-        self, differences: list[Difference], old_stats: GroupedStats | None, new_stats: GroupedStats
-    ) -> None:
+    def __init__(self, differences: list[Difference], old_stats: GroupedStats | None, new_stats: GroupedStats) -> None:
         self._native: _heapsight.Differences | None = None
         self._differences: list[Difference] | None = differences
         self.old_stats = old_stats
@@ -192,12 +190,12 @@ def _sums(differences: list[Difference]) -> Figures:
     return columns
 
 
-def _order(difference: Difference) -> tuple[Any, ...]:
+def _order(difference: Difference) -> tuple[typing.Any, ...]:
     size_diff, size, count_diff, count, key = difference
     return (-abs(size_diff), -size, -abs(count_diff), -count, _key_order(key))
 
 
-def _key_order(key: Any) -> Any:
+def _key_order(key: typing.Any) -> typing.Any:
     """Return the key with "" and 0 for what is unknown: of a pair only the second can be a number."""
     if key is None:
         return ""

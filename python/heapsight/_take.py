@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from typing import Any
+import typing
+from collections import abc
 
 from heapsight import _heapsight
 from heapsight._snapshot import Snapshot
+
+__all__ = ["TakeSnapshot"]
 
 
 class TakeSnapshot:
@@ -27,7 +29,7 @@ class TakeSnapshot:
         self.filename_template = "heapsight-$pid-$counter.heapsight"
         self.with_traces = False
         self.with_stats = True
-        self.user_data_callback: Callable[[], Any] | None = None
+        self.user_data_callback: abc.Callable[[], typing.Any] | None = None
         self._counter = 1
 
     def take_snapshot(self) -> tuple[Snapshot, str]:

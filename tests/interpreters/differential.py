@@ -12,6 +12,7 @@ import argparse
 import sys
 import sysconfig
 import threading
+from types import CodeType
 from typing import Any
 
 from random_heap import Heap, Instance, Oops, Slotted
@@ -20,6 +21,9 @@ from two_tracers import TwoTracers
 
 #: Depth of calls at which the functions of a program stop calling on.
 DEPTH = 40
+#: Keeps the file names alive: some versions of tracemalloc (3.13.18) wait for ever in clear_traces() when they hold
+#: the last reference to one.
+CODES: list[CodeType] = []
 #: Differences shown in full.
 SHOWN = 5
 
@@ -29,9 +33,10 @@ def run(seed: int, operations: int, tracers: TwoTracers) -> tuple[int, list[str]
     agreed = 0
     tracers.begin()
     heap = Heap(seed, operations)
-    # Kept alive until the last comparison, for its code objects are compared, too.
     program: dict[str, Any] = {"heap": heap, "Instance": Instance, "Slotted": Slotted, "Oops": Oops}
-    exec(compile(source(seed), f"<random program {seed}>", "exec"), program)  # noqa: S102
+    code = compile(source(seed), f"<random program {seed}>", "exec")
+    CODES.append(code)
+    exec(code, program)  # noqa: S102
     checkpoint = operations
     number = 0
     while heap.left > 0:

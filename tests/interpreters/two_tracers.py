@@ -25,27 +25,31 @@ Lines = tuple[tuple[str, int], ...]
 
 #: tracemalloc's own word for all frames.
 MOST_FRAMES = 65_535
+#: A limit that stands out among other numbers.
+UNUSUAL_FRAMES = 54_321
+NO_FRAME: Lines = (("<unknown>", 0),)
 
 
-def retrace_switch(frames: int) -> Callable[[bool], None]:
+def retrace_switch() -> Callable[[bool], None]:
     """Return a function that lets tracemalloc look at objects that come from a free list, or not.
 
     An object that CPython takes from a free list is no allocation. tracemalloc gives its block the new call path
     nevertheless, heapsight keeps the one of the allocation: that difference is known, and would hide others.
+    tracemalloc must be on, with `UNUSUAL_FRAMES`.
     """
     if sys.version_info >= (3, 13):
-        ctypes.pythonapi.PyRefTracer_SetTracer(None, None)
         return lambda _on: None
     # "initialised, tracing, limit": while tracing is 0 the hooks go on and everything else holds still.
     if sys.version_info >= (3, 12):
         runtime = ctypes.addressof(ctypes.c_char.in_dll(ctypes.pythonapi, "_PyRuntime"))
         memory = ctypes.string_at(runtime, 100_000)
-        found = [each.start() for each in re.finditer(re.escape(struct.pack("3i", 1, 1, frames)), memory)]
+        pattern = struct.pack("3i", 1, 1, UNUSUAL_FRAMES)
+        found = [each.start() for each in re.finditer(re.escape(pattern), memory)]
         assert len(found) == 1, f"{len(found)} places look like tracemalloc's settings"
         settings = (ctypes.c_int * 3).from_address(runtime + found[0])
     else:
         settings = (ctypes.c_int * 3).in_dll(ctypes.pythonapi, "_Py_tracemalloc_config")
-        assert list(settings) == [1, 1, frames]
+        assert list(settings) == [1, 1, UNUSUAL_FRAMES]
 
     def switch(on: bool) -> None:
         settings[1] = on
@@ -57,8 +61,13 @@ class TwoTracers:
     """Both tracers, on."""
 
     def __init__(self, frames: int | None) -> None:
+        tracemalloc.start(UNUSUAL_FRAMES)
+        self.retrace = retrace_switch()
+        tracemalloc.stop()
         tracemalloc.start(frames or MOST_FRAMES)
-        self.retrace = retrace_switch(frames or MOST_FRAMES)
+        if sys.version_info >= (3, 13):
+            # The same for good: there is a function for it.
+            ctypes.pythonapi.PyRefTracer_SetTracer(None, None)
         self.traceback = ctypes.pythonapi._PyTraceMalloc_GetTraceback
         self.traceback.argtypes = [ctypes.c_uint, ctypes.c_size_t]
         self.traceback.restype = ctypes.py_object
@@ -101,7 +110,8 @@ class TwoTracers:
         differences = []
         ours: collections.Counter[tuple[int, Lines]] = collections.Counter()
         for (address, size, domain, frames), theirs in found:
-            lines: Lines = tuple([(filename, line) for filename, line, _name in frames])
+            # A block without a Python frame has one frame of a kind for tracemalloc.
+            lines: Lines = tuple([(filename, line) for filename, line, _name in frames]) or NO_FRAME
             ours[size, lines] += 1
             if theirs == lines:
                 agreed += 1

@@ -82,7 +82,7 @@ def test_filters_are_a_collection() -> None:
     assert len(filters) == 2
     assert Filter(True, "a") in filters
     assert "a" not in filters
-    assert pickle.loads(pickle.dumps(filters)) == filters
+    assert pickle.loads(pickle.dumps(filters)) == filters  # noqa: S301 - made here
     assert repr(filters) == "Filters([Filter(True, 'a'), Filter(False, 'b', lineno=2, traceback=True)])"
 
 
@@ -91,8 +91,8 @@ def test_filter_is_a_value() -> None:
     assert one == same
     assert one != other
     assert len({one, same, other}) == 2
-    assert eval(repr(other)) == other
-    assert pickle.loads(pickle.dumps(other)) == other
+    assert eval(repr(other)) == other  # noqa: S307 - our own text
+    assert pickle.loads(pickle.dumps(other)) == other  # noqa: S301 - made here
     assert (other.include, other.pattern, other.lineno, other.traceback) == (True, "a", 4, False)
     with pytest.raises(AttributeError):
         one.include = False  # type: ignore[misc]
@@ -129,13 +129,14 @@ def test_own_files_are_left_out_by_default_and_shown_on_request() -> None:
     assert not default.include
     assert not default.match(heapsight.__file__, 1)
     heapsight.enable()
-    kept = heapsight.get_stats()
+    blocks = [bytes(100) for _ in range(50)]
+    kept = [heapsight.get_traces()]
     assert heapsight._live.__file__ not in heapsight.get_stats()
     heapsight.clear_filters()
     assert heapsight.get_filters() == []
-    kept = heapsight.get_stats()
+    kept.append(heapsight.get_traces())
     assert heapsight._live.__file__ in heapsight.get_stats()
-    del kept
+    del blocks, kept
 
 
 def test_excluded_file_is_not_traced_from_then_on() -> None:
@@ -154,7 +155,7 @@ def test_included_file_is_all_that_is_traced() -> None:
     heapsight.add_include_filter(HERE)
     heapsight.enable()
     ours = bytes(5000)
-    theirs = pickle.loads(pickle.dumps({"a": [1.5] * 100}))
+    theirs = pickle.loads(pickle.dumps({"a": [1.5] * 100}))  # noqa: S301 - made here
     assert set(heapsight.get_stats()) == {HERE}
     assert heapsight.get_object_trace(ours) is not None
     del theirs
@@ -185,3 +186,14 @@ def test_traceback_filter_sees_callers() -> None:
     dropped, kept = call_make(), make()
     assert heapsight.get_object_trace(dropped) is None
     assert heapsight.get_object_trace(kept) is not None
+
+
+def test_traceback_filter_sees_only_the_frames_that_are_kept() -> None:
+    heapsight.add_exclude_filter(HERE, call_make.__code__.co_firstlineno + 1, traceback=True)
+    heapsight.set_traceback_limit(1)
+    heapsight.enable()
+    kept = call_make()
+    assert heapsight.get_object_trace(kept) is not None
+    heapsight.set_traceback_limit(2)
+    dropped = call_make()
+    assert heapsight.get_object_trace(dropped) is None

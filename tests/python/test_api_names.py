@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,8 @@ def find(name: str) -> Any:
 
 @pytest.mark.parametrize("name", sorted(SIGNATURES))
 def test_can_be_called_as_listed(name: str) -> None:
+    if sys.version_info < (3, 10) and inspect.isclass(find(name)) and find(name).__module__ == "heapsight":
+        pytest.skip("this Python does not read the signatures of native classes")
     signature = inspect.signature(find(name))
     bare = [parameter.replace(annotation=inspect.Parameter.empty) for parameter in signature.parameters.values()]
     assert str(inspect.Signature(bare)) == SIGNATURES[name]
@@ -137,11 +140,10 @@ def asked_for() -> set[str]:
     functions = re.findall(r"`(?:heapsight\.)?([a-z_]+)\(", text)
     classes = re.findall(r"[`*]([A-Z]\w+)(?:\(|`)", text)
     tasks = re.findall(r"[`.]([a-z_]+)\(", text)
-    ignored = {
-        # exceptions, parameters' types and Python's own
-        *"TypeError ValueError RuntimeError RuntimeWarning TTY dict list func str repr dumps len Metric".split(),
-        *"ProcessMemory NO_COLOR PYTHONHEAPSIGHT None True False".split(),
-    }
+    of_python = {"abs", "dict", "dumps", "func", "len", "list", "repr", "str"}
+    of_python |= {"False", "None", "RuntimeError", "RuntimeWarning", "True", "TypeError", "ValueError"}
+    other_words = {"NO_COLOR", "PYTHONHEAPSIGHT", "TTY"}
+    ignored = of_python | other_words
     return {*functions, *classes, *tasks} - ignored
 
 

@@ -7,7 +7,9 @@ import pickle
 import subprocess
 import sys
 import tracemalloc
+from copy import copy
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -152,7 +154,9 @@ def test_wrong_filters_are_refused() -> None:
     del kept
 
 
-@pytest.mark.parametrize("group_by", ["filename", "filename_lineno", "line", "traceback", "function", "domain", "thread"])
+@pytest.mark.parametrize(
+    "group_by", ["filename", "filename_lineno", "line", "traceback", "function", "domain", "thread"]
+)
 def test_every_grouping_accounts_for_all_memory(group_by: str) -> None:
     snapshot, kept = snapshot_of(5, None, with_traces=True)
     stats = snapshot.top_by(group_by).stats
@@ -169,7 +173,7 @@ def test_keys_are_what_the_grouping_says() -> None:
     assert HERE in snapshot.top_by("filename").stats
     assert (HERE, MAKE_LINE) in snapshot.top_by("line").stats
     functions = [key for key in snapshot.top_by("function").stats if key[0] == HERE]
-    assert any("make" in name for _, name in functions)
+    assert any("make" in name or name == "<listcomp>" for _, name in functions)
     path = max(snapshot.top_by("traceback").stats.items(), key=lambda item: item[1].size)[0]
     assert isinstance(path[0], Frame)
     assert (path[0].filename, path[0].lineno) == (HERE, MAKE_LINE)
@@ -223,8 +227,9 @@ def test_user_data_is_kept_as_is_and_its_numbers_are_metrics() -> None:
     assert calls == [1]
     assert snapshot.user_data["queue"] == 7
     assert snapshot.metrics == {"queue": Metric("queue", 7, "int"), "cache.hits": Metric("cache.hits", 0.5, "percent")}
-    for other in ("text", {"a": "b"}, [1], None):
-        assert Snapshot.create(user_data_callback=lambda other=other: other).metrics == {}
+    no_metrics: tuple[Any, ...] = ("text", {"a": "b"}, [1], None)
+    for other in no_metrics:
+        assert Snapshot.create(user_data_callback=partial(copy, other)).metrics == {}
 
 
 @pytest.mark.parametrize(("value", "format_"), [("1", "int"), (True, "int"), (1, "bytes")])
@@ -286,7 +291,7 @@ def test_filtered_snapshot_is_written_as_filtered(tmp_path: Path) -> None:
 def test_pickle_holds_all_of_a_snapshot_and_any_user_data() -> None:
     data = {"when": datetime(2026, 1, 1), "set": {1, 2}}
     snapshot, kept = snapshot_of(with_traces=True, user_data_callback=lambda: data)
-    assert_same(pickle.loads(pickle.dumps(snapshot)), snapshot)
+    assert_same(pickle.loads(pickle.dumps(snapshot)), snapshot)  # noqa: S301 - made here
     del kept
 
 
@@ -347,7 +352,9 @@ def test_snapshot_of_the_standard_module_loads_with_the_same_figures(tmp_path: P
     assert snapshot.traces is None
     assert snapshot.stats is not None
     found = {(name, line): (s.size, s.count) for name, lines in snapshot.stats.items() for line, s in lines.items()}
-    assert found == {(s.traceback[0].filename, s.traceback[0].lineno): (s.size, s.count) for s in expected.statistics("lineno")}
+    assert found == {
+        (s.traceback[0].filename, s.traceback[0].lineno): (s.size, s.count) for s in expected.statistics("lineno")
+    }
     by_path = {
         tuple((frame.filename, frame.lineno) for frame in reversed(key)): (entry.size, entry.count)
         for key, entry in snapshot.top_by("traceback").stats.items()
@@ -359,6 +366,8 @@ def test_snapshot_of_the_standard_module_loads_with_the_same_figures(tmp_path: P
 
 
 class Hostile:
+    """What a pickle of somebody else could hold."""
+
     def __reduce__(self) -> tuple[Any, ...]:
         return (os.system, ("exit 7",))
 

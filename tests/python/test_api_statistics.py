@@ -22,7 +22,12 @@ def test_differences_of_dictionaries() -> None:
     new = grouped({"a": (300, 3), "b": (10, 1), None: (10, 1)})
     old = grouped({"a": (100, 1), "gone": (250, 5), "b": (10, 1)})
     diff = new.compare_to(old)
-    assert diff.differences == [(-250, 0, -5, 0, "gone"), (200, 300, 2, 3, "a"), (10, 10, 1, 1, None), (0, 10, 0, 1, "b")]
+    assert diff.differences == [
+        (-250, 0, -5, 0, "gone"),
+        (200, 300, 2, 3, "a"),
+        (10, 10, 1, 1, None),
+        (0, 10, 0, 1, "b"),
+    ]
     assert diff.old_stats is old
     assert diff.new_stats is new
 
@@ -36,7 +41,14 @@ def test_without_an_old_side_the_differences_are_zero() -> None:
 @pytest.mark.parametrize(
     "rows",
     [
-        [(-9, 1, 0, 1, "z"), (8, 2, 0, 1, "a"), (8, 1, 5, 1, "a"), (8, 1, -4, 9, "a"), (8, 1, 4, 1, "a"), (8, 1, 4, 1, "b")],
+        [
+            (-9, 1, 0, 1, "z"),
+            (8, 2, 0, 1, "a"),
+            (8, 1, 5, 1, "a"),
+            (8, 1, -4, 9, "a"),
+            (8, 1, 4, 1, "a"),
+            (8, 1, 4, 1, "b"),
+        ],
         [(0, 1, 0, 1, (None, None)), (0, 1, 0, 1, ("a", None)), (0, 1, 0, 1, ("a", 2)), (0, 1, 0, 1, ("b", 1))],
         [(0, 1, 0, 1, (None, None)), (0, 1, 0, 1, ("a", "f")), (0, 1, 0, 1, ("a", "g"))],
         [(0, 1, 0, 1, ()), (0, 1, 0, 1, (Frame("a", 1), Frame("b", 1))), (0, 1, 0, 1, (Frame("a", 2),))],

@@ -22,10 +22,10 @@ VALUES = [
 
 @pytest.mark.parametrize("value", VALUES, ids=repr)
 def test_equal_values_are_one_key_and_survive_copying(value: Any) -> None:
-    again = eval(repr(value))
+    again = eval(repr(value))  # noqa: S307 - our own text
     assert again == value
     assert hash(again) == hash(value)
-    assert pickle.loads(pickle.dumps(value)) == value
+    assert pickle.loads(pickle.dumps(value)) == value  # noqa: S301 - made here
     assert copy.deepcopy(value) == value
     assert value != object()
 
@@ -48,23 +48,23 @@ def test_traceback_is_a_list_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(
-    "make",
+    ("kind", "arguments"),
     [
-        lambda: Frame(5),
-        lambda: Frame("a", "5"),
-        lambda: Frame("a", b"5"),
-        lambda: Trace("5", []),
-        lambda: Trace(5, 7),
-        lambda: Trace(5, ["5"]),
-        lambda: TraceStats(5, 5.5),
+        (Frame, (5,)),
+        (Frame, ("a", "5")),
+        (Frame, ("a", b"5")),
+        (Trace, ("5", [])),
+        (Trace, (1, 5)),
+        (Trace, (1, ["5"])),
+        (TraceStats, (1, 5.5)),
     ],
 )
-def test_wrong_type_is_named(make: Any) -> None:
-    with pytest.raises(TypeError, match="[57]"):
-        make()
+def test_wrong_type_is_named(kind: Any, arguments: Any) -> None:
+    with pytest.raises(TypeError, match="5"):
+        kind(*arguments)
 
 
-@pytest.mark.parametrize("make", [lambda: Trace(-5, []), lambda: TraceStats(5, -5), lambda: Frame("a", 5 << 70)])
-def test_number_out_of_range_is_named(make: Any) -> None:
-    with pytest.raises(ValueError, match=r"-?5|5902"):
-        make()
+@pytest.mark.parametrize(("kind", "arguments"), [(Trace, (-5, [])), (TraceStats, (1, -5)), (Frame, ("a", -5 << 70))])
+def test_number_out_of_range_is_named(kind: Any, arguments: Any) -> None:
+    with pytest.raises(ValueError, match="-5"):
+        kind(*arguments)

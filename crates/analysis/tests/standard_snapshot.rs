@@ -7,7 +7,7 @@ use proptest::prelude::*;
 /// A snapshot as CPython 3.9 and newer pickles it (protocol 4): two blocks on one shared call path, one elsewhere.
 fn snapshot() -> Vec<u8> {
     let mut pickle = Vec::new();
-    let mut text = |pickle: &mut Vec<u8>, text: &str| {
+    let text = |pickle: &mut Vec<u8>, text: &str| {
         pickle.extend([0x8c, text.len() as u8]);
         pickle.extend(text.as_bytes());
         pickle.push(0x94);
@@ -55,7 +55,7 @@ fn call_paths_sizes_and_domains_are_read() {
             ..Query::default()
         },
     );
-    let paths: Vec<(Vec<(&str, u32)>, u64, u64)> = grouped
+    let paths: Vec<_> = grouped
         .rows
         .iter()
         .map(|row| {
@@ -64,7 +64,7 @@ fn call_paths_sizes_and_domains_are_read() {
             };
             let frames = path::frames(tables, node)
                 .map(|frame| (frame.filename, frame.line))
-                .collect();
+                .collect::<Vec<_>>();
             (frames, row.amount.bytes, row.amount.blocks)
         })
         .collect();

@@ -49,8 +49,8 @@ impl Kind {
             Self::End,
             Self::Note,
         ]
-            .into_iter()
-            .find(|kind| *kind as u8 == number)
+        .into_iter()
+        .find(|kind| *kind as u8 == number)
     }
 }
 

@@ -60,3 +60,21 @@ impl<R> Drop for Reading<R> {
         self.bar.finish_and_clear();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_watched_is_read_unchanged_and_counted() {
+        let progress = Progress { may_show: false };
+        let bytes = vec![7; 100_000];
+        let mut reading = progress.reading(Path::new("a\n.heapsight"), &bytes[..], 100_000);
+        let mut read = Vec::new();
+        reading.read_to_end(&mut read).expect("a slice can be read");
+        assert_eq!(read, bytes);
+        assert_eq!(reading.bar.position(), 100_000);
+        assert_eq!(reading.bar.message(), "reading a\\n.heapsight");
+        assert!(reading.bar.is_hidden());
+    }
+}

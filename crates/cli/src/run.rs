@@ -40,6 +40,8 @@ pub(crate) fn prepare(context: &Context<'_>, options: &RunOptions) -> Result<Pre
         threads: options.threads,
         tick_ms: options.tick,
         top: (!options.quiet).then_some(options.top),
+        follow: options.follow,
+        is_child: false,
         program: program.title(),
         argv: recorded_arguments(&program, arguments),
     };

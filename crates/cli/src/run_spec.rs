@@ -1,6 +1,6 @@
 //! What `heapsight run` hands over to the interpreter that it becomes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use heapsight_capture::Header;
@@ -27,6 +27,12 @@ pub struct RunSpec {
     pub tick_ms: u32,
     /// Entries in the summary at exit; `None`: no summary.
     pub top: Option<usize>,
+    /// Record child processes too, each into a file of its own beside `output`.
+    #[serde(default)]
+    pub follow: bool,
+    /// This process is such a child: `output` is that of the first process.
+    #[serde(default)]
+    pub is_child: bool,
     /// What runs, for people.
     pub program: String,
     /// The program's arguments, for people; the first is the program. Very long ones are cut.
@@ -53,6 +59,45 @@ impl RunSpec {
     /// None that is known of: every field can be written as JSON.
     pub fn to_env_value(&self) -> Result<String, InvalidRunSpec> {
         Ok(serde_json::to_string(self)?)
+    }
+
+    /// What the children of this process are to do; `None` when they are not followed. `output` is the first process's capture, as an
+    /// absolute path.
+    #[must_use]
+    pub fn for_children(&self, output: &Path) -> Option<Self> {
+        self.follow.then(|| Self {
+            output: output.to_path_buf(),
+            is_child: true,
+            top: None,
+            ..self.clone()
+        })
+    }
+
+    /// Makes the empty capture of this child: `run-PID.heapsight` beside `run.heapsight`, with a further number if there is one (a process
+    /// that has replaced its image keeps its id).
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn create_child_output(&self) -> std::io::Result<PathBuf> {
+        let stem = self.output.file_stem().unwrap_or_default();
+        let mut number = 1_u32;
+        loop {
+            let mut name = stem.to_owned();
+            name.push(format!("-{}", std::process::id()));
+            if number > 1 {
+                name.push(format!("-{number}"));
+            }
+            if let Some(extension) = self.output.extension() {
+                name.push(".");
+                name.push(extension);
+            }
+            let path = self.output.with_file_name(name);
+            match std::fs::File::create_new(&path) {
+                Ok(_) => return Ok(path),
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => number += 1,
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// How blocks are chosen for tracing.
@@ -149,6 +194,8 @@ mod tests {
             threads: true,
             tick_ms: 100,
             top: Some(10),
+            follow: false,
+            is_child: false,
             program: "app.py".into(),
             argv: vec!["app.py".into(), "\u{fffd}".into()],
         }
@@ -176,6 +223,35 @@ mod tests {
             );
             assert!(!error.contains('\n'), "{error}");
         }
+    }
+
+    #[test]
+    fn children_get_a_file_each_and_print_nothing() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let output = folder.path().join("run.heapsight");
+        assert_eq!(spec().for_children(&output), None);
+        let following = RunSpec {
+            follow: true,
+            ..spec()
+        };
+        let child = following.for_children(&output).expect("it follows");
+        assert_eq!(
+            (child.top, child.is_child, child.follow),
+            (None, true, true)
+        );
+        let names: Vec<String> = (0..2)
+            .map(|_| {
+                let path = child.create_child_output().expect("writable");
+                let name = path.file_name().expect("a file").to_owned();
+                name.into_string().expect("UTF-8")
+            })
+            .collect();
+        let pid = std::process::id();
+        let expected = [
+            format!("run-{pid}.heapsight"),
+            format!("run-{pid}-2.heapsight"),
+        ];
+        assert_eq!(names, expected);
     }
 
     #[test]

@@ -72,6 +72,8 @@ mod tests {
             threads: false,
             tick_ms: 100,
             top,
+            follow: false,
+            is_child: false,
             program: "app.py".into(),
             argv: Vec::new(),
         }

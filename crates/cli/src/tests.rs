@@ -246,6 +246,46 @@ fn top_shows_one_recording_as_a_report() {
 }
 
 #[test]
+fn diff_and_stats_are_plain_text() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = write_capture(folder.path());
+    let path = path.to_str().expect("UTF-8");
+    let old = format!("{path}@150ms");
+    for (name, words) in [
+        ("diff", vec!["diff", &old, path]),
+        (
+            "diff_by_traceback",
+            vec!["diff", &old, path, "--group-by", "traceback"],
+        ),
+        ("stats", vec!["stats", path]),
+        ("stats_json", vec!["stats", "--json", path]),
+        ("top_in_a_range", vec!["top", "--range", "150ms..end", path]),
+    ] {
+        let outcome = outcome(&words);
+        assert_eq!((outcome.status, outcome.err.as_str()), (0, ""), "{words:?}");
+        insta::assert_snapshot!(name, outcome.out.replace(path, "FILE"));
+    }
+}
+
+#[test]
+fn every_painted_line_ends_its_own_colours() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = write_capture(folder.path());
+    let path = path.to_str().expect("UTF-8");
+    let old = format!("{path}@150ms");
+    for words in [
+        vec!["diff", "--color", &old, path],
+        vec!["stats", "--color", path],
+        vec!["top", "--color", path, path],
+    ] {
+        for line in outcome(&words).out.lines() {
+            let opened = line.matches("\x1b[").count() - line.matches("\x1b[0m").count();
+            assert_eq!(opened, line.matches("\x1b[0m").count(), "{line:?}");
+        }
+    }
+}
+
+#[test]
 fn top_filters_and_groups() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = write_capture(folder.path());

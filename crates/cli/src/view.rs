@@ -251,3 +251,98 @@ fn bring(
     let from_ns = from.unwrap_or(0);
     Ok((capture, Moment::Between { from_ns, to_ns: to }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use heapsight_capture::model::{Counters, Domain, Node, Site, Totals};
+    use heapsight_capture::{Tick, Writer};
+
+    const SECOND: u64 = 1_000_000_000;
+
+    /// One site whose live bytes at 1 s, 2 s … are given, with blocks of one byte; each tick allocates what is new and frees what is gone.
+    fn recording(live: &[u64]) -> Vec<u8> {
+        let mut writer = Writer::create(Vec::new(), &Header::default()).expect("a Vec");
+        let mut counters = Counters::default();
+        for (second, bytes) in (1..).zip(live) {
+            let now = counters.live_bytes();
+            counters.allocated_bytes += bytes.saturating_sub(now);
+            counters.freed_bytes += now.saturating_sub(*bytes);
+            counters.peak_bytes = counters.peak_bytes.max(*bytes);
+            let is_first = second == 1;
+            writer
+                .tick(&Tick {
+                    elapsed_ns: second * SECOND,
+                    totals: Totals {
+                        live_bytes: *bytes,
+                        peak_bytes: counters.peak_bytes,
+                        ..Totals::default()
+                    },
+                    new_nodes: if is_first { &[ROOT_NODE] } else { &[] },
+                    new_sites: if is_first { &[ROOT_SITE] } else { &[] },
+                    changed: &[(0, counters)],
+                    ..Tick::default()
+                })
+                .expect("a Vec");
+        }
+        writer
+            .finish(&heapsight_capture::End::default())
+            .expect("a Vec")
+    }
+
+    const ROOT_NODE: Node = Node {
+        parent: 0,
+        code: 0,
+        line: 0,
+    };
+    const ROOT_SITE: Site = Site {
+        node: 0,
+        domain: Domain::OBJ,
+    };
+
+    /// (live, allocated, freed, peak) bytes of the one site.
+    fn figures(live: &[u64], when: When) -> (u64, u64, u64, u64) {
+        let file = recording(live);
+        let capture = Capture::read(&file[..]).expect("readable");
+        let (capture, _) = bring(capture, when, &file[..]).expect("readable");
+        let counters = capture.tables.counters.first().copied().unwrap_or_default();
+        (
+            counters.live_bytes(),
+            counters.allocated_bytes,
+            counters.freed_bytes,
+            counters.peak_bytes,
+        )
+    }
+
+    #[test]
+    fn a_moment_is_that_of_the_last_tick_before_it() {
+        let live = [10, 50, 20];
+        let at = |ns| figures(&live, When::At(Instant::At(ns)));
+        assert_eq!(at(SECOND / 2), (0, 0, 0, 0));
+        assert_eq!(at(SECOND), (10, 10, 0, 10));
+        assert_eq!(at(3 * SECOND - 1), (50, 50, 0, 50));
+        assert_eq!(at(u64::MAX), (20, 50, 30, 50));
+        assert_eq!(figures(&live, When::At(Instant::Peak)), (50, 50, 0, 50));
+    }
+
+    #[test]
+    fn a_span_has_what_was_gained_and_the_peak_within_it() {
+        let live = [10, 50, 20, 35, 30];
+        let between = |from: u64, to: u64| {
+            let at = |second: u64| Instant::At(second * SECOND);
+            figures(&live, When::Between(at(from), at(to)))
+        };
+        assert_eq!(between(1, 2), (40, 40, 0, 50));
+        assert_eq!(between(2, 3), (0, 0, 30, 20), "memory was lost");
+        assert_eq!(
+            between(3, 5),
+            (10, 15, 5, 35),
+            "the peak is that of the span"
+        );
+        assert_eq!(between(2, 2), (0, 0, 0, 50), "no time, and no other moment");
+        let whole = When::Between(Instant::Start, Instant::End);
+        assert_eq!(figures(&live, whole), (30, 65, 35, 50));
+        let to_peak = When::Between(Instant::Start, Instant::Peak);
+        assert_eq!(figures(&live, to_peak), (50, 50, 0, 50));
+    }
+}

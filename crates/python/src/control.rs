@@ -8,7 +8,7 @@ use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 
 use crate::arguments::integer;
-use crate::timer;
+use crate::{timer, tracing_filters};
 
 /// Stands for "unlimited" in [`LIMIT`].
 const UNLIMITED: u32 = 0;
@@ -45,9 +45,16 @@ fn is_enabled() -> bool {
 /// Frames kept for each block; 65535 when unlimited.
 #[pyfunction]
 fn get_traceback_limit() -> u32 {
-    match LIMIT.load(Relaxed) {
-        UNLIMITED => u32::from(HIGHEST_LIMIT),
-        limit => limit,
+    // `heapsight run` starts tracing with a limit of its own.
+    let limit = if tracer::is_tracing() {
+        tracer::configuration().frame_limit
+    } else {
+        frame_limit(LIMIT.load(Relaxed))
+    };
+    match limit {
+        FrameLimit::One => 1,
+        FrameLimit::UpTo(limit) => u32::from(limit),
+        FrameLimit::All => u32::from(HIGHEST_LIMIT),
     }
 }
 
@@ -56,9 +63,11 @@ fn get_traceback_limit() -> u32 {
 fn set_traceback_limit(limit: &Bound<'_, PyAny>) -> PyResult<()> {
     let limit = parse_limit(limit)?;
     LIMIT.store(limit, Relaxed);
+    tracing_filters::show_frames(frame_limit(limit));
     if tracer::is_tracing() {
+        let sample_bytes = tracer::configuration().sample_bytes;
         tracer::stop();
-        start(None)?;
+        start(sample_bytes)?;
     }
     Ok(())
 }

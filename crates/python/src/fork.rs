@@ -11,6 +11,8 @@ use heapsight_tracer::{recorder, timer};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
+use crate::run;
+
 /// The frame that called `os.fork`, as an identity only: it is compared, never read.
 static FORKING_FRAME: AtomicPtr<ffi::PyFrameObject> = AtomicPtr::new(ptr::null_mut());
 
@@ -18,6 +20,10 @@ static FORKING_FRAME: AtomicPtr<ffi::PyFrameObject> = AtomicPtr::new(ptr::null_m
 #[pyfunction]
 fn run_before_fork() {
     before();
+    if run::is_following() {
+        // The child's file begins here: without this, the parent's share of their combined memory would be known from its next tick on only.
+        recorder::tick_now();
+    }
 }
 
 /// Ends every thread of heapsight's own.

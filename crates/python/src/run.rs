@@ -39,26 +39,58 @@ pub(crate) fn take_active() -> Option<ActiveRun> {
     ACTIVE.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
-/// Starts tracing and recording as `heapsight run` asked in `spec`.
+/// Whether this process is recorded, and its children are to be too.
+pub(crate) fn is_following() -> bool {
+    let active = ACTIVE.lock().unwrap_or_else(PoisonError::into_inner);
+    active
+        .as_ref()
+        .is_some_and(|run| run.is_ours() && run.spec.follow)
+}
+
+/// Starts tracing and recording as `heapsight run` asked in `spec`. `argv` is `sys.argv` of this process: a followed child's own.
+/// Returns what the children are to find in `HEAPSIGHT_RUN`; None when they are not followed.
 ///
 /// # Errors
 /// `RuntimeError` with one line saying what failed; nothing is traced then.
 #[pyfunction]
-fn run_begin(spec: &str) -> PyResult<()> {
-    begin(spec).map_err(PyRuntimeError::new_err)
+fn run_begin(spec: &str, argv: Vec<String>) -> PyResult<Option<String>> {
+    begin(spec, argv).map_err(PyRuntimeError::new_err)
 }
 
-fn begin(spec: &str) -> Result<(), String> {
-    let spec = RunSpec::from_env_value(spec).map_err(|error| error.to_string())?;
-    let capture =
-        std::path::absolute(&spec.output).map_err(|error| cannot_write(&spec.output, &error))?;
-    let file = Guarded::create(&capture).map_err(|error| cannot_write(&capture, &error))?;
-    let header = heapsight_cli::header_for_run(&spec, &cli::python_version());
-    heapsight_tracer::start(&tracer_config(&spec)).map_err(|error| error.to_string())?;
-    if let Err(error) = recorder::begin(file, &header, spec.tick()) {
-        heapsight_tracer::stop();
-        return Err(cannot_write(&capture, &error));
+fn begin(spec: &str, argv: Vec<String>) -> Result<Option<String>, String> {
+    let mut spec = RunSpec::from_env_value(spec).map_err(|error| error.to_string())?;
+    if spec.is_child && !argv.is_empty() {
+        spec.program.clone_from(&argv[0]);
+        spec.argv = argv;
     }
+    let (capture, first) = paths(&spec)?;
+    let file = Guarded::create(&capture).map_err(|error| cannot_write(&capture, &error))?;
+    heapsight_tracer::start(&tracer_config(&spec)).map_err(|error| error.to_string())?;
+    let children = spec.for_children(&first);
+    if let Err(error) = record(spec, capture, file) {
+        heapsight_tracer::stop();
+        return Err(error);
+    }
+    let value = children.map(|children| children.to_env_value());
+    value.transpose().map_err(|error| error.to_string())
+}
+
+/// This process's capture, and that of the first process, as absolute paths: the program may change directory.
+fn paths(spec: &RunSpec) -> Result<(PathBuf, PathBuf), String> {
+    let first =
+        std::path::absolute(&spec.output).map_err(|error| cannot_write(&spec.output, &error))?;
+    if !spec.is_child {
+        return Ok((first.clone(), first));
+    }
+    let own = spec.create_child_output();
+    let own = own.map_err(|error| cannot_write(&first, &error))?;
+    Ok((own, first))
+}
+
+/// Starts writing to `file`, and remembers that this process does.
+fn record(spec: RunSpec, capture: PathBuf, file: Guarded) -> Result<(), String> {
+    let header = heapsight_cli::header_for_run(&spec, &cli::python_version());
+    recorder::begin(file, &header, spec.tick()).map_err(|error| cannot_write(&capture, &error))?;
     let run = ActiveRun {
         pid: process::id(),
         spec,
@@ -67,6 +99,32 @@ fn begin(spec: &str) -> Result<(), String> {
     };
     *ACTIVE.lock().unwrap_or_else(PoisonError::into_inner) = Some(run);
     Ok(())
+}
+
+/// In a forked child: records it into a file of its own, if children are followed. Only what the child allocates itself counts: what it
+/// inherited is in its parent's file. Returns one line if that fails; the child then goes on untraced.
+#[pyfunction]
+fn run_follow_fork() -> Option<String> {
+    // Another thread of the parent may have held the lock: that thread is not here to give it back.
+    let parent = {
+        let active = ACTIVE.try_lock().ok()?;
+        let run = active.as_ref().filter(|run| !run.is_ours())?;
+        let first = match run.spec.is_child {
+            true => run.spec.output.clone(),
+            false => run.capture.clone(),
+        };
+        run.spec.for_children(&first)?
+    };
+    heapsight_tracer::clear();
+    let (capture, _) = match paths(&parent) {
+        Ok(paths) => paths,
+        Err(error) => return Some(error),
+    };
+    let file = match Guarded::create(&capture) {
+        Ok(file) => file,
+        Err(error) => return Some(cannot_write(&capture, &error)),
+    };
+    record(parent, capture, file).err()
 }
 
 fn tracer_config(spec: &RunSpec) -> Config {
@@ -93,5 +151,6 @@ fn run_end() {
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(run_begin, module)?)?;
+    module.add_function(wrap_pyfunction!(run_follow_fork, module)?)?;
     module.add_function(wrap_pyfunction!(run_end, module)?)
 }

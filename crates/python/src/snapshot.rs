@@ -102,9 +102,9 @@ fn load_snapshot(py: Python<'_>, path: PathBuf, with_traces: bool) -> PyResult<S
 
 /// Reads what `to_bytes` gave.
 #[pyfunction]
-fn snapshot_from_bytes(bytes: &[u8]) -> PyResult<SnapshotData> {
+fn snapshot_from_bytes(data: &[u8]) -> PyResult<SnapshotData> {
     let refused = |error: String| PyValueError::new_err(format!("not a pickled snapshot: {error}"));
-    let capture = Capture::read(bytes).map_err(|error| refused(error.to_string()))?;
+    let capture = Capture::read(data).map_err(|error| refused(error.to_string()))?;
     SnapshotData::of_capture(capture, true).map_err(refused)
 }
 

@@ -1,12 +1,16 @@
 //! The filters that decide, while tracing, which call paths are traced.
 
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use heapsight_analysis as analysis;
-use heapsight_tracer as tracer;
+use heapsight_tracer::{self as tracer, FrameLimit};
 use pyo3::prelude::*;
 
 use crate::filter::{self, Filter, Filters};
+
+/// The most recent frames that a filter on whole tracebacks looks at: those that are kept.
+static FRAMES: AtomicUsize = AtomicUsize::new(1);
 
 static ACTIVE: Mutex<Filters> = Mutex::new(Filters {
     filters: Vec::new(),
@@ -40,6 +44,18 @@ fn clear_filters() {
     apply(&filters);
 }
 
+/// Has the filters look at no more frames than are kept.
+pub(crate) fn show_frames(limit: FrameLimit) {
+    let frames = match limit {
+        FrameLimit::One => 1,
+        FrameLimit::UpTo(limit) => usize::from(limit),
+        FrameLimit::All => usize::MAX,
+    };
+    if FRAMES.swap(frames, Relaxed) != frames {
+        apply(&active());
+    }
+}
+
 /// Hands the filters to the tracer. They run inside allocator hooks: no Python from there on.
 fn apply(filters: &Filters) {
     let rules: Arc<[analysis::Filter]> = filters.rules().cloned().collect();
@@ -48,7 +64,7 @@ fn apply(filters: &Filters) {
         return;
     }
     let frames = if rules.iter().any(|rule| rule.any_frame) {
-        usize::MAX
+        FRAMES.load(Relaxed)
     } else {
         1
     };

@@ -47,13 +47,13 @@ pub fn diff(old: Side<'_>, new: Side<'_>, query: Query, count: usize, look: &Loo
     }
     let (before, after) = comparison.totals();
     let title = format!(
-        "\nTop {} of {} {} that changed ({} in all)",
+        "Top {} of {} {} that changed ({} in all)",
         format_count(count.min(changes.len()) as u64),
         format_count(changes.len() as u64),
         noun(query.group_by, changes.len() as u64),
         gained(after.change_from(before))
     );
-    out += &format!("{}\n", look.paint(Role::Heading, title));
+    out += &format!("\n{}\n", look.paint(Role::Heading, title));
     let shown = &changes[..count.min(changes.len())];
     out += &table(&comparison, shown, new.capture, query.group_by, look);
     let hidden = &changes[shown.len()..];

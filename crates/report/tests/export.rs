@@ -62,6 +62,13 @@ fn total(capture: &Capture, metric: Metric) -> u64 {
     counters.map(|of| metric.of(of).bytes).sum()
 }
 
+/// The track of this name in a Firefox profile.
+fn track<'f>(file: &'f Value, name: &str) -> &'f Value {
+    let tracks = file["threads"].as_array().expect("a list");
+    let found = tracks.iter().find(|track| track["name"] == name);
+    found.unwrap_or_else(|| panic!("no track {name}"))
+}
+
 #[test]
 fn collapsed_stacks_are_one_line_each_whatever_the_names() {
     assert_eq!(
@@ -140,13 +147,9 @@ fn speedscope_has_a_profile_for_each_metric_that_adds_up() {
 fn firefox_weighs_bytes_and_draws_the_timeline() {
     let capture = capture();
     let file = json(&capture, Format::Firefox, &EVERYTHING);
-    let threads = file["threads"].as_array().expect("a list");
-    assert_eq!(threads[0]["name"], "live bytes");
-    assert_eq!(threads[0]["samples"]["weightType"], "bytes");
-    assert_eq!(
-        sum(&threads[0]["samples"]["weight"]),
-        total(&capture, Metric::Live)
-    );
+    let samples = &track(&file, "live bytes")["samples"];
+    assert_eq!(samples["weightType"], "bytes");
+    assert_eq!(sum(&samples["weight"]), total(&capture, Metric::Live));
     let changes = &file["counters"][0]["samples"]["count"];
     let last: f64 = changes
         .as_array()
@@ -165,7 +168,7 @@ fn a_weight_beyond_31_bits_is_split() {
     tracer.site(path, (5 << 30, 1), (5 << 30, 1));
     let capture = tracer.capture(Mode::Exact { frame_limit: None }, std::path::Path::new("/"));
     let file = json(&capture, Format::Firefox, &EVERYTHING);
-    let weights = &file["threads"][0]["samples"]["weight"];
+    let weights = &track(&file, "live bytes")["samples"]["weight"];
     assert_eq!(weights.as_array().expect("a list").len(), 3);
     assert_eq!(sum(weights), 5 << 30);
 }
@@ -232,6 +235,27 @@ fn parquet_reads_back_with_the_same_sums() {
     }
     assert_eq!(live as u64, total(&capture, Metric::Live));
     assert_eq!(paths, [2, 2, 0]);
+}
+
+#[test]
+fn a_very_deep_stack_keeps_its_most_recent_frames() {
+    let mut tracer = Tracer::new();
+    let frames: Vec<(&str, u32, &str)> = (0..1500).map(|line| ("deep.py", line + 1, "f")).collect();
+    let deep = tracer.path(&frames);
+    let shallow = tracer.path(&[("app.py", 1, "g")]);
+    tracer.site(deep, (64, 1), (64, 1));
+    tracer.site(shallow, (8, 1), (8, 1));
+    let mode = Mode::Exact { frame_limit: None };
+    let capture = tracer.capture(mode, std::path::Path::new("/srv"));
+    let collapsed = text(&capture, Format::Collapsed, &EVERYTHING);
+    let lines: Vec<&str> = collapsed.lines().collect();
+    assert_eq!(lines[0].matches(';').count(), 1000);
+    assert!(lines[0].starts_with("<outer frames left out>;f (deep.py:501);"));
+    assert!(lines[0].ends_with(";f (deep.py:1500) 64"));
+    assert_eq!(lines[1], "g (app.py:1) 8");
+    let table = text(&capture, Format::Csv, &EVERYTHING);
+    assert_eq!(table.matches(" < ").count(), 1000);
+    assert!(table.contains(" < f (deep.py:501) < <outer frames left out>,64,"));
 }
 
 #[test]

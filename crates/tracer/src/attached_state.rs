@@ -65,7 +65,7 @@ mod imp {
         let pointer;
         // SAFETY: on x86-64 the thread control block begins with its own address (ELF TLS ABI, variant II).
         unsafe {
-            asm!("mov {pointer}, qword ptr fs:[0]", pointer = out(reg) pointer, options(nostack, preserves_flags, readonly))
+            asm!("mov {pointer}, qword ptr fs:[0]", pointer = out(reg) pointer, options(nostack, preserves_flags, readonly));
         };
         pointer
     }

@@ -188,7 +188,20 @@ pub(crate) fn get(address: usize) -> Option<Block> {
     if !in_map(address) {
         return side_table::get(&mut held, address).and_then(|aside| aside.block);
     }
+    if is_second_of_block(address) {
+        return None;
+    }
     decode(&mut held, address, entry(address)?)
+}
+
+/// Is the entry at `address` no entry but the size of the block before it?
+fn is_second_of_block(address: usize) -> bool {
+    // The size behind a leaf's last entry is in the same leaf, not in the next.
+    let first_of_leaf = address & ((1 << LEAF_SHIFT) - 1) == 0;
+    let before =
+        || entry(address - (1 << GRANULE_SHIFT)).map_or(0, |slot| slot.load(Ordering::Relaxed));
+    // A size that happens to look like this belongs to a block of 62 bytes or more, so that none begins here either.
+    !first_of_leaf && before() & SIZE_MASK == SIZE_IN_NEXT
 }
 
 fn decode(held: &mut Held, address: usize, slot: &AtomicU32) -> Option<Block> {

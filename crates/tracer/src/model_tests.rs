@@ -226,6 +226,37 @@ fn threads_that_count_at_the_same_site_lose_nothing() {
 }
 
 #[test]
+fn the_inside_of_a_block_is_no_block() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    crate::install::forget_all();
+    assert!(tree::init(&mut lock::hold()));
+    let site = sites::of(tree::child(tree::ROOT, 1, 2), 0, Sharing::Gil);
+    for size in [17, 24, 73, 133, 62 + 64, 5_000] {
+        assert!(live_map::insert(BASE, Block { site, size }));
+        assert_eq!(live_map::get(BASE), Some(Block { site, size }));
+        for inside in (16..size).step_by(16) {
+            assert_eq!(live_map::get(BASE + inside), None, "{inside} in {size}");
+        }
+        live_map::remove(BASE);
+    }
+}
+
+/// A page of the map holds the entries of 16 KiB, and the size of its last block is on the next page.
+#[test]
+fn a_block_at_the_end_of_a_page_of_the_map_is_told_once() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    crate::install::forget_all();
+    assert!(tree::init(&mut lock::hold()));
+    let site = sites::of(tree::child(tree::ROOT, 1, 2), 0, Sharing::Gil);
+    let last = BASE - BASE % (16 << 10) + (16 << 10) - 16;
+    let block = Block { site, size: 1_001 };
+    assert!(live_map::insert(last, block));
+    let mut told = Vec::new();
+    live_map::for_each(|address, block| told.push((address, block)));
+    assert_eq!(told, [(last, block)]);
+}
+
+#[test]
 fn idle_paths_are_folded_and_no_total_changes() {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     crate::install::forget_all();

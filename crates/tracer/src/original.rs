@@ -85,7 +85,10 @@ impl Original {
     pub(crate) unsafe fn free(&self, block: *mut c_void) {
         // SAFETY: a `free` of PyMemAllocatorEx was stored there.
         unsafe {
-            std::mem::transmute::<usize, Free>(self.free.load(Ordering::Relaxed))(self.ctx(), block)
+            std::mem::transmute::<usize, Free>(self.free.load(Ordering::Relaxed))(
+                self.ctx(),
+                block,
+            );
         }
     }
 }

@@ -29,12 +29,28 @@ def _begin_run(spec: str) -> None:
     """Record this process, from now until its last exit function has run."""
     from heapsight import _heapsight
 
-    _heapsight.run_begin(spec)
+    for_children = _heapsight.run_begin(spec, getattr(sys, "argv", []))
+    if for_children is not None:  # --follow
+        os.environ["HEAPSIGHT_RUN"] = for_children
+        os.register_at_fork(after_in_child=_follow_fork)
     os.register_at_fork(before=_heapsight.run_before_fork, after_in_parent=_heapsight.run_after_fork)
     # Registered before anything of the program's, so run after everything of the program's.
     import atexit
 
     atexit.register(_heapsight.run_end)
+
+
+def _follow_fork() -> None:
+    """Record a forked child of a process that is recorded with --follow."""
+    from heapsight import _heapsight
+
+    problem = _heapsight.run_follow_fork()
+    if problem is not None:
+        _say(f"heapsight: {problem}; process {os.getpid()} runs untraced")
+    util = sys.modules.get("multiprocessing.util")
+    if util is not None:
+        # Children of multiprocessing leave through os._exit, which runs no exit functions, but they run finalisers of their own.
+        util.register_after_fork(_heapsight, lambda module: util.Finalize(None, module.run_end, exitpriority=-100))
 
 
 def _enable_from_switch() -> None:

@@ -133,8 +133,8 @@ impl<R: Read> Replay<R> {
                 return Ok(Applied::NotYet);
             }
             Kind::Tick => {
-                *changed = apply(payload, &mut capture.tables, progress)
-                    .map_err(Damage::Malformed)?;
+                *changed =
+                    apply(payload, &mut capture.tables, progress).map_err(Damage::Malformed)?;
                 *partial_blocks = Vec::new();
                 capture.blocks = None;
                 capture.timeline.push(point(capture, progress));
@@ -142,8 +142,8 @@ impl<R: Read> Replay<R> {
             }
             Kind::Blocks => {
                 let sites = capture.tables.sites.len();
-                let place = blocks::decode(payload, sites, partial_blocks)
-                    .map_err(Damage::Malformed)?;
+                let place =
+                    blocks::decode(payload, sites, partial_blocks).map_err(Damage::Malformed)?;
                 if place.is_last {
                     capture.blocks = Some(std::mem::take(partial_blocks));
                 }

@@ -66,6 +66,10 @@ pub(crate) struct RunOptions {
     #[arg(long)]
     pub threads: bool,
 
+    /// Record child processes too, each into a file of its own (NAME-PID.heapsight); see 'heapsight merge'
+    #[arg(long)]
+    pub follow: bool,
+
     /// Milliseconds between two writes to the capture
     #[arg(long, value_name = "MS", default_value = "100", value_parser = tick_ms, allow_negative_numbers = true)]
     pub tick: u32,

@@ -146,6 +146,8 @@ fn options_reach_the_recorder() {
         threads: false,
         tick_ms: 100,
         top: Some(10),
+        follow: false,
+        is_child: false,
         program: folder.script.clone(),
         argv: vec![folder.script.clone(), "arg".into()],
     };

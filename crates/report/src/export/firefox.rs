@@ -16,6 +16,9 @@ use super::stacks::Stacks;
 /// One sample weighs no more than this: more is split into several.
 const HEAVIEST: u64 = i32::MAX as u64;
 
+/// Samples that one stack is split into at most: 2 TiB. More is no memory of a program, but a figure in a damaged file.
+const MOST_SAMPLES: u64 = 1024;
+
 pub(super) fn write(
     capture: &Capture,
     options: &ExportOptions,
@@ -37,7 +40,7 @@ pub(super) fn write(
     add_memory_track(&mut profile, process, capture);
 
     let stacks = Stacks::new(&capture.tables, options.group_by);
-    // The chosen metric first: the viewer opens with the first thread.
+    // The viewer opens with the chosen metric.
     let others = Metric::ALL
         .into_iter()
         .filter(|metric| *metric != options.metric);
@@ -70,7 +73,8 @@ pub(super) fn write(
             handles.push(profile.intern_stack(thread, parent, frames[stack.label]));
         }
         for sample in &stacks.samples {
-            let mut bytes = metric.of(&sample.counters).bytes;
+            let bytes = metric.of(&sample.counters).bytes;
+            let mut bytes = bytes.min(HEAVIEST * MOST_SAMPLES);
             while bytes > 0 {
                 let weight = bytes.min(HEAVIEST);
                 let stack = Some(handles[sample.stack]);

@@ -15,7 +15,7 @@ use super::ExportOptions;
 use super::rows::{FIGURES, Row, frame_texts, rows};
 
 /// Rows written at a time: call paths are spelled out for so many only.
-const ROWS_PER_GROUP: usize = 10_000;
+const ROWS_PER_GROUP: usize = 2_000;
 
 pub(super) fn write(
     capture: &Capture,

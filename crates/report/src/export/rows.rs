@@ -4,6 +4,8 @@ use heapsight_analysis::path::{frames, thread};
 use heapsight_analysis::{GroupBy, Key, ledger};
 use heapsight_capture::model::{Counters, NodeId, Tables};
 
+use super::stacks::{LEFT_OUT, MOST_FRAMES};
+
 /// One row. What does not apply to a grouping, or is not known, is `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Row {
@@ -40,12 +42,16 @@ pub(super) const FIGURES: [Figure; 10] = [
     ("peak_blocks", |counters| counters.peak_blocks),
 ];
 
-/// `function (file:line)` of each frame, most recent first.
+/// `function (file:line)` of each frame, most recent first: at most [`MOST_FRAMES`], and [`LEFT_OUT`].
 pub(super) fn frame_texts(tables: &Tables, node: NodeId) -> impl Iterator<Item = String> {
-    frames(tables, node).map(|frame| match frame.line {
-        0 => format!("{} ({})", frame.name, frame.filename),
-        line => format!("{} ({}:{line})", frame.name, frame.filename),
-    })
+    let beyond = frames(tables, node).nth(MOST_FRAMES);
+    frames(tables, node)
+        .take(MOST_FRAMES)
+        .map(|frame| match frame.line {
+            0 => format!("{} ({})", frame.name, frame.filename),
+            line => format!("{} ({}:{line})", frame.name, frame.filename),
+        })
+        .chain(beyond.map(|_| LEFT_OUT.to_owned()))
 }
 
 /// The rows of `tables`.

@@ -8,6 +8,13 @@ use heapsight_capture::model::{CodeKind, Counters, Domain, ROOT, Tables};
 /// What stands for memory that was asked for outside Python code.
 pub(super) const NO_FRAME: &str = "<no Python frame>";
 
+/// Frames that are spelled out of one stack, in formats that are no tree: the most recent ones. Where a deep recursion allocates at
+/// every depth, an export would otherwise grow with the square of the depth.
+pub(super) const MOST_FRAMES: usize = 1000;
+
+/// What stands for the frames beyond those.
+pub(super) const LEFT_OUT: &str = "<outer frames left out>";
+
 /// What a frame shows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Label {
@@ -66,6 +73,8 @@ pub(super) struct Stacks {
     pub labels: Vec<Label>,
     pub stacks: Vec<Stack>,
     pub samples: Vec<Sample>,
+    /// Index of the label [`LEFT_OUT`], if a stack needs it.
+    left_out: Option<usize>,
 }
 
 impl Stacks {
@@ -77,14 +86,30 @@ impl Stacks {
         }
     }
 
-    /// The labels of a stack, outermost first.
+    /// The labels of a stack, outermost first: at most [`MOST_FRAMES`], and [`LEFT_OUT`].
     pub(super) fn labels_of(&self, stack: usize) -> Vec<usize> {
-        let mut labels: Vec<usize> =
-            std::iter::successors(Some(stack), |stack| self.stacks[*stack].parent)
-                .map(|stack| self.stacks[stack].label)
-                .collect();
+        let mut next = Some(stack);
+        let mut labels = Vec::new();
+        while let Some(stack) = next.filter(|_| labels.len() < MOST_FRAMES) {
+            labels.push(self.stacks[stack].label);
+            next = self.stacks[stack].parent;
+        }
+        labels.extend(self.left_out.filter(|_| next.is_some()));
         labels.reverse();
         labels
+    }
+
+    /// Adds the label for frames that are left out if there are such.
+    fn with_left_out(mut self) -> Self {
+        let mut depths: Vec<usize> = Vec::with_capacity(self.stacks.len());
+        for stack in &self.stacks {
+            depths.push(1 + stack.parent.map_or(0, |parent| depths[parent]));
+        }
+        if depths.into_iter().max().unwrap_or(0) > MOST_FRAMES {
+            self.left_out = Some(self.labels.len());
+            self.labels.push(Label::of_name(LEFT_OUT));
+        }
+        self
     }
 
     /// One frame for each key.
@@ -169,7 +194,7 @@ impl Stacks {
             };
             maker.add(stack, site.domain, counters);
         }
-        maker.made
+        maker.made.with_left_out()
     }
 }
 

@@ -1,0 +1,178 @@
+//! Whatever a damaged or malicious capture holds, reports and exports are made of it without a panic. The same is fuzzed: see fuzz/.
+
+use heapsight_analysis::{GroupBy, Metric, Query, live_at_peak, truncate};
+use heapsight_capture::model::{
+    Code, CodeKind, Counters, Domain, Mode, Node, Site, Tables, Totals,
+};
+use heapsight_capture::{Block, Capture, Header, Note, TimelinePoint};
+use heapsight_report::{
+    DisplayOptions, ExportOptions, Format, Lines, Look, Moment, Selection, Side, Statistics,
+    biggest_blocks, diff, export, lines, summary,
+};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+/// Figures that are small, or as large as they can be.
+fn figure() -> impl Strategy<Value = u64> {
+    prop_oneof![0..1000_u64, any::<u64>(), Just(u64::MAX)]
+}
+
+fn counters() -> impl Strategy<Value = Counters> {
+    vec(figure(), 8).prop_map(|figures| Counters {
+        allocated_bytes: figures[0],
+        allocated_blocks: figures[1],
+        freed_bytes: figures[2],
+        freed_blocks: figures[3],
+        temporary_bytes: figures[4],
+        temporary_blocks: figures[5],
+        peak_bytes: figures[6],
+        peak_blocks: figures[7],
+    })
+}
+
+/// Tables whose ids are in range, as the reader makes sure, and nothing else.
+fn captures() -> impl Strategy<Value = Capture> {
+    let kind = prop_oneof![
+        Just(CodeKind::Python),
+        Just(CodeKind::Thread),
+        Just(CodeKind::Folded)
+    ];
+    let codes = vec((kind, any::<u32>(), any::<u32>(), any::<u32>()), 1..5);
+    let nodes = vec((any::<u32>(), any::<u32>(), any::<u32>()), 0..12);
+    let sites = vec((any::<u32>(), any::<u32>(), counters()), 0..8);
+    let blocks = proptest::option::of(vec((any::<u64>(), any::<u64>(), any::<u32>()), 0..6));
+    (
+        vec(any::<String>(), 1..5),
+        codes,
+        nodes,
+        sites,
+        blocks,
+        vec(vec(figure(), 9), 0..4),
+        (any::<String>(), any::<u64>(), any::<bool>()),
+    )
+        .prop_map(
+            |(strings, codes, nodes, sites, blocks, points, (text, number, sampled))| {
+                let mut tables = Tables {
+                    nodes: vec![Node {
+                        parent: 0,
+                        code: 0,
+                        line: 0,
+                    }],
+                    totals: Totals {
+                        live_bytes: number,
+                        peak_bytes: number,
+                        ..Totals::default()
+                    },
+                    ..Tables::default()
+                };
+                let names = strings.len() as u32;
+                tables.strings = strings;
+                for (kind, filename, name, first_line) in codes {
+                    tables.codes.push(Code {
+                        kind,
+                        filename: filename % names,
+                        name: name % names,
+                        first_line,
+                    });
+                }
+                for (parent, code, line) in nodes {
+                    tables.nodes.push(Node {
+                        parent: parent % tables.nodes.len() as u32,
+                        code: code % tables.codes.len() as u32,
+                        line,
+                    });
+                }
+                for (node, domain, counters) in sites {
+                    tables.sites.push(Site {
+                        node: node % tables.nodes.len() as u32,
+                        domain: Domain(domain),
+                    });
+                    tables.counters.push(counters);
+                }
+                let count = tables.sites.len() as u32;
+                let blocks = blocks.filter(|_| count > 0).map(|blocks| {
+                    let block = |(address, size, site): (u64, u64, u32)| Block {
+                        address,
+                        size,
+                        site: site % count,
+                    };
+                    blocks.into_iter().map(block).collect()
+                });
+                let point = |figures: Vec<u64>| TimelinePoint {
+                    elapsed_ns: figures[0],
+                    rss_bytes: figures[1],
+                    live_bytes: figures[2],
+                    live_blocks: figures[3],
+                    peak_bytes: figures[4],
+                    allocated_bytes: figures[5],
+                    allocated_blocks: figures[6],
+                    lost_events: figures[7],
+                    tracer_bytes: figures[8],
+                };
+                let mut timeline: Vec<TimelinePoint> = points.into_iter().map(point).collect();
+                timeline.sort_by_key(|point| point.elapsed_ns);
+                let mode = if sampled {
+                    Mode::Sampled { mean_bytes: number }
+                } else {
+                    Mode::Exact { frame_limit: None }
+                };
+                Capture {
+                    header: Header {
+                        program: text.clone(),
+                        python_version: text.clone(),
+                        start_unix_ns: number,
+                        mode,
+                        ..Header::default()
+                    },
+                    tables,
+                    timeline,
+                    blocks,
+                    notes: vec![Note {
+                        name: "snapshot".into(),
+                        text,
+                    }],
+                    ..Capture::default()
+                }
+            },
+        )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn every_report_and_export_of_any_capture_is_made(capture in captures(), other in captures()) {
+        let look = Look::plain(80);
+        for group_by in GroupBy::ALL {
+            let selection = Selection {
+                group_by,
+                cumulative: true,
+                metrics: Metric::ALL.to_vec(),
+                ..Selection::default()
+            };
+            prop_assert!(!summary(&capture, &selection, &look).is_empty());
+            let query = Query { metric: Metric::Live, group_by, cumulative: true };
+            let side = |capture| Side { name: "x", capture, moment: Moment::End };
+            let _ = diff(side(&other), side(&capture), query, 5, &look);
+            for by_address in [false, true] {
+                let what = Lines {
+                    query,
+                    by_address,
+                    count: 5,
+                    show_metrics: true,
+                    display: DisplayOptions::default(),
+                };
+                let _ = lines(&capture, Some(&other), &what);
+            }
+            for format in Format::ALL {
+                let options = ExportOptions { metric: Metric::Live, group_by: Some(group_by) };
+                export(&capture, format, &options, &mut Vec::new()).expect("a Vec takes everything");
+            }
+        }
+        let _ = biggest_blocks(&capture, capture.blocks.as_deref().unwrap_or_default(), 3, &look);
+        let _ = Statistics::new(&capture, 1).json(&capture, Moment::End);
+        let _ = truncate(&capture.tables, 2);
+        let mut capture = capture;
+        live_at_peak(&mut capture.tables);
+    }
+}

@@ -1,0 +1,226 @@
+"""The timer: driven by allocations, with a clock that the tests move on."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from harness import clean_environment
+
+import heapsight
+from heapsight import TakeSnapshot, _heapsight
+
+HOUR = 3600
+
+
+@pytest.fixture(autouse=True)
+def _stopped(untraced: None) -> Iterator[None]:  # noqa: ARG001 - a fixture for its effect
+    yield
+    heapsight.stop_timer()
+
+
+def allocate() -> list[bytes]:
+    """Allocate, and give the interpreter a chance to run what is pending."""
+    return [bytes(1000) for _ in range(10)]
+
+
+def test_calls_with_its_arguments_once_the_delay_is_over_and_something_is_allocated() -> None:
+    calls: list[Any] = []
+    heapsight.start_timer(HOUR, lambda *args, **kwargs: calls.append((args, kwargs)), (1, 2), {"a": 3})
+    assert heapsight.is_enabled(), "it enables tracing"
+    allocate()
+    assert calls == []
+    _heapsight.advance_timer(HOUR - 1)
+    allocate()
+    assert calls == []
+    _heapsight.advance_timer(2)
+    allocate()
+    assert calls == [((1, 2), {"a": 3})]
+
+
+def test_goes_on_from_the_last_call() -> None:
+    calls: list[int] = []
+    heapsight.start_timer(HOUR, calls.append, (1,))
+    for count in range(1, 6):
+        _heapsight.advance_timer(10 * HOUR)
+        allocate()
+        allocate()
+        assert len(calls) == count, "many hours late is still one call"
+
+
+def test_stops() -> None:
+    calls: list[int] = []
+    heapsight.start_timer(HOUR, calls.append, (1,))
+    heapsight.stop_timer()
+    heapsight.stop_timer()
+    _heapsight.advance_timer(2 * HOUR)
+    allocate()
+    assert calls == []
+
+
+def test_disable_stops_it_for_good() -> None:
+    calls: list[int] = []
+    heapsight.start_timer(HOUR, calls.append, (1,))
+    heapsight.disable()
+    heapsight.enable()
+    _heapsight.advance_timer(2 * HOUR)
+    allocate()
+    assert calls == []
+
+
+def test_new_traceback_limit_leaves_it_running() -> None:
+    calls: list[int] = []
+    heapsight.start_timer(HOUR, calls.append, (1,))
+    heapsight.set_traceback_limit(7)
+    _heapsight.advance_timer(2 * HOUR)
+    allocate()
+    assert calls == [1]
+
+
+def test_second_start_takes_the_place_of_the_first() -> None:
+    calls: list[int] = []
+    for number in range(1000):
+        heapsight.start_timer(HOUR, calls.append, (number,))
+    _heapsight.advance_timer(2 * HOUR)
+    allocate()
+    allocate()
+    assert calls == [999]
+
+
+def test_exception_goes_to_the_hook_and_the_timer_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda args: seen.append((args.exc_type, args.object)))
+
+    def fail() -> None:
+        raise KeyError("x")
+
+    heapsight.start_timer(HOUR, fail)
+    for _ in range(3):
+        _heapsight.advance_timer(2 * HOUR)
+        allocate()
+    assert seen == [(KeyError, fail)] * 3
+
+
+def test_function_is_never_called_while_it_is_running() -> None:
+    depth = SimpleNamespace(now=0, most=0, calls=0)
+
+    def function() -> None:
+        depth.now += 1
+        depth.calls += 1
+        depth.most = max(depth.most, depth.now)
+        heapsight.start_timer(HOUR, function)
+        for _ in range(3):
+            _heapsight.advance_timer(2 * HOUR)
+            allocate()
+        depth.now -= 1
+
+    heapsight.start_timer(HOUR, function)
+    for _ in range(2):
+        _heapsight.advance_timer(2 * HOUR)
+        allocate()
+    assert (depth.most, depth.calls) == (1, 2)
+
+
+def test_function_may_disable_tracing() -> None:
+    calls: list[int] = []
+
+    def function() -> None:
+        calls.append(1)
+        heapsight.disable()
+
+    heapsight.start_timer(HOUR, function)
+    for _ in range(3):
+        _heapsight.advance_timer(2 * HOUR)
+        allocate()
+    assert calls == [1]
+    assert not heapsight.is_enabled()
+
+
+def test_allocation_in_another_thread_has_the_main_thread_call() -> None:
+    callers: list[threading.Thread] = []
+    heapsight.start_timer(HOUR, lambda: callers.append(threading.current_thread()))
+    allocate()
+    _heapsight.advance_timer(2 * HOUR)
+    thread = threading.Thread(target=allocate)
+    thread.start()
+    thread.join()
+    allocate()
+    assert callers == [threading.main_thread()]
+
+
+@pytest.mark.parametrize("delay", [0, -1, 1 << 40])
+def test_delay_out_of_range_is_named_before_anything_changes(delay: int) -> None:
+    with pytest.raises(ValueError, match=str(delay)):
+        heapsight.start_timer(delay, print)
+    assert not heapsight.is_enabled()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ((1.5, print), "1.5"),
+        ((True, print), "True"),
+        ((1, "print"), "'print'"),
+        ((1, print, 5), "5"),
+        ((1, print, (), 5), "5"),
+        ((1, print, (), {5: 6}), "5"),
+    ],
+)
+def test_argument_of_another_type_is_named_before_anything_changes(arguments: tuple[Any, ...], named: str) -> None:
+    with pytest.raises(TypeError) as raised:
+        heapsight.start_timer(*arguments)
+    assert named in str(raised.value)
+    assert not heapsight.is_enabled()
+
+
+def test_snapshot_task_survives_a_write_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda args: seen.append(args.exc_type))
+    take = TakeSnapshot()
+    take.filename_template = str(tmp_path / "out" / "$counter.heapsight")
+    take.start(HOUR)
+    _heapsight.advance_timer(2 * HOUR)
+    allocate()
+    assert seen == [FileNotFoundError]
+    (tmp_path / "out").mkdir()
+    _heapsight.advance_timer(2 * HOUR)
+    allocate()
+    take.stop()
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["0001.heapsight"]
+
+
+FORKING = """
+import os, warnings, heapsight
+from heapsight import _heapsight
+warnings.simplefilter("error")
+calls = []
+heapsight.start_timer(3600, calls.append, (1,))
+pid = os.fork()
+_heapsight.advance_timer(7200)
+kept = [bytes(1000) for _ in range(10)]
+assert calls == [1], calls
+assert heapsight.get_object_trace(kept[0]) is not None
+if pid == 0:
+    os._exit(7)
+assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+print("done")
+"""
+
+
+def test_goes_on_in_both_processes_after_a_fork_without_a_warning() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FORKING], capture_output=True, text=True, timeout=60, env=clean_environment()
+    )
+    assert (done.stdout, done.stderr) == ("done\n", "")
+
+
+def test_process_ends_while_the_timer_is_armed() -> None:
+    code = "import heapsight; heapsight.start_timer(1, print); print('end')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr, done.returncode) == ("end\n", "", 0)
