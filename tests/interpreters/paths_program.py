@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import gc
 import sys
+import sysconfig
 import tracemalloc
 from typing import Any, Protocol
 
@@ -83,8 +84,8 @@ class Heapsight(Backend):
 
         self.module: Any = _heapsight
         self.limit = frames
-        if hasattr(sys, "gettotalrefcount"):
-            # Frames of debug builds cannot be marked, so that each allocation walks the whole stack.
+        if hasattr(sys, "gettotalrefcount") or sysconfig.get_config_var("Py_GIL_DISABLED"):
+            # Frames of debug and free-threaded builds are not marked: each allocation walks the whole stack.
             paths.interpreter.deepest = 5_000
         heapsight.set_traceback_limit(frames)
         heapsight.enable()

@@ -3,6 +3,9 @@
 //! The only crate that names pyo3, and the only place where Python exceptions are made. It is thin: one file for each thing
 //! that Python can ask for, and each of them translates and calls.
 
+// The comments on classes and functions are Python's docstrings, with Python's brackets in their examples.
+#![allow(rustdoc::broken_intra_doc_links)]
+
 mod address_changes;
 mod arguments;
 mod blocks;

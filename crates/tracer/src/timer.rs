@@ -1,7 +1,7 @@
 //! A timer that fires with an allocation: the first one after its time has come has the interpreter call a function.
 //!
 //! A native thread sleeps until the time, then makes every thread forget its cached call path: so the next traced allocation, in whichever
-//! thread, takes the slow way once ([`crate::path`]) and finds here that the timer is due. Hooks pay nothing for it. What is
+//! thread, takes the slow way once (`crate::path`) and finds here that the timer is due. Hooks pay nothing for it. What is
 //! called runs as a *pending call*: between two instructions of the main thread, with the GIL, outside any hook.
 
 use std::ffi::{c_int, c_void};
