@@ -74,11 +74,17 @@ impl Arguments {
             ));
         let names_command =
             |word: &OsStr| word == "help" || command.find_subcommand(word).is_some();
-        let starts_with_file = argv
+        // `python -m heapsight --traceback FILE` is `heapsight top --traceback FILE`.
+        let is_own_option = |word: &OsStr| {
+            ["-h", "--help", "-V", "--version"]
+                .iter()
+                .any(|own| word == *own)
+        };
+        let is_for_top = argv
             .first()
-            .is_some_and(|word| !word.as_encoded_bytes().starts_with(b"-") && !names_command(word));
+            .is_some_and(|word| !names_command(word) && !is_own_option(word));
         let mut words = vec![OsString::from("heapsight")];
-        if starts_with_file {
+        if is_for_top {
             words.push("top".into());
         }
         match (argv.split_first(), command.find_subcommand("run")) {
@@ -136,6 +142,17 @@ mod tests {
             panic!("{arguments:?}");
         };
         assert_eq!(options.files.len(), 2);
+        assert_eq!(options.number, 3);
+    }
+
+    #[test]
+    fn options_before_files_alone_are_those_of_top() {
+        let argv = ["--traceback", "-n", "3", "a.heapsight"].map(OsString::from);
+        let arguments = Arguments::parse(&argv, "3.13.1", 100).expect("valid");
+        let Command::Top(options) = arguments.command else {
+            panic!("{arguments:?}");
+        };
+        assert_eq!(options.files.len(), 1);
         assert_eq!(options.number, 3);
     }
 }
