@@ -1,7 +1,7 @@
 //! The allocator hooks. One set of functions for each interpreter version, domain and depth, chosen once.
 //!
-//! No panic, no Python allocation, no GIL and no call into CPython but the original allocator and the two getters of the thread
-//! state. Only the outermost call counts: what pymalloc asks of the raw domain for a large block is that block.
+//! No panic, no Python allocation, no GIL and no call into CPython but the original allocator, the two getters of the thread
+//! state and, when a timer is due, `Py_AddPendingCall` (see `timer.rs`). Only the outermost call counts: what pymalloc asks of the raw domain for a large block is that block.
 
 use std::ffi::c_void;
 use std::ptr;
