@@ -256,6 +256,37 @@ fn a_block_at_the_end_of_a_page_of_the_map_is_told_once() {
     assert_eq!(told, [(last, block)]);
 }
 
+/// A block that is allocated on a path of two frames and freed at once. Gives the path.
+fn pass_by(code: u32, offset: u32) -> u32 {
+    crate::recycle::sweep_if_wanted();
+    let path = tree::child(tree::child(tree::ROOT, code, offset), code + 1, offset);
+    let site = sites::of(path, 2, Sharing::Gil);
+    sites::allocated(site, BASE + 64, 24, 1);
+    sites::freed(site, BASE + 64, 24, 1);
+    path
+}
+
+#[test]
+fn paths_used_again_between_two_sweeps_stay_and_others_go() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    crate::install::forget_all();
+    crate::recycle::set_limit(1_000);
+    assert!(tree::init(&mut lock::hold()));
+    let again: Vec<u32> = (0..100).map(|offset| pass_by(1, offset)).collect();
+    let sweeps = crate::recycle::sweeps();
+    for turn in 0..200 {
+        for offset in 0..20 {
+            pass_by(3, 20 * turn + offset);
+        }
+        for (offset, &path) in (0..).zip(&again) {
+            assert_eq!(pass_by(1, offset), path, "turn {turn}");
+        }
+    }
+    crate::recycle::set_limit(1 << 20);
+    assert!(crate::recycle::sweeps() > sweeps + 5);
+    assert!(tree::len() < 6_000, "{} paths", tree::len());
+}
+
 #[test]
 fn idle_paths_are_folded_and_no_total_changes() {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);

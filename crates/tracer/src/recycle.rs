@@ -5,13 +5,16 @@
 //! was at the peak. What was allocated and freed on them is added to an element `[folded paths]` below
 //! their nearest caller that stays, so that no total changes.
 //!
-//! Other threads may be in the middle of a hook, without the GIL, with the number of such a path in hand. So it happens in two
+//! A path used since the sweep before stays as well: a program that goes through a million paths again and again would otherwise
+//! make them all anew each time. So the first sweep takes nothing away, it only notes what each path has counted.
+//!
+//! Other threads may be in the middle of a hook, without the GIL, with the number of an idle path in hand. So it goes in two
 //! steps. A sweep takes idle paths out of the index, so that they cannot be found again; only the next sweep, if nothing was
 //! allocated on them meanwhile, folds them and frees their numbers. Between two sweeps lie hundreds of thousands of new paths.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use crate::lock::{self, Held};
+use crate::lock::{self, Guarded, Held};
 use crate::{codes, sites, thread, totals, tree};
 
 /// Paths before the first sweep: some 110 MB of tables. Only programs that branch without end have so many.
@@ -22,6 +25,8 @@ static LIMIT: AtomicU32 = AtomicU32::new(FIRST_LIMIT);
 static PATHS: AtomicU32 = AtomicU32::new(0);
 static WANTED: AtomicBool = AtomicBool::new(false);
 static SWEEPS: AtomicU32 = AtomicU32::new(0);
+/// What [`usage`] said of each path at the last sweep.
+static SEEN: Guarded<Vec<u32>> = Guarded::new(Vec::new());
 
 /// Counts a path just made; asks for a sweep when there are too many.
 pub(crate) fn count_new_path() {
@@ -38,11 +43,17 @@ pub(crate) fn sweeps() -> u32 {
 }
 
 /// Forgets counts, after all paths were forgotten.
-pub(crate) fn reset() {
+pub(crate) fn reset(held: &mut Held) {
+    *SEEN.get(held) = Vec::new();
     PATHS.store(0, Ordering::Relaxed);
     WANTED.store(false, Ordering::Relaxed);
     LIMIT.store(FIRST.load(Ordering::Relaxed), Ordering::Relaxed);
     SWEEPS.fetch_add(1, Ordering::Release);
+}
+
+/// Bytes held outside the mapped tables.
+pub(crate) fn heap_bytes(held: &mut Held) -> u64 {
+    (SEEN.get(held).capacity() * size_of::<u32>()) as u64
 }
 
 /// Sets how many paths there may be before idle ones are given back. For tests.
@@ -66,6 +77,10 @@ fn sweep(held: &mut Held) {
     let folded = codes::folded(held);
     let needed = needed_paths(count, folded);
     let state_of = |id: u32| tree::node(id).state();
+    let seen = std::mem::take(SEEN.get(held));
+    let used_lately = with_callers(count, |id| {
+        state_of(id) == tree::USED && seen.get(id as usize).copied() != Some(usage(id))
+    });
     // A path ends if it was idle before, still is, and no path that goes on for now hangs from it.
     let stays = with_callers(count, |id| {
         needed[id as usize] || state_of(id) == tree::USED
@@ -76,7 +91,9 @@ fn sweep(held: &mut Held) {
     for id in 1..count {
         match (state_of(id), needed[id as usize]) {
             (tree::IDLE, true) => tree::set_state(held, id, tree::USED),
-            (tree::USED, false) => tree::set_state(held, id, tree::IDLE),
+            (tree::USED, false) if !used_lately[id as usize] => {
+                tree::set_state(held, id, tree::IDLE)
+            }
             _ => {}
         }
     }
@@ -113,11 +130,27 @@ fn sweep(held: &mut Held) {
     }
     codes::sweep(held, used_codes);
     PATHS.store(kept, Ordering::Relaxed);
+    *SEEN.get(held) = (0..tree::len()).map(usage).collect();
     LIMIT.store(
-        FIRST.load(Ordering::Relaxed).max(kept.saturating_mul(2)),
+        FIRST
+            .load(Ordering::Relaxed)
+            .max(kept.saturating_add(kept / 2)),
         Ordering::Relaxed,
     );
+    // What was made to fold into may have asked for the next sweep already, by the old limit.
+    WANTED.store(false, Ordering::Relaxed);
     SWEEPS.fetch_add(1, Ordering::Release);
+}
+
+/// Changes when something is allocated on the path, and when its number is given to another one.
+fn usage(id: u32) -> u32 {
+    let node = tree::node(id);
+    node.sites
+        .iter()
+        .fold(node.born.load(Ordering::Relaxed), |sum, site| {
+            sum.wrapping_mul(31)
+                .wrapping_add(sites::allocated_blocks(site.load(Ordering::Relaxed)))
+        })
 }
 
 /// For each path, whether it or one that hangs from it cannot be forgotten.

@@ -250,6 +250,14 @@ pub(crate) fn counters(id: u32, epoch: u64, at_peak: bool) -> Counters {
     }
 }
 
+/// The low half of the number of blocks ever allocated at the site `id` of a node; 0 for one that is none.
+pub(crate) fn allocated_blocks(id: u32) -> u32 {
+    if id == 0 || id == EXCLUDED {
+        return 0;
+    }
+    SITES.get(id).allocated_blocks.load(Ordering::Relaxed) as u32
+}
+
 /// Would anything be missed if the path of site `id` were forgotten: a live block, or one that was live at the peak?
 pub(crate) fn is_needed(id: u32, epoch: u64, at_peak: bool) -> bool {
     let counters = counters(id, epoch, at_peak);

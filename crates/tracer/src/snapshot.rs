@@ -7,7 +7,7 @@ use heapsight_capture::model::{Tables, Totals};
 use crate::export::Exporter;
 use crate::live_map::Block;
 use crate::totals as total;
-use crate::{codes, config, live_map, lock, mapping, sampling, side_table, sites};
+use crate::{codes, config, live_map, lock, mapping, recycle, sampling, side_table, sites};
 
 /// One live traced block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,6 +106,7 @@ pub fn tracer_bytes() -> u64 {
     mapping::resident_bytes(&mut held)
         + codes::heap_bytes(&mut held)
         + sites::heap_bytes(&mut held)
+        + recycle::heap_bytes(&mut held)
         + side_table::bytes(&mut held)
         + sampling::heap_bytes(&mut held)
 }

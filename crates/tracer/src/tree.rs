@@ -223,5 +223,5 @@ pub(crate) fn reset(held: &mut Held) {
     INDEX.reset(held);
     NODES.reset(held);
     *FREE_IDS.get(held) = Vec::new();
-    recycle::reset();
+    recycle::reset(held);
 }
