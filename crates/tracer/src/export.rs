@@ -81,7 +81,7 @@ impl Exporter {
         if reused {
             self.lines.clear();
             for id in 1..self.node_ids.len() as u32 {
-                if self.node_ids[id as usize].0 != tree::node(id).born.load(Ordering::Relaxed) {
+                if self.node_ids[id as usize].0 != tree::node(id).born() {
                     self.node_ids[id as usize] = (0, NONE);
                 }
             }
@@ -221,7 +221,7 @@ impl Exporter {
         let mut parent = self.node_ids[at as usize].1;
         for &id in missing.iter().rev() {
             let node = tree::node(id);
-            let born = node.born.load(Ordering::Acquire);
+            let born = node.born();
             let offset = node.offset.load(Ordering::Relaxed);
             let identity = node.code.load(Ordering::Relaxed);
             let (code, line) = match self.identities.get(identity as usize) {

@@ -35,8 +35,38 @@ struct Step {
 
 const STEP_BITS: u32 = 10;
 
+/// What frames at `position` are.
+#[derive(Clone, Copy)]
+struct Meaning {
+    position: Position,
+    code: u32,
+    offset: u32,
+}
+
+const MEANING_BITS: u32 = 9;
+
+impl Meaning {
+    /// In no frame's place: no code has that many bytes.
+    const NONE: Self = Self {
+        position: 0,
+        code: 0,
+        offset: tree::NO_OFFSET,
+    };
+}
+
+impl Step {
+    const NONE: Self = Self {
+        position: 0,
+        parent: u32::MAX,
+        node: 0,
+    };
+}
+
 /// How far down the last path a frame is looked for. Beyond it the whole stack is compared from the outermost frame.
 const SEARCH_ENTRIES: usize = 16;
+
+/// How far down it is looked at first, for the running frame and as many of its callers: mostly one function was called or returned from.
+const NEAR: usize = 3;
 
 /// The last call path of one thread.
 pub(crate) struct PathCache {
@@ -44,13 +74,15 @@ pub(crate) struct PathCache {
     thread_state: *const u8,
     /// Path that the outermost frame hangs from: the root, or the thread's own.
     base: u32,
-    /// Does the event that is being recorded have the tables to itself? See [`tree::recent_step`].
+    /// Does the event that is being recorded have the tables to itself? See [`tree::child_alone`].
     alone: bool,
     next_token: Token,
+    misses: u32,
     entries: Vec<Entry>,
     /// Frames found above the part of the stack that is known, innermost first.
     fresh: Vec<Frame>,
     steps: Box<[Step; 1 << STEP_BITS]>,
+    meanings: Box<[Meaning; 1 << MEANING_BITS]>,
 }
 
 /// The caller of entry `.0` is not the one that the cache says. The entries above it are on the stack.
@@ -64,15 +96,11 @@ impl PathCache {
             base: tree::ROOT,
             alone: false,
             next_token: 1,
+            misses: 0,
             entries: Vec::with_capacity(64),
             fresh: Vec::with_capacity(64),
-            steps: Box::new(
-                [Step {
-                    position: 0,
-                    parent: u32::MAX,
-                    node: 0,
-                }; 1 << STEP_BITS],
-            ),
+            steps: Box::new([Step::NONE; 1 << STEP_BITS]),
+            meanings: Box::new([Meaning::NONE; 1 << MEANING_BITS]),
         }
     }
 
@@ -150,11 +178,8 @@ impl PathCache {
         crate::recycle::sweep_if_wanted();
         crate::timer::poll();
         if self.epoch != thread::cache_epoch() {
-            self.steps.fill(Step {
-                position: 0,
-                parent: u32::MAX,
-                node: 0,
-            });
+            self.steps.fill(Step::NONE);
+            self.meanings.fill(Meaning::NONE);
         }
         self.epoch = thread::cache_epoch();
         self.thread_state = thread_state;
@@ -201,37 +226,56 @@ impl PathCache {
         if known.position == position && known.parent == parent {
             return (known.node, true);
         }
-        if self.alone
-            && let Some(node) = tree::recent_step(parent, position, self.epoch)
-        {
-            self.steps[slot] = Step {
-                position,
-                parent,
-                node,
-            };
-            return (node, true);
-        }
         // SAFETY: promised by the caller.
-        match unsafe { resolve::<V>(parent, frame) } {
-            Some(Resolved {
-                node,
-                holds_for_position,
-            }) => {
-                if holds_for_position {
-                    self.steps[slot] = Step {
-                        position,
-                        parent,
-                        node,
-                    };
-                    if self.alone {
-                        tree::remember_step(parent, position, self.epoch, node);
-                    }
+        unsafe { self.new_step::<V>(parent, frame, position, slot) }
+    }
+
+    /// As [`Self::step`], for one that is not in `slot` of the steps.
+    #[inline(always)]
+    unsafe fn new_step<V: Version>(
+        &mut self,
+        parent: u32,
+        frame: Frame,
+        position: Position,
+        slot: usize,
+    ) -> (u32, bool) {
+        let hash = position.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let place = (hash >> (64 - MEANING_BITS)) as usize;
+        let known = self.meanings[place];
+        let (code, offset, holds_for_position) =
+            if known.position == position && known.offset != tree::NO_OFFSET {
+                (known.code, known.offset, true)
+            } else {
+                // SAFETY: promised by the caller.
+                match unsafe { resolve::<V>(frame) } {
+                    Some(found) => (found.code, found.offset, found.holds_for_position),
+                    // Not remembered: the same position may be shown later, when a generator owns the frame.
+                    None => return (parent, false),
                 }
-                (node, true)
+            };
+        let node = if self.alone {
+            tree::child_alone(parent, code, offset)
+        } else {
+            tree::child(parent, code, offset)
+        };
+        if holds_for_position {
+            if known.position != position {
+                self.meanings[place] = Meaning {
+                    position,
+                    code,
+                    offset,
+                };
             }
-            // Not remembered: the same position may be shown later, when a generator owns the frame.
-            None => (parent, false),
+            self.misses = self.misses.wrapping_add(1);
+            if !self.alone || self.misses & 3 == 0 {
+                self.steps[slot] = Step {
+                    position,
+                    parent,
+                    node,
+                };
+            }
         }
+        (node, true)
     }
 
     #[inline(never)]
@@ -241,36 +285,68 @@ impl PathCache {
         let mut next = Some(leaf);
         // SAFETY: promised by the caller: frames from the running one outwards are live.
         unsafe {
-            while let Some(frame) = next {
-                if let Some(index) = self.search(frame, searched) {
-                    match self.compare::<V>(index) {
-                        Ok((changed, compared)) => {
-                            return self.rebuild::<V>(index, changed, compared);
-                        }
-                        Err(Diverged(last)) => {
-                            self.fresh.extend(
-                                self.entries[last..=index]
-                                    .iter()
-                                    .rev()
-                                    .map(|entry| entry.frame),
-                            );
-                            next = frame::previous::<V>(self.entries[last].frame);
-                            searched = last;
-                            continue;
-                        }
+            while let Some(index) = self.find::<V>(next, searched) {
+                match self.compare::<V>(index) {
+                    Ok((changed, compared)) => {
+                        return self.rebuild::<V>(index, changed, compared);
+                    }
+                    Err(Diverged(last)) => {
+                        self.fresh.extend(
+                            self.entries[last..=index]
+                                .iter()
+                                .rev()
+                                .map(|entry| entry.frame),
+                        );
+                        next = frame::previous::<V>(self.entries[last].frame);
+                        searched = last;
                     }
                 }
-                self.fresh.push(frame);
-                next = frame::previous::<V>(frame);
             }
             self.rebuild_from_outermost::<V>()
         }
     }
 
-    /// The entry of `frame` among the last few below `top`.
+    /// The first of the frames from `next` outwards that is among the entries below `top`. Those before it become fresh; without
+    /// one, all of them.
     #[inline(always)]
-    fn search(&self, frame: Frame, top: usize) -> Option<usize> {
-        let bottom = top.saturating_sub(SEARCH_ENTRIES);
+    unsafe fn find<V: Version>(&mut self, next: Option<Frame>, top: usize) -> Option<usize> {
+        let above = self.fresh.len();
+        let mut at = next;
+        for _ in 0..NEAR {
+            let frame = at?;
+            if let Some(index) = self.search(frame, top, NEAR) {
+                return Some(index);
+            }
+            self.fresh.push(frame);
+            // SAFETY: promised by the caller: these frames are live.
+            at = unsafe { frame::previous::<V>(frame) };
+        }
+        self.fresh.truncate(above);
+        // SAFETY: as above.
+        unsafe { self.find_far::<V>(next, top) }
+    }
+
+    #[inline(never)]
+    unsafe fn find_far<V: Version>(
+        &mut self,
+        mut next: Option<Frame>,
+        top: usize,
+    ) -> Option<usize> {
+        while let Some(frame) = next {
+            if let Some(index) = self.search(frame, top, SEARCH_ENTRIES) {
+                return Some(index);
+            }
+            self.fresh.push(frame);
+            // SAFETY: promised by the caller: these frames are live.
+            next = unsafe { frame::previous::<V>(frame) };
+        }
+        None
+    }
+
+    /// The entry of `frame` among the `most` that end at `top`.
+    #[inline(always)]
+    fn search(&self, frame: Frame, top: usize, most: usize) -> Option<usize> {
+        let bottom = top.saturating_sub(most);
         self.entries[bottom..top]
             .iter()
             .rposition(|entry| entry.frame == frame)
@@ -408,7 +484,8 @@ pub(crate) unsafe fn verify<V: Version>(node: u32, thread_state: *const u8) {
     }
     let step = |path: u32, frame: &Frame| {
         // SAFETY: promised by the caller.
-        unsafe { resolve::<V>(path, *frame) }.map_or(path, |resolved| resolved.node)
+        unsafe { resolve::<V>(*frame) }
+            .map_or(path, |found| tree::child(path, found.code, found.offset))
     };
     let afresh = frames.iter().rev().fold(crate::config::base_path(), step);
     if afresh != node {
@@ -437,16 +514,17 @@ pub(crate) unsafe fn verify<V: Version>(node: u32, thread_state: *const u8) {
 
 /// What [`resolve`] found.
 struct Resolved {
-    node: u32,
-    /// Does every frame at the same position lead there? Not so where a generator is made: the frame at that instruction is shown
+    code: u32,
+    offset: u32,
+    /// Is every frame at the same position the same? Not so where a generator is made: the frame at that instruction is shown
     /// once it is the generator's, and not while it still is the caller's.
     holds_for_position: bool,
 }
 
-/// Looks the frame up in the call-path tree; `None` when it is not shown.
+/// Which code the frame runs, and where it stands in it; `None` when it is not shown.
 #[cold]
 #[inline(never)]
-unsafe fn resolve<V: Version>(parent: u32, frame: Frame) -> Option<Resolved> {
+unsafe fn resolve<V: Version>(frame: Frame) -> Option<Resolved> {
     // SAFETY: promised by the callers: a live frame; its code is read only when it is not a shim.
     unsafe {
         if frame::is_shim::<V>(frame) {
@@ -455,7 +533,8 @@ unsafe fn resolve<V: Version>(parent: u32, frame: Frame) -> Option<Resolved> {
         let code = frame::code::<V>(frame);
         let offset = frame::instruction_offset::<V>(frame, code)?;
         Some(Resolved {
-            node: tree::child(parent, codes::identity_of::<V>(code), offset),
+            code: codes::identity_of::<V>(code),
+            offset,
             holds_for_position: frame::is_traceable::<V>(code, offset),
         })
     }

@@ -92,7 +92,7 @@ fn sweep(held: &mut Held) {
         match (state_of(id), needed[id as usize]) {
             (tree::IDLE, true) => tree::set_state(held, id, tree::USED),
             (tree::USED, false) if !used_lately[id as usize] => {
-                tree::set_state(held, id, tree::IDLE)
+                tree::set_state(held, id, tree::IDLE);
             }
             _ => {}
         }
@@ -145,12 +145,10 @@ fn sweep(held: &mut Held) {
 /// Changes when something is allocated on the path, and when its number is given to another one.
 fn usage(id: u32) -> u32 {
     let node = tree::node(id);
-    node.sites
-        .iter()
-        .fold(node.born.load(Ordering::Relaxed), |sum, site| {
-            sum.wrapping_mul(31)
-                .wrapping_add(sites::allocated_blocks(site.load(Ordering::Relaxed)))
-        })
+    node.sites.iter().fold(node.born(), |sum, site| {
+        sum.wrapping_mul(31)
+            .wrapping_add(sites::allocated_blocks(site.load(Ordering::Relaxed)))
+    })
 }
 
 /// For each path, whether it or one that hangs from it cannot be forgotten.

@@ -1,7 +1,7 @@
 //! The call-path tree: hash-consed (caller's path, code, instruction offset) → 32-bit id. Instruction offsets, never lines:
 //! those are resolved when somebody reads.
 
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use crate::chunked::{Chunked, Zeroed};
 use crate::id_table::{IdTable, hash2};
@@ -25,21 +25,19 @@ pub(crate) struct Node {
     pub(crate) offset: AtomicU32,
     /// The sites of the raw, mem and obj domain on this path; 0 where nothing was allocated yet.
     pub(crate) sites: [AtomicU32; 3],
-    /// Increases each time the id is used for another path.
-    pub(crate) born: AtomicU32,
-    /// One of [`USED`], [`IDLE`], [`FREE`].
-    state: AtomicU32,
-    // The rest is written and read under the GIL only: steps taken lately, so that the many paths of a recursive program
-    // are found without a look into the index.
-    /// Where the frame stood when this path was last looked up, and the low half of the [`crate::thread::cache_epoch`]
-    /// of that moment: positions mean nothing in another.
-    position: AtomicU64,
-    epoch: AtomicU32,
-    /// A hash of the position of each of `callees`, never 0.
-    tags: [AtomicU8; 4],
-    /// Paths that lead on from here.
-    callees: [AtomicU32; 4],
+    /// How often the id was given to another path, and one of [`USED`], [`IDLE`], [`FREE`] in the lowest [`STATE_BITS`].
+    life: AtomicU32,
+    // The rest is written and read under the GIL only: paths that lead on from here, so that the many paths of a recursive
+    // program are found without a look into the index.
+    /// Any of them may be out of date: what a node says of itself decides.
+    callees: [AtomicU32; CALLEES],
+    /// In byte `n` a hash of the code and offset of callee `n`, never 0; in the highest byte the callee to be replaced next.
+    tags: AtomicU64,
 }
+
+/// As many as fill the cache line.
+const CALLEES: usize = 7;
+const STATE_BITS: u32 = 2;
 
 /// State of a node that is found by [`child`].
 pub(crate) const USED: u32 = 0;
@@ -73,10 +71,7 @@ fn hash_of(id: u32) -> u64 {
 
 fn find(parent: u32, code: u32, offset: u32) -> Option<u32> {
     INDEX.find(hash(parent, code, offset), |id| {
-        let node = NODES.get(id);
-        node.parent.load(Ordering::Relaxed) == parent
-            && node.code.load(Ordering::Relaxed) == code
-            && node.offset.load(Ordering::Relaxed) == offset
+        NODES.get(id).is(parent, code, offset)
     })
 }
 
@@ -124,7 +119,7 @@ fn insert_held(held: &mut Held, parent: u32, code: u32, offset: u32) -> Option<u
     node.parent.store(parent, Ordering::Relaxed);
     node.code.store(code, Ordering::Relaxed);
     node.offset.store(offset, Ordering::Relaxed);
-    node.state.store(USED, Ordering::Relaxed);
+    node.set_state(USED);
     if !INDEX.insert(held, id, hash_of) {
         return None;
     }
@@ -137,64 +132,84 @@ fn insert_held(held: &mut Held, parent: u32, code: u32, offset: u32) -> Option<u
 
 impl Node {
     /// [`USED`], [`IDLE`] or [`FREE`].
+    #[inline(always)]
     pub(crate) fn state(&self) -> u32 {
-        self.state.load(Ordering::Relaxed)
+        self.life.load(Ordering::Relaxed) & ((1 << STATE_BITS) - 1)
+    }
+
+    /// Increases each time the id is used for another path.
+    pub(crate) fn born(&self) -> u32 {
+        self.life.load(Ordering::Acquire) >> STATE_BITS
+    }
+
+    /// For somebody who holds the lock.
+    fn set_state(&self, state: u32) {
+        let born = self.life.load(Ordering::Relaxed) >> STATE_BITS;
+        self.life
+            .store((born << STATE_BITS) | state, Ordering::Release);
+    }
+
+    #[inline(always)]
+    fn is(&self, parent: u32, code: u32, offset: u32) -> bool {
+        self.parent.load(Ordering::Relaxed) == parent
+            && self.code.load(Ordering::Relaxed) == code
+            && self.offset.load(Ordering::Relaxed) == offset
     }
 }
 
 #[inline(always)]
-fn tag_of(position: u64) -> u8 {
-    ((position.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8) | 1
+fn tag_of(code: u32, offset: u32) -> u8 {
+    let word = (u64::from(code) << 32) | u64::from(offset);
+    ((word.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8) | 1
 }
 
-/// The path that a frame at `position` leads to from `parent`, if that step was taken lately. Call under the GIL.
+/// A word with its lowest bit in each of the bytes of [`Node::tags`] that are tags.
+const EACH_TAG: u64 = 0x0001_0101_0101_0101;
+
+/// As [`child`], for somebody under the GIL: remembers, and finds again, what follows on each path.
 #[inline(always)]
-pub(crate) fn recent_step(parent: u32, position: u64, epoch: u64) -> Option<u32> {
+pub(crate) fn child_alone(parent: u32, code: u32, offset: u32) -> u32 {
     let node = NODES.get(parent);
-    let tag = tag_of(position);
-    for (known, callee) in node.tags.iter().zip(&node.callees) {
-        if known.load(Ordering::Relaxed) != tag {
-            continue;
-        }
-        let id = callee.load(Ordering::Relaxed);
+    let tag = tag_of(code, offset);
+    let differing = node.tags.load(Ordering::Relaxed) ^ (EACH_TAG * u64::from(tag));
+    // The highest bit of each byte that is zero, and perhaps of one that follows such a byte.
+    let mut alike = differing.wrapping_sub(EACH_TAG) & !differing & (EACH_TAG << 7);
+    while alike != 0 {
+        let id = node.callees[alike.trailing_zeros() as usize / 8].load(Ordering::Relaxed);
         let callee = NODES.get(id);
-        if callee.position.load(Ordering::Relaxed) == position
-            && callee.epoch.load(Ordering::Relaxed) == epoch as u32
-            && callee.parent.load(Ordering::Relaxed) == parent
-        {
-            return Some(id);
+        if callee.is(parent, code, offset) && callee.state() == USED {
+            return id;
         }
+        alike &= alike - 1;
     }
-    None
+    child_to_remember(node, parent, code, offset)
 }
 
-/// Remembers the step from `parent` to `id`. Call under the GIL.
-#[inline(always)]
-pub(crate) fn remember_step(parent: u32, position: u64, epoch: u64, id: u32) {
-    let callee = NODES.get(id);
-    callee.position.store(position, Ordering::Relaxed);
-    callee.epoch.store(epoch as u32, Ordering::Relaxed);
-    let node = NODES.get(parent);
-    let same = node
-        .callees
-        .iter()
-        .position(|known| known.load(Ordering::Relaxed) == id);
-    let empty = || {
-        node.tags
-            .iter()
-            .position(|tag| tag.load(Ordering::Relaxed) == 0)
+#[inline(never)]
+fn child_to_remember(node: &Node, parent: u32, code: u32, offset: u32) -> u32 {
+    let id = child(parent, code, offset);
+    let tags = node.tags.load(Ordering::Relaxed);
+    let free = (0..CALLEES).find(|place| (tags >> (8 * place)) as u8 == 0);
+    let turn = (tags >> (8 * CALLEES)) as usize;
+    let (place, turn) = match free {
+        Some(place) => (place, turn),
+        None => (turn % CALLEES, (turn + 1) % CALLEES),
     };
-    let place = same.or_else(empty).unwrap_or(id as usize & 3);
-    node.tags[place].store(tag_of(position), Ordering::Relaxed);
+    let kept = tags & !((0xff << (8 * place)) | (0xff << (8 * CALLEES)));
     node.callees[place].store(id, Ordering::Relaxed);
+    node.tags.store(
+        kept | (u64::from(tag_of(code, offset)) << (8 * place)) | ((turn as u64) << (8 * CALLEES)),
+        Ordering::Relaxed,
+    );
+    id
 }
 
 /// Sets the state of node `id`; a node set free must have neither sites nor children.
 pub(crate) fn set_state(held: &mut Held, id: u32, state: u32) {
     let node = NODES.get(id);
-    node.state.store(state, Ordering::Relaxed);
+    node.set_state(state);
     if state == FREE {
-        node.born.fetch_add(1, Ordering::Relaxed);
+        node.life.fetch_add(1 << STATE_BITS, Ordering::Relaxed);
         FREE_IDS.get(held).push(id);
     }
 }
