@@ -16,7 +16,8 @@
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 use crate::lock::{self, Held};
-use crate::{mapping, side_table};
+use crate::mapping::{self, Populated};
+use crate::side_table;
 
 /// log2 of the bytes that one entry stands for.
 const GRANULE_SHIFT: u32 = 4;
@@ -297,12 +298,13 @@ pub(crate) fn clear() {
 ///
 /// Blocks that other threads allocate or free meanwhile may or may not be among them.
 pub(crate) fn for_each(mut visit: impl FnMut(usize, Block)) {
+    let mut populated = Populated::new();
     for (top_index, slot) in TOP.iter().enumerate() {
         let leaf = slot.load(Ordering::Acquire);
         if leaf.is_null() {
             continue;
         }
-        for_each_in_leaf(leaf, top_index << LEAF_SHIFT, &mut visit);
+        for_each_in_leaf(leaf, top_index << LEAF_SHIFT, &mut populated, &mut visit);
     }
     for (address, aside) in side_table::all(&mut lock::hold()) {
         if let Some(block) = aside.block {
@@ -311,27 +313,21 @@ pub(crate) fn for_each(mut visit: impl FnMut(usize, Block)) {
     }
 }
 
-fn for_each_in_leaf(leaf: *mut Leaf, base: usize, visit: &mut impl FnMut(usize, Block)) {
-    const PAGE: usize = 4096;
-    const ENTRIES_A_PAGE: usize = PAGE / size_of::<Leaf>();
-    let mut resident = vec![0_u8; LEAF_ENTRIES / ENTRIES_A_PAGE];
-    // SAFETY: the vector has a byte for each page of the leaf; reading untouched pages would map them.
-    let known = unsafe {
-        libc::mincore(
-            leaf.cast(),
-            LEAF_ENTRIES * size_of::<Leaf>(),
-            resident.as_mut_ptr(),
-        ) == 0
-    };
+fn for_each_in_leaf(
+    leaf: *mut Leaf,
+    base: usize,
+    populated: &mut Populated,
+    visit: &mut impl FnMut(usize, Block),
+) {
+    // Reading untouched pages would map them.
+    let populated = populated.pages(leaf.cast(), LEAF_ENTRIES * size_of::<Leaf>());
+    let entries_a_page = mapping::page_size() / size_of::<Leaf>();
     // Carried from page to page: the second entry of a page's last block is the first of the next page.
     let mut index = 0;
-    for (page, flag) in resident.iter().enumerate() {
-        if known && flag & 1 == 0 {
-            continue;
-        }
-        let first = page * ENTRIES_A_PAGE;
+    for (page, _) in populated.enumerate().filter(|&(_, holds)| holds) {
+        let first = page * entries_a_page;
         index = index.max(first);
-        while index < first + ENTRIES_A_PAGE {
+        while index < first + entries_a_page {
             // SAFETY: index < LEAF_ENTRIES, the leaf has one more.
             let slot = unsafe { &*leaf.add(index) };
             let word = slot.load(Ordering::Relaxed);

@@ -1,5 +1,8 @@
 //! Memory for the tables, straight from the kernel: zeroed, resident only where touched, accounted for honestly.
 
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+
 use crate::lock::{Guarded, Held};
 
 /// One anonymous private mapping.
@@ -73,7 +76,79 @@ pub(crate) fn resident_bytes(held: &mut Held) -> u64 {
     pages * page as u64
 }
 
+/// Says which pages hold something: resident or swapped out. Where the kernel does not tell, it says all.
+///
+/// From `/proc/self/pagemap`, a word for each page of the address space: bit 63 present, bit 62 swapped
+/// (Documentation/admin-guide/mm/pagemap.rst). `mincore` would leave out what is swapped out.
+#[derive(Default)]
+pub(crate) struct Populated {
+    pagemap: Option<File>,
+    words: Vec<u8>,
+}
+
+const PAGEMAP_WORD_BYTES: usize = 8;
+const IN_USE: u64 = (1 << 63) | (1 << 62);
+
+impl Populated {
+    pub(crate) fn new() -> Self {
+        Self {
+            pagemap: File::open("/proc/self/pagemap").ok(),
+            words: Vec::new(),
+        }
+    }
+
+    /// For each page of the `length` bytes from `start` (the beginning of a page): does it hold anything?
+    pub(crate) fn pages(&mut self, start: *const u8, length: usize) -> impl Iterator<Item = bool> {
+        let pages = length.div_ceil(page_size());
+        self.words.clear();
+        self.words.resize(pages * PAGEMAP_WORD_BYTES, u8::MAX);
+        let offset = start as usize / page_size() * PAGEMAP_WORD_BYTES;
+        if let Some(pagemap) = &self.pagemap
+            && pagemap
+                .read_exact_at(&mut self.words, offset as u64)
+                .is_err()
+        {
+            self.words.fill(u8::MAX);
+        }
+        self.words
+            .as_chunks::<PAGEMAP_WORD_BYTES>()
+            .0
+            .iter()
+            .map(|word| u64::from_ne_bytes(*word) & IN_USE != 0)
+    }
+}
+
 pub(crate) fn page_size() -> usize {
     // SAFETY: sysconf has no preconditions.
     usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_written_to_are_populated_and_others_are_not() {
+        let page = page_size();
+        let start = map(&mut crate::lock::hold(), 64 * page).expect("64 pages");
+        for index in [3, 40] {
+            // SAFETY: inside the mapping just made.
+            unsafe { start.add(index * page + 8).write(1) };
+        }
+        let mut populated = Populated::new();
+        let found: Vec<usize> = (0..)
+            .zip(populated.pages(start, 64 * page))
+            .filter(|&(_, holds)| holds)
+            .map(|(index, _)| index)
+            .collect();
+        assert_eq!(found, [3, 40]);
+    }
+
+    #[test]
+    fn all_pages_are_populated_where_the_kernel_does_not_tell() {
+        let page = page_size();
+        let start = map(&mut crate::lock::hold(), 4 * page).expect("4 pages");
+        let found: Vec<bool> = Populated::default().pages(start, 4 * page).collect();
+        assert_eq!(found, [true; 4]);
+    }
 }
