@@ -33,6 +33,7 @@ mod path_filter;
 pub mod recorder;
 mod recycle;
 mod sampling;
+mod shared_total;
 mod side_table;
 mod sites;
 mod snapshot;

@@ -1,7 +1,7 @@
 //! The tables against a plain model: random events, every figure compared.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError, mpsc};
 
 use proptest::prelude::*;
 
@@ -14,6 +14,9 @@ static TURN: Mutex<()> = Mutex::new(());
 
 /// Somewhere in user space, so that entries of two leaves and of several pages are used.
 const BASE: usize = (0x7f00_0000_0000 | (63 << 20)) & !15;
+
+/// Threads that take part where several do.
+const THREADS: usize = 3;
 
 #[derive(Clone, Copy, Debug)]
 enum Event {
@@ -71,44 +74,68 @@ struct Model {
     figures: HashMap<u32, Figures>,
     live: u64,
     peak: u64,
+    fell_since_peak: bool,
     last: usize,
+    /// Once several threads allocate side by side, each has a last block of its own; `last` is that of the GIL.
+    last_of_thread: Option<[usize; THREADS]>,
 }
 
 impl Model {
+    fn set_last(&mut self, address: usize, sharing: Sharing, thread: usize) {
+        match (&mut self.last_of_thread, sharing) {
+            (Some(threads), Sharing::Shared) => {
+                threads[thread] = address;
+                self.last = 0;
+            }
+            _ => self.last = address,
+        }
+    }
+
+    fn take_last(&mut self, address: usize, sharing: Sharing, thread: usize) -> bool {
+        let last = match (&mut self.last_of_thread, sharing) {
+            (Some(threads), Sharing::Shared) => &mut threads[thread],
+            _ => &mut self.last,
+        };
+        let temporary = *last == address;
+        if temporary {
+            *last = 0;
+        }
+        temporary
+    }
+
     fn at_new_peak(&mut self) {
         for figures in self.figures.values_mut() {
             figures.peak = figures.live;
         }
     }
 
-    fn allocate(&mut self, address: usize, block: Block) {
+    fn allocate(&mut self, address: usize, block: Block, sharing: Sharing, thread: usize) {
         self.blocks.insert(address, block);
         let figures = self.figures.entry(block.site).or_default();
         let size = block.size as u64;
         figures.live = (figures.live.0 + size, figures.live.1 + 1);
         figures.allocated = (figures.allocated.0 + size, figures.allocated.1 + 1);
         self.live += size;
-        self.last = address;
-        // The last moment of the highest value is the one that counts, hence ≥.
-        if self.live >= self.peak {
+        self.set_last(address, sharing, thread);
+        // The first time of the highest value is the one that counts, until something is freed.
+        if self.live > self.peak || !self.fell_since_peak {
             self.peak = self.live;
+            self.fell_since_peak = false;
             self.at_new_peak();
         }
     }
 
-    fn free(&mut self, address: usize) -> Option<Block> {
+    fn free(&mut self, address: usize, sharing: Sharing, thread: usize) -> Option<Block> {
         let block = self.blocks.remove(&address)?;
         let figures = self.figures.get_mut(&block.site)?;
         let size = block.size as u64;
         figures.live = (figures.live.0 - size, figures.live.1 - 1);
-        if self.last == address {
+        let temporary = self.take_last(address, sharing, thread);
+        if temporary && let Some(figures) = self.figures.get_mut(&block.site) {
             figures.temporary = (figures.temporary.0 + size, figures.temporary.1 + 1);
-            self.last = 0;
         }
         self.live -= size;
-        if self.live == self.peak {
-            self.at_new_peak();
-        }
+        self.fell_since_peak = true;
         Some(block)
     }
 }
@@ -157,7 +184,7 @@ fn run(events: &[Event], sharing: Sharing) -> Result<(), TestCaseError> {
                 // As the allocator would: what was there is freed first.
                 if let Some(known) = live_map::remove(address) {
                     sites::freed(known.site, address, known.size as u64, 1);
-                    prop_assert_eq!(model.free(address), Some(known));
+                    prop_assert_eq!(model.free(address, sharing, 0), Some(known));
                 }
                 let block = Block {
                     site: made[site],
@@ -165,7 +192,7 @@ fn run(events: &[Event], sharing: Sharing) -> Result<(), TestCaseError> {
                 };
                 prop_assert!(live_map::insert(address, block));
                 sites::allocated(block.site, address, size as u64, 1);
-                model.allocate(address, block);
+                model.allocate(address, block, sharing, 0);
             }
             Event::Free { place } => {
                 let address = address(place);
@@ -173,7 +200,7 @@ fn run(events: &[Event], sharing: Sharing) -> Result<(), TestCaseError> {
                 if let Some(known) = known {
                     sites::freed(known.site, address, known.size as u64, 1);
                 }
-                prop_assert_eq!(known, model.free(address));
+                prop_assert_eq!(known, model.free(address, sharing, 0));
             }
             Event::Watch { place } => live_map::watch_code(&mut lock::hold(), address(place)),
         }
@@ -181,7 +208,104 @@ fn run(events: &[Event], sharing: Sharing) -> Result<(), TestCaseError> {
     compare(&model, &made)
 }
 
+/// Threads that do what they are told, one at a time, so that a plain model can follow.
+struct Team(Vec<(mpsc::Sender<Task>, mpsc::Receiver<u32>)>);
+
+type Task = Box<dyn FnOnce() -> u32 + Send>;
+
+impl Team {
+    fn new() -> Self {
+        let member = || {
+            let (tasks, inbox) = mpsc::channel::<Task>();
+            let (outbox, results) = mpsc::channel();
+            std::thread::spawn(move || {
+                for task in inbox {
+                    if outbox.send(task()).is_err() {
+                        break;
+                    }
+                }
+            });
+            (tasks, results)
+        };
+        Self((0..THREADS).map(|_| member()).collect())
+    }
+
+    fn run(&self, thread: usize, task: impl FnOnce() -> u32 + Send + 'static) -> u32 {
+        let (tasks, results) = &self.0[thread];
+        tasks.send(Box::new(task)).expect("the thread is there");
+        results.recv().expect("the task did not panic")
+    }
+}
+
+/// As [`run`], by several threads. A site is one of a path for the GIL, and one for each thread without it.
+fn run_divided(events: &[(Event, usize, bool)]) -> Result<(), TestCaseError> {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    crate::install::forget_all();
+    prop_assert!(tree::init(&mut lock::hold()));
+    let team = Team::new();
+    let site_of = |thread: usize, number: usize, sharing: Sharing| {
+        team.run(thread, move || {
+            let path = tree::child(tree::ROOT, number as u32, 2 * number as u32);
+            let domain = if sharing == Sharing::Gil { 2 } else { 0 };
+            sites::of(path, domain, sharing)
+        })
+    };
+    let mut model = Model {
+        last_of_thread: Some([0; THREADS]),
+        ..Model::default()
+    };
+    let mut made: Vec<u32> = (0..THREADS)
+        .map(|thread| site_of(thread, 0, Sharing::Shared))
+        .collect();
+    prop_assert!(crate::shared_total::is_divided());
+    for &(event, thread, under_gil) in events {
+        let free = |model: &mut Model, address: usize| {
+            let known = live_map::remove(address);
+            if let Some(known) = known {
+                let sharing = sites::site(known.site).sharing();
+                team.run(thread, move || {
+                    sites::freed(known.site, address, known.size as u64, 1);
+                    0
+                });
+                prop_assert_eq!(model.free(address, sharing, thread), Some(known));
+            }
+            Ok(())
+        };
+        match event {
+            Event::Allocate { place, size, site } => {
+                let address = address(place);
+                free(&mut model, address)?;
+                let sharing = if under_gil {
+                    Sharing::Gil
+                } else {
+                    Sharing::Shared
+                };
+                let site = site_of(thread, site, sharing);
+                made.push(site);
+                let block = Block { site, size };
+                prop_assert!(live_map::insert(address, block));
+                team.run(thread, move || {
+                    sites::allocated(site, address, size as u64, 1);
+                    0
+                });
+                model.allocate(address, block, sharing, thread);
+                prop_assert_eq!(totals::peak_bytes(), model.peak);
+            }
+            Event::Free { place } => free(&mut model, address(place))?,
+            Event::Watch { place } => live_map::watch_code(&mut lock::hold(), address(place)),
+        }
+    }
+    compare(&model, &made)
+}
+
 proptest! {
+    #[test]
+    fn tables_agree_with_a_plain_model_when_several_threads_count(
+        events in prop::collection::vec((event(), 0..THREADS, any::<bool>()), 0..120),
+    ) {
+        run_divided(&events)?;
+    }
+
     #[test]
     fn tables_agree_with_a_plain_model_under_the_gil(events in prop::collection::vec(event(), 0..200)) {
         run(&events, Sharing::Gil)?;

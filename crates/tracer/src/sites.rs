@@ -1,6 +1,7 @@
 //! Counters, one set for each (call path, domain).
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use heapsight_capture::model::Counters;
@@ -8,12 +9,15 @@ use heapsight_capture::model::Counters;
 use crate::chunked::{Chunked, Zeroed};
 use crate::lock::{self, Guarded, Held};
 use crate::totals::{self, Sharing};
-use crate::{config, live_map, path_filter, tree};
+use crate::{config, live_map, path_filter, thread, tree};
 
-/// Sites of other than the three standard domains, or counted with atomic operations, are kept in a locked map.
-type Others = HashMap<(u32, u32), u32>;
+/// What does not fit in a node is kept in a locked map from the node to (kind, site): sites of other than the three standard
+/// domains, and those that a thread has for itself because other threads count on the same path.
+type Others = HashMap<u32, Vec<(u32, u32)>>;
 
 const DOMAIN_MASK: u32 = (1 << 24) - 1;
+/// In the kind of a site: the shard of the threads it belongs to. See [`crate::shared_total`].
+const SHARD_SHIFT: u32 = 24;
 const SHARED: u32 = 1 << 31;
 const UNUSED: u32 = 1 << 30;
 /// In the key of [`OTHERS`]: a site of a standard domain that the filter has dropped since. It only counts frees.
@@ -154,13 +158,54 @@ pub(crate) const EXCLUDED: u32 = u32::MAX;
 /// The site of `domain` on the path `node`; 0 when there is no memory for a new one, [`EXCLUDED`] when the filter drops the path.
 #[inline(always)]
 pub(crate) fn of(node: u32, domain: u32, sharing: Sharing) -> u32 {
+    let mut shard = 0;
+    if sharing == Sharing::Shared {
+        let thread = thread::current();
+        // SAFETY: the calling thread's own state, or null.
+        unsafe {
+            shard = thread::shard(thread);
+            if shard != 0
+                && let Some(thread) = thread.as_mut()
+            {
+                return thread.own_sites.of(node, domain, shard);
+            }
+        }
+    }
     if has_place_in_node(domain, sharing) {
         let id = tree::node(node).sites[domain as usize].load(Ordering::Relaxed);
         if id != 0 {
             return id;
         }
     }
-    find_or_make(node, domain, sharing)
+    find_or_make(node, domain, sharing, shard)
+}
+
+/// Sites lately used by a thread of another shard than the first.
+#[derive(Default)]
+pub(crate) struct OwnSites {
+    epoch: u64,
+    /// (Path, domain, site). Empty until needed.
+    known: Vec<(u32, u32, u32)>,
+}
+
+const OWN_SITES: usize = 256;
+
+impl OwnSites {
+    fn of(&mut self, node: u32, domain: u32, shard: u8) -> u32 {
+        if self.epoch != thread::cache_epoch() {
+            self.epoch = thread::cache_epoch();
+            self.known.clear();
+            self.known.resize(OWN_SITES, (0, 0, 0));
+        }
+        let place = node.wrapping_mul(0x9e37_79b9).wrapping_add(domain) as usize % OWN_SITES;
+        let (at, of, id) = self.known[place];
+        if (at, of) == (node, domain) && id != 0 {
+            return id;
+        }
+        let id = find_or_make(node, domain, Sharing::Shared, shard);
+        self.known[place] = (node, domain, id);
+        id
+    }
 }
 
 /// Sites of the standard domains are found in the node. The raw domain is always shared; the others where all events are.
@@ -171,27 +216,28 @@ fn has_place_in_node(domain: u32, sharing: Sharing) -> bool {
 
 #[cold]
 #[inline(never)]
-fn find_or_make(node: u32, domain: u32, sharing: Sharing) -> u32 {
-    find_or_make_held(&mut lock::hold(), node, domain, sharing)
+fn find_or_make(node: u32, domain: u32, sharing: Sharing, shard: u8) -> u32 {
+    find_or_make_held(&mut lock::hold(), node, domain, sharing, shard)
 }
 
-fn find_or_make_held(held: &mut Held, node: u32, domain: u32, sharing: Sharing) -> u32 {
+fn find_or_make_held(held: &mut Held, node: u32, domain: u32, sharing: Sharing, shard: u8) -> u32 {
     let kind = domain
-        | if sharing == Sharing::Shared {
-            SHARED
-        } else {
-            0
+        | match sharing {
+            Sharing::Gil => 0,
+            Sharing::Shared => SHARED | (u32::from(shard) << SHARD_SHIFT),
         };
-    let standard = has_place_in_node(domain, sharing);
+    let standard = shard == 0 && has_place_in_node(domain, sharing);
     let known = if standard {
         tree::node(node).sites[domain as usize].load(Ordering::Relaxed)
-    } else {
+    } else if path_filter::keeps(held, node) {
         OTHERS
             .get(held)
-            .get_or_insert_default()
-            .get(&(node, kind))
-            .copied()
-            .unwrap_or(0)
+            .as_ref()
+            .and_then(|others| others.get(&node))
+            .and_then(|sites| sites.iter().find(|(other, _)| *other == kind))
+            .map_or(0, |&(_, id)| id)
+    } else {
+        EXCLUDED
     };
     if known != 0 {
         return known;
@@ -218,12 +264,18 @@ fn find_or_make_held(held: &mut Held, node: u32, domain: u32, sharing: Sharing) 
     if standard {
         tree::node(node).sites[domain as usize].store(id, Ordering::Release);
     } else {
-        OTHERS
-            .get(held)
-            .get_or_insert_default()
-            .insert((node, kind), id);
+        add_other(held, node, kind, id);
     }
     id
+}
+
+fn add_other(held: &mut Held, node: u32, kind: u32, id: u32) {
+    OTHERS
+        .get(held)
+        .get_or_insert_default()
+        .entry(node)
+        .or_default()
+        .push((kind, id));
 }
 
 /// The counters of site `id` as they are now. `epoch` and `at_peak` are those of [`totals`], read once for all sites.
@@ -285,28 +337,22 @@ pub(crate) fn decide_anew(held: &mut Held) {
                 slot.store(0, Ordering::Relaxed);
             } else if !keep {
                 slot.store(EXCLUDED, Ordering::Relaxed);
-                OTHERS
-                    .get(held)
-                    .get_or_insert_default()
-                    .insert((node, RETIRED | domain), known);
+                add_other(held, node, RETIRED | domain, known);
             }
         }
     }
-    let others: Vec<((u32, u32), u32)> = OTHERS
-        .get(held)
-        .iter()
-        .flatten()
-        .map(|(&key, &id)| (key, id))
-        .collect();
-    for ((node, kind), id) in others {
-        if kind & RETIRED != 0 && path_filter::keeps(held, node) {
-            tree::node(node).sites[(kind & DOMAIN_MASK) as usize].store(id, Ordering::Relaxed);
-            OTHERS
-                .get(held)
-                .get_or_insert_default()
-                .remove(&(node, kind));
-        }
-    }
+    let mut others = OTHERS.get(held).take().unwrap_or_default();
+    others.retain(|&node, sites| {
+        sites.retain(|&(kind, id)| {
+            let returns = kind & RETIRED != 0 && path_filter::keeps(held, node);
+            if returns {
+                tree::node(node).sites[(kind & DOMAIN_MASK) as usize].store(id, Ordering::Relaxed);
+            }
+            !returns
+        });
+        !sites.is_empty()
+    });
+    *OTHERS.get(held) = Some(others);
 }
 
 /// All sites of the path `node`.
@@ -318,11 +364,11 @@ pub(crate) fn on_path(held: &mut Held, node: u32) -> Vec<u32> {
     let standard = standard.filter(|&id| id != 0 && id != EXCLUDED);
     let others = OTHERS
         .get(held)
-        .iter()
-        .flatten()
-        .filter(|((at, _), _)| *at == node)
-        .map(|(_, &id)| id);
-    standard.chain(others).collect()
+        .as_ref()
+        .and_then(|others| others.get(&node));
+    standard
+        .chain(others.into_iter().flatten().map(|&(_, id)| id))
+        .collect()
 }
 
 /// Adds the counters of site `id`, on which nothing is live, to those of the path `node`, and sets the id free.
@@ -333,7 +379,7 @@ pub(crate) fn fold(held: &mut Held, id: u32, node: u32) {
     let target = if moved.allocated_blocks == 0 {
         0
     } else {
-        find_or_make_held(held, node, domain, sharing)
+        find_or_make_held(held, node, domain, sharing, 0)
     };
     if target != 0 && target != EXCLUDED {
         let to = SITES.get(target);
@@ -357,10 +403,13 @@ pub(crate) fn fold(held: &mut Held, id: u32, node: u32) {
             Sharing::Shared,
         );
     }
-    OTHERS
-        .get(held)
-        .get_or_insert_default()
-        .retain(|_, other| *other != id);
+    let at = site.node.load(Ordering::Relaxed);
+    if let Entry::Occupied(mut others) = OTHERS.get(held).get_or_insert_default().entry(at) {
+        others.get_mut().retain(|&(_, other)| other != id);
+        if others.get().is_empty() {
+            others.remove();
+        }
+    }
     zero(id);
     site.kind.store(UNUSED, Ordering::Relaxed);
     FREE_IDS.get(held).push(id);
@@ -368,10 +417,11 @@ pub(crate) fn fold(held: &mut Held, id: u32, node: u32) {
 
 /// Bytes held outside the mapped tables.
 pub(crate) fn heap_bytes(held: &mut Held) -> u64 {
-    OTHERS
-        .get(held)
-        .as_ref()
-        .map_or(0, |others| (others.capacity() * 8 / 7 * 13) as u64)
+    OTHERS.get(held).as_ref().map_or(0, |others| {
+        let entry = size_of::<(u32, Vec<(u32, u32)>)>() + 1;
+        let sites: usize = others.values().map(|sites| sites.capacity() * 8).sum();
+        (others.capacity() * 8 / 7 * entry + sites) as u64
+    })
 }
 
 /// Sets all counters to zero, keeping the sites.

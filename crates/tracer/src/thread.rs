@@ -4,7 +4,8 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::path::PathCache;
-use crate::thread_slot;
+use crate::sites::OwnSites;
+use crate::{shared_total, thread_slot};
 
 /// State of one thread, made at its first traced event and freed when the thread ends.
 pub(crate) struct Thread {
@@ -14,8 +15,15 @@ pub(crate) struct Thread {
     pub(crate) bytes_to_sample: i64,
     /// Sampled tracing: has `bytes_to_sample` been drawn yet?
     pub(crate) sampling: bool,
+    /// Where it counts what it does side by side with other threads; [`NO_SHARD`] until it does. See [`shared_total`].
+    shard: u8,
+    /// Address of the block that it allocated last side by side with other threads; 0 once it was freed.
+    pub(crate) last_block: usize,
+    pub(crate) own_sites: OwnSites,
     pub(crate) path: PathCache,
 }
+
+const NO_SHARD: u8 = u8::MAX;
 
 /// Increases whenever cached call paths may have become wrong for all threads: a code object died, tracing was restarted.
 static CACHE_EPOCH: AtomicU64 = AtomicU64::new(1);
@@ -45,6 +53,9 @@ fn make() -> *mut Thread {
         in_hook: false,
         bytes_to_sample: 0,
         sampling: false,
+        shard: NO_SHARD,
+        last_block: 0,
+        own_sites: OwnSites::default(),
         path: PathCache::new(),
     };
     let thread = Box::into_raw(Box::new(thread));
@@ -54,6 +65,22 @@ fn make() -> *mut Thread {
         unsafe { libc::pthread_setspecific(key, thread.cast()) };
     }
     thread
+}
+
+/// The shard of `thread`; 0 for none.
+///
+/// # Safety
+/// `thread` is null or the calling thread's state.
+#[inline(always)]
+pub(crate) unsafe fn shard(thread: *mut Thread) -> u8 {
+    // SAFETY: promised by the caller.
+    let Some(thread) = (unsafe { thread.as_mut() }) else {
+        return 0;
+    };
+    if thread.shard == NO_SHARD {
+        thread.shard = shared_total::new_shard();
+    }
+    thread.shard
 }
 
 fn end_of_thread_key() -> Option<libc::pthread_key_t> {

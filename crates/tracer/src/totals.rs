@@ -2,13 +2,15 @@
 //!
 //! Two writers. Events under the one GIL (`Sharing::Gil`) use plain loads and stores: whoever holds the GIL is alone. Events
 //! that run without it (raw domain, free-threaded builds, sub-interpreters with their own GIL) use atomic
-//! read-modify-write on words of their own. The sum is what people see.
+//! read-modify-write on words of their own ([`shared_total`]). The sum is what people see.
 //!
 //! **Peak composition in O(1).** `epoch` numbers the peaks: it goes up with the first free after the traced memory stood at its
 //! highest. Each site saves its live figures the first time it changes in an epoch (see [`crate::sites`]); a site that has not
 //! changed since still has them.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+use crate::{lock, shared_total, thread};
 
 /// Whether an event runs under the main interpreter's GIL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +22,7 @@ pub(crate) enum Sharing {
 }
 
 /// Words written under the GIL only.
-#[repr(align(64))]
+#[repr(align(128))]
 struct UnderGil {
     live_bytes: AtomicU64,
     peak_bytes: AtomicU64,
@@ -28,12 +30,12 @@ struct UnderGil {
     last_block: AtomicUsize,
 }
 
-/// Words written by anybody.
-#[repr(align(64))]
+/// Words written by anybody, but seldom. The live bytes are in [`shared_total`].
+#[repr(align(128))]
 struct ByAnybody {
-    live_bytes: AtomicU64,
     peak_bytes: AtomicU64,
     epoch: AtomicU64,
+    at_peak: AtomicBool,
     lost_events: AtomicU64,
 }
 
@@ -43,18 +45,18 @@ static GIL: UnderGil = UnderGil {
     last_block: AtomicUsize::new(0),
 };
 static ANY: ByAnybody = ByAnybody {
-    live_bytes: AtomicU64::new(0),
     peak_bytes: AtomicU64::new(0),
     epoch: AtomicU64::new(1),
+    at_peak: AtomicBool::new(false),
     lost_events: AtomicU64::new(0),
 };
 
-/// Bytes in live traced blocks. The two parts wrap: one may be negative when a block of one kind was freed as the other.
+/// Bytes in live traced blocks. Either part may be negative when a block of one kind was freed as the other.
 #[inline(always)]
 pub(crate) fn live_bytes() -> u64 {
     GIL.live_bytes
         .load(Ordering::Relaxed)
-        .wrapping_add(ANY.live_bytes.load(Ordering::Relaxed))
+        .wrapping_add_signed(shared_total::exact())
 }
 
 /// Highest value of [`live_bytes`] so far.
@@ -71,9 +73,17 @@ pub(crate) fn epoch() -> u64 {
     ANY.epoch.load(Ordering::Relaxed)
 }
 
-/// Is the traced memory at its highest right now?
+/// Is the traced memory at its highest right now: has nothing been freed since it got there?
+#[inline(always)]
 pub(crate) fn at_peak() -> bool {
-    live_bytes() == peak_bytes()
+    ANY.at_peak.load(Ordering::Relaxed)
+}
+
+#[inline(always)]
+fn set_at_peak() {
+    if !at_peak() {
+        ANY.at_peak.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Adds a block of `bytes` at `address`. Call after the site's counters were changed.
@@ -83,29 +93,84 @@ pub(crate) fn allocated(sharing: Sharing, address: usize, bytes: u64) {
         Sharing::Gil => {
             let own = GIL.live_bytes.load(Ordering::Relaxed).wrapping_add(bytes);
             GIL.live_bytes.store(own, Ordering::Relaxed);
-            let total = own.wrapping_add(ANY.live_bytes.load(Ordering::Relaxed));
-            if total > GIL.peak_bytes.load(Ordering::Relaxed) {
-                GIL.peak_bytes.store(total, Ordering::Relaxed);
+            let total = own.wrapping_add_signed(shared_total::at_most());
+            if total > peak_bytes() {
+                if shared_total::is_divided() {
+                    look_under_gil();
+                } else {
+                    GIL.peak_bytes.store(total, Ordering::Relaxed);
+                    set_at_peak();
+                }
             }
+            GIL.last_block.store(address, Ordering::Relaxed);
         }
         Sharing::Shared => {
-            let own = ANY
-                .live_bytes
-                .fetch_add(bytes, Ordering::Relaxed)
-                .wrapping_add(bytes);
-            let total = own.wrapping_add(GIL.live_bytes.load(Ordering::Relaxed));
-            if total > ANY.peak_bytes.load(Ordering::Relaxed) {
-                ANY.peak_bytes.fetch_max(total, Ordering::Relaxed);
+            let thread = thread::current();
+            // SAFETY: the calling thread's own state, or null.
+            let shard = unsafe { thread::shard(thread) };
+            if !shared_total::is_divided() {
+                let shared = shared_total::add_undivided(bytes.cast_signed());
+                note_shared_peak(
+                    GIL.live_bytes
+                        .load(Ordering::Relaxed)
+                        .wrapping_add_signed(shared),
+                );
+                GIL.last_block.store(address, Ordering::Relaxed);
+                return;
+            }
+            if !shared_total::add(shard, bytes.cast_signed()) {
+                look_from_shard(shard);
+            }
+            if GIL.last_block.load(Ordering::Relaxed) != 0 {
+                GIL.last_block.store(0, Ordering::Relaxed);
+            }
+            // SAFETY: as above.
+            if let Some(thread) = unsafe { thread.as_mut() } {
+                thread.last_block = address;
             }
         }
     }
-    GIL.last_block.store(address, Ordering::Relaxed);
+}
+
+#[inline(always)]
+fn note_shared_peak(total: u64) {
+    if total > peak_bytes() {
+        ANY.peak_bytes.fetch_max(total, Ordering::Relaxed);
+        set_at_peak();
+    }
+}
+
+/// What is live under the GIL and all that other threads may have live pass the peak: looks whether they do.
+#[cold]
+#[inline(never)]
+fn look_under_gil() {
+    let total = live_bytes();
+    if total > peak_bytes() {
+        GIL.peak_bytes.store(total, Ordering::Relaxed);
+        set_at_peak();
+    }
+    let under_gil = GIL.live_bytes.load(Ordering::Relaxed);
+    if under_gil.wrapping_add_signed(shared_total::at_most()) > peak_bytes() {
+        shared_total::take_back(&mut lock::hold(), None);
+    }
+}
+
+/// `shard` has more live than it may without asking: looks whether it is a new peak.
+#[cold]
+#[inline(never)]
+fn look_from_shard(shard: u8) {
+    let mut held = lock::hold();
+    note_shared_peak(live_bytes());
+    let under_gil = GIL.live_bytes.load(Ordering::Relaxed);
+    let ceiling = peak_bytes().wrapping_sub(under_gil).cast_signed();
+    shared_total::allow(&mut held, shard, ceiling);
 }
 
 /// Starts a new epoch if the traced memory is at its highest. Call before the counters of the freed block's site change.
 #[inline(always)]
 pub(crate) fn before_free(sharing: Sharing) {
-    if live_bytes() == peak_bytes() {
+    if at_peak() {
+        ANY.at_peak.store(false, Ordering::Relaxed);
         match sharing {
             Sharing::Gil => ANY.epoch.store(epoch() + 1, Ordering::Relaxed),
             Sharing::Shared => {
@@ -115,7 +180,8 @@ pub(crate) fn before_free(sharing: Sharing) {
     }
 }
 
-/// Takes a block of `bytes` away; true when it is the one allocated last (a temporary block).
+/// Takes a block of `bytes` away; true when it is the one allocated last (a temporary block): by anybody, or, once several
+/// threads allocate side by side, by the thread that frees it.
 #[inline(always)]
 pub(crate) fn freed(sharing: Sharing, address: usize, bytes: u64) -> bool {
     match sharing {
@@ -125,8 +191,22 @@ pub(crate) fn freed(sharing: Sharing, address: usize, bytes: u64) -> bool {
                 Ordering::Relaxed,
             );
         }
+        Sharing::Shared if !shared_total::is_divided() => {
+            shared_total::add_undivided(-bytes.cast_signed());
+        }
         Sharing::Shared => {
-            ANY.live_bytes.fetch_sub(bytes, Ordering::Relaxed);
+            let thread = thread::current();
+            // SAFETY: the calling thread's own state, or null.
+            unsafe {
+                shared_total::subtract(thread::shard(thread), bytes.cast_signed());
+                return thread.as_mut().is_some_and(|thread| {
+                    let temporary = thread.last_block == address;
+                    if temporary {
+                        thread.last_block = 0;
+                    }
+                    temporary
+                });
+            }
         }
     }
     let temporary = GIL.last_block.load(Ordering::Relaxed) == address;
@@ -153,6 +233,8 @@ pub(crate) fn reset_peak() {
     GIL.peak_bytes.store(now, Ordering::Relaxed);
     ANY.peak_bytes.store(0, Ordering::Relaxed);
     ANY.epoch.fetch_add(1, Ordering::Relaxed);
+    ANY.at_peak.store(true, Ordering::Relaxed);
+    shared_total::take_back(&mut lock::hold(), None);
 }
 
 /// Sets everything to zero.
@@ -160,8 +242,9 @@ pub(crate) fn reset() {
     GIL.live_bytes.store(0, Ordering::Relaxed);
     GIL.peak_bytes.store(0, Ordering::Relaxed);
     GIL.last_block.store(0, Ordering::Relaxed);
-    ANY.live_bytes.store(0, Ordering::Relaxed);
+    shared_total::reset();
     ANY.peak_bytes.store(0, Ordering::Relaxed);
     ANY.lost_events.store(0, Ordering::Relaxed);
     ANY.epoch.fetch_add(1, Ordering::Relaxed);
+    ANY.at_peak.store(true, Ordering::Relaxed);
 }
