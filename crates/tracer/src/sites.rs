@@ -11,13 +11,19 @@ use crate::lock::{self, Guarded, Held};
 use crate::totals::{self, Sharing};
 use crate::{config, live_map, path_filter, thread, tree};
 
-/// What does not fit in a node is kept in a locked map from the node to (kind, site): sites of other than the three standard
+/// What does not fit in a node is kept in a locked map from the node: sites of other than the three standard
 /// domains, and those that a thread has for itself because other threads count on the same path.
-type Others = HashMap<u32, Vec<(u32, u32)>>;
+type Others = HashMap<u32, Vec<Other>>;
+
+struct Other {
+    /// As [`Site::kind`], or [`RETIRED`].
+    kind: u32,
+    /// Of the threads that it belongs to. See [`crate::shared_total`].
+    shard: u8,
+    site: u32,
+}
 
 const DOMAIN_MASK: u32 = (1 << 24) - 1;
-/// In the kind of a site: the shard of the threads it belongs to. See [`crate::shared_total`].
-const SHARD_SHIFT: u32 = 24;
 const SHARED: u32 = 1 << 31;
 const UNUSED: u32 = 1 << 30;
 /// In the key of [`OTHERS`]: a site of a standard domain that the filter has dropped since. It only counts frees.
@@ -224,7 +230,7 @@ fn find_or_make_held(held: &mut Held, node: u32, domain: u32, sharing: Sharing, 
     let kind = domain
         | match sharing {
             Sharing::Gil => 0,
-            Sharing::Shared => SHARED | (u32::from(shard) << SHARD_SHIFT),
+            Sharing::Shared => SHARED,
         };
     let standard = shard == 0 && has_place_in_node(domain, sharing);
     let known = if standard {
@@ -234,8 +240,12 @@ fn find_or_make_held(held: &mut Held, node: u32, domain: u32, sharing: Sharing, 
             .get(held)
             .as_ref()
             .and_then(|others| others.get(&node))
-            .and_then(|sites| sites.iter().find(|(other, _)| *other == kind))
-            .map_or(0, |&(_, id)| id)
+            .and_then(|others| {
+                others
+                    .iter()
+                    .find(|other| (other.kind, other.shard) == (kind, shard))
+            })
+            .map_or(0, |other| other.site)
     } else {
         EXCLUDED
     };
@@ -264,18 +274,18 @@ fn find_or_make_held(held: &mut Held, node: u32, domain: u32, sharing: Sharing, 
     if standard {
         tree::node(node).sites[domain as usize].store(id, Ordering::Release);
     } else {
-        add_other(held, node, kind, id);
+        add_other(held, node, kind, shard, id);
     }
     id
 }
 
-fn add_other(held: &mut Held, node: u32, kind: u32, id: u32) {
+fn add_other(held: &mut Held, node: u32, kind: u32, shard: u8, site: u32) {
     OTHERS
         .get(held)
         .get_or_insert_default()
         .entry(node)
         .or_default()
-        .push((kind, id));
+        .push(Other { kind, shard, site });
 }
 
 /// The counters of site `id` as they are now. `epoch` and `at_peak` are those of [`totals`], read once for all sites.
@@ -337,20 +347,21 @@ pub(crate) fn decide_anew(held: &mut Held) {
                 slot.store(0, Ordering::Relaxed);
             } else if !keep {
                 slot.store(EXCLUDED, Ordering::Relaxed);
-                add_other(held, node, RETIRED | domain, known);
+                add_other(held, node, RETIRED | domain, 0, known);
             }
         }
     }
     let mut others = OTHERS.get(held).take().unwrap_or_default();
-    others.retain(|&node, sites| {
-        sites.retain(|&(kind, id)| {
-            let returns = kind & RETIRED != 0 && path_filter::keeps(held, node);
+    others.retain(|&node, others| {
+        others.retain(|other| {
+            let returns = other.kind & RETIRED != 0 && path_filter::keeps(held, node);
             if returns {
-                tree::node(node).sites[(kind & DOMAIN_MASK) as usize].store(id, Ordering::Relaxed);
+                tree::node(node).sites[(other.kind & DOMAIN_MASK) as usize]
+                    .store(other.site, Ordering::Relaxed);
             }
             !returns
         });
-        !sites.is_empty()
+        !others.is_empty()
     });
     *OTHERS.get(held) = Some(others);
 }
@@ -367,7 +378,7 @@ pub(crate) fn on_path(held: &mut Held, node: u32) -> Vec<u32> {
         .as_ref()
         .and_then(|others| others.get(&node));
     standard
-        .chain(others.into_iter().flatten().map(|&(_, id)| id))
+        .chain(others.into_iter().flatten().map(|other| other.site))
         .collect()
 }
 
@@ -405,7 +416,7 @@ pub(crate) fn fold(held: &mut Held, id: u32, node: u32) {
     }
     let at = site.node.load(Ordering::Relaxed);
     if let Entry::Occupied(mut others) = OTHERS.get(held).get_or_insert_default().entry(at) {
-        others.get_mut().retain(|&(_, other)| other != id);
+        others.get_mut().retain(|other| other.site != id);
         if others.get().is_empty() {
             others.remove();
         }
@@ -418,9 +429,9 @@ pub(crate) fn fold(held: &mut Held, id: u32, node: u32) {
 /// Bytes held outside the mapped tables.
 pub(crate) fn heap_bytes(held: &mut Held) -> u64 {
     OTHERS.get(held).as_ref().map_or(0, |others| {
-        let entry = size_of::<(u32, Vec<(u32, u32)>)>() + 1;
-        let sites: usize = others.values().map(|sites| sites.capacity() * 8).sum();
-        (others.capacity() * 8 / 7 * entry + sites) as u64
+        let entry = size_of::<(u32, Vec<Other>)>() + 1;
+        let lists: usize = others.values().map(Vec::capacity).sum();
+        (others.capacity() * 8 / 7 * entry + lists * size_of::<Other>()) as u64
     })
 }
 
