@@ -20,6 +20,7 @@ mod frame;
 mod grouping;
 mod header;
 mod keys;
+mod large_dict;
 mod live;
 mod object;
 mod pickle;

@@ -63,9 +63,21 @@ impl LiveBlocks {
         self.packed.is_empty()
     }
 
-    /// The blocks: in address order, but for a few unusual ones at the end.
+    /// The blocks, in order of address.
     pub fn iter(&self) -> impl Iterator<Item = LiveBlock> + '_ {
-        self.packed.iter().map(|packed| LiveBlock {
+        self.packed.iter().map(|packed| self.unpack(packed))
+    }
+
+    /// The block at this place in the order of addresses.
+    #[inline]
+    #[must_use]
+    pub fn get(&self, index: usize) -> Option<LiveBlock> {
+        self.packed.get(index).map(|packed| self.unpack(packed))
+    }
+
+    #[inline]
+    fn unpack(&self, packed: &Packed) -> LiveBlock {
+        LiveBlock {
             address: packed.address,
             size: if packed.size == HUGE {
                 self.huge[&packed.address]
@@ -73,7 +85,14 @@ impl LiveBlocks {
                 packed.size as usize
             },
             site: packed.site,
-        })
+        }
+    }
+
+    /// They come sorted but for a few unusual ones at the end: the stable sort finds the two runs, and merges them.
+    fn sort(&mut self) {
+        if !self.packed.is_sorted_by_key(|packed| packed.address) {
+            self.packed.sort_by_key(|packed| packed.address);
+        }
     }
 }
 
@@ -144,6 +163,7 @@ pub fn snapshot_with_blocks() -> (Tables, LiveBlocks) {
     } else {
         live_map::for_each(visit);
     }
+    blocks.sort();
     (into_tables(exporter), blocks)
 }
 
