@@ -64,6 +64,8 @@ def _blocks(samples: list[Sample]) -> list[Target]:
     def figure(name: str) -> float:
         return table.get(name, {}).get(PROMISED_BLOCKS, math.nan)
 
+    standard = medians(chosen, "blocks", "get_traces_seconds").get("tracemalloc-1", {})
+    traces = figure("get_traces_seconds") / standard.get(PROMISED_BLOCKS, math.nan)
     real = bytes_per_block(traced, plain)
     claimed = figure("own_growth_bytes") / traced[0]["blocks"]
     thousand = f"{int(PROMISED_BLOCKS):,}".replace(",", " ")
@@ -72,8 +74,13 @@ def _blocks(samples: list[Sample]) -> list[Target]:
         Target("error of get_tracemalloc_size()", abs(claimed - real) / real * 100, 5, "%"),
         Target("snapshot without blocks", figure("snapshot_seconds") * 1e3, 5, "ms"),
         Target("snapshot with blocks", figure("snapshot_with_traces_seconds") * 1e3, 60, "ms"),
+        Target("all blocks as a dictionary, to the standard module's list of them", traces, 1, "×"),
         Target("statistics", figure("statistics_seconds") * 1e3, 5, "ms"),
         Target("compare", figure("compare_seconds") * 1e3, 5, "ms"),
+        Target("top list by any key, compared", figure("top_seconds") * 1e3, 50, "ms"),
+        Target("filter a snapshot", figure("filter_seconds") * 1e3, 50, "ms"),
+        Target("write a snapshot with blocks", figure("write_seconds") * 1e3, 300, "ms"),
+        Target("load it", figure("load_seconds") * 1e3, 150, "ms"),
     ]
 
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 import heapsight
-from heapsight import Snapshot, Trace
+from heapsight import Filter, GroupedStats, Snapshot, Trace
 
 pytestmark = pytest.mark.usefixtures("untraced")
 
@@ -30,7 +30,7 @@ def test_every_one_of_many_blocks_has_its_trace() -> None:
 
 def test_dictionary_of_many_traces_can_be_changed_as_any_other() -> None:
     heapsight.enable()
-    kept = [[] for _ in range(BLOCKS)]
+    kept: list[list[int]] = [[] for _ in range(BLOCKS)]
     traces = heapsight.get_traces()
     heapsight.disable()
     assert len(kept) == BLOCKS
@@ -59,3 +59,27 @@ def test_statistics_by_address_are_the_sizes_of_the_traces() -> None:
     assert {address: (entry.size, entry.count) for address, entry in stats.items()} == {
         address: (trace.size, 1) for address, trace in traces.items()
     }
+
+
+@pytest.mark.parametrize(
+    "filters", [[], [Filter(True, __file__)], [Filter(False, __file__)]], ids=["all", "kept", "dropped"]
+)
+def test_changes_by_address_are_those_of_the_dictionaries(filters: list[Filter]) -> None:
+    heapsight.enable()
+    kept = [bytes(number % 700) for number in range(20_000)]
+    old = Snapshot.create(with_traces=True)
+    kept[::7] = [bytes(number % 900) for number in range(len(kept[::7]))]
+    kept += [bytes(number) for number in range(500)]
+    new = Snapshot.create(with_traces=True)
+    heapsight.disable()
+    for snapshot in (old, new):
+        snapshot.apply_filters(filters)
+    as_dictionaries = [GroupedStats(side.top_by("address").stats, "address") for side in (old, new)]
+    expected = as_dictionaries[1].compare_to(as_dictionaries[0])
+    diff = new.top_by("address").compare_to(old.top_by("address"))
+    for count in (1, 10, 1000, len(expected.differences)):
+        assert diff._head(count) == expected._head(count)
+    assert diff.differences == expected.differences
+    alone = new.top_by("address").compare_to()
+    assert alone.differences == as_dictionaries[1].compare_to().differences
+    assert alone._head(10) == as_dictionaries[1].compare_to()._head(10)

@@ -4,7 +4,6 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::iter::Peekable;
 
 use crate::blocks::{BlockTable, Iter};
 use crate::grouping::Sums;
@@ -62,8 +61,8 @@ impl AddressChanges {
     /// Every address of either side, in order of address.
     fn iter(&self) -> Join<'_> {
         Join {
-            old: self.old.iter().peekable(),
-            new: self.new.iter().peekable(),
+            old: Side::of(&self.old),
+            new: Side::of(&self.new),
         }
     }
 
@@ -76,9 +75,18 @@ impl AddressChanges {
     pub(crate) fn biggest(&self, limit: usize) -> Biggest {
         let mut found = Biggest::default();
         let mut kept: BinaryHeap<Reverse<Ranked>> = BinaryHeap::new();
+        // Of what is certainly among the smaller ones, most blocks, nothing more than this is looked at.
+        let mut least_change = 0;
+        let mut least_size = 0;
         for change in self.iter() {
+            let figures = change.figures();
             found.count += 1;
-            crate::grouping::add(&mut found.total, change.figures());
+            crate::grouping::add(&mut found.total, figures);
+            let size_change = figures.0.unsigned_abs();
+            if size_change < least_change || (size_change == least_change && figures.1 < least_size)
+            {
+                continue;
+            }
             let ranked = Reverse(Ranked(change));
             if kept.len() < limit {
                 kept.push(ranked);
@@ -86,6 +94,12 @@ impl AddressChanges {
                 && ranked < *least
             {
                 *least = ranked;
+            }
+            if kept.len() == limit
+                && let Some(Reverse(Ranked(least))) = kept.peek()
+            {
+                let (size_change, size, ..) = least.figures();
+                (least_change, least_size) = (size_change.unsigned_abs(), size);
             }
         }
         let kept = kept.into_sorted_vec().into_iter();
@@ -129,28 +143,57 @@ impl Eq for Ranked {}
 
 /// Two block tables side by side.
 struct Join<'a> {
-    old: Peekable<Iter<'a>>,
-    new: Peekable<Iter<'a>>,
+    old: Side<'a>,
+    new: Side<'a>,
+}
+
+struct Side<'a> {
+    blocks: Iter<'a>,
+    /// The block that comes next. Past the last one: [`u64::MAX`], where no block can be.
+    address: u64,
+    size: u64,
+}
+
+impl<'a> Side<'a> {
+    fn of(table: &'a BlockTable) -> Self {
+        let mut side = Self {
+            blocks: table.iter(),
+            address: 0,
+            size: 0,
+        };
+        side.advance();
+        side
+    }
+
+    #[inline(always)]
+    fn advance(&mut self) {
+        (self.address, self.size) = match self.blocks.next() {
+            Some(block) => (block.address, block.size),
+            None => (u64::MAX, 0),
+        };
+    }
+
+    /// The size of the block at this address, which is then passed.
+    #[inline(always)]
+    fn take(&mut self, address: u64) -> Option<u64> {
+        let size = (self.address == address).then_some(self.size);
+        if size.is_some() {
+            self.advance();
+        }
+        size
+    }
 }
 
 impl Iterator for Join<'_> {
     type Item = AddressChange;
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<AddressChange> {
-        let address = match (self.old.peek(), self.new.peek()) {
-            (Some(old), Some(new)) => old.address.min(new.address),
-            (Some(only), None) | (None, Some(only)) => only.address,
-            (None, None) => return None,
-        };
-        let size = |side: &mut Peekable<Iter<'_>>| {
-            let block = side.next_if(|block| block.address == address);
-            block.map(|block| block.size)
-        };
-        Some(AddressChange {
+        let address = self.old.address.min(self.new.address);
+        (address != u64::MAX).then(|| AddressChange {
             address,
-            old_size: size(&mut self.old),
-            new_size: size(&mut self.new),
+            old_size: self.old.take(address),
+            new_size: self.new.take(address),
         })
     }
 }

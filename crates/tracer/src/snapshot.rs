@@ -75,17 +75,22 @@ impl LiveBlocks {
         self.packed.get(index).map(|packed| self.unpack(packed))
     }
 
-    #[inline]
+    #[inline(always)]
     fn unpack(&self, packed: &Packed) -> LiveBlock {
         LiveBlock {
             address: packed.address,
             size: if packed.size == HUGE {
-                self.huge[&packed.address]
+                self.huge_size(packed.address)
             } else {
                 packed.size as usize
             },
             site: packed.site,
         }
+    }
+
+    #[cold]
+    fn huge_size(&self, address: usize) -> usize {
+        self.huge[&address]
     }
 
     /// They come sorted but for a few unusual ones at the end: the stable sort finds the two runs, and merges them.
