@@ -1,5 +1,7 @@
 //! Whole commands: what is printed where, and the exit status.
 
+mod looks;
+
 use std::cell::RefCell;
 use std::fs;
 use std::io::{self, ErrorKind, Write};
@@ -52,7 +54,7 @@ impl Write for Broken {
     }
 }
 
-fn outcome_with(out: Box<dyn Write>, words: &[&str]) -> (i32, String) {
+fn outcome_with(out: Box<dyn Write>, words: &[&str], look: Look) -> (i32, String) {
     let context = Context {
         executable: "/nonexistent/python3".into(),
         flags: Vec::new(),
@@ -65,9 +67,9 @@ fn outcome_with(out: Box<dyn Write>, words: &[&str]) -> (i32, String) {
     let mut console = Console {
         out,
         err: Box::new(err.clone()),
-        out_look: Box::new(|color| Look {
-            color: color.unwrap_or(false),
-            ..Look::plain(100)
+        out_look: Box::new(move |color| Look {
+            color: color.unwrap_or(look.color),
+            ..look
         }),
         progress: progress::Progress { may_show: false },
     };
@@ -76,8 +78,12 @@ fn outcome_with(out: Box<dyn Write>, words: &[&str]) -> (i32, String) {
 }
 
 fn outcome(words: &[&str]) -> Outcome {
+    outcome_in(Look::plain(100), words)
+}
+
+fn outcome_in(look: Look, words: &[&str]) -> Outcome {
     let out = Sink::default();
-    let (status, err) = outcome_with(Box::new(out.clone()), words);
+    let (status, err) = outcome_with(Box::new(out.clone()), words, look);
     Outcome {
         status,
         out: out.text(),
@@ -381,9 +387,10 @@ fn a_reader_who_leaves_is_no_failure_but_a_full_disk_is() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = write_capture(folder.path());
     let words = ["top", path.to_str().expect("UTF-8")];
-    let (status, err) = outcome_with(Box::new(Broken(ErrorKind::BrokenPipe)), &words);
+    let look = Look::plain(100);
+    let (status, err) = outcome_with(Box::new(Broken(ErrorKind::BrokenPipe)), &words, look);
     assert_eq!((status, err.as_str()), (0, ""));
-    let (status, err) = outcome_with(Box::new(Broken(ErrorKind::StorageFull)), &words);
+    let (status, err) = outcome_with(Box::new(Broken(ErrorKind::StorageFull)), &words, look);
     assert_eq!(status, 74);
     assert!(
         err.starts_with("heapsight: cannot write the report: "),
