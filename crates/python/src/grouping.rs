@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use heapsight_analysis::{self as analysis, Amount, Comparison, GroupBy, Key, Query};
+use heapsight_analysis::{
+    self as analysis, AddressChange, AddressJoin, Amount, BiggestChanges, Comparison, GroupBy, Key,
+    Query,
+};
 use heapsight_capture::Block;
 use heapsight_capture::model::Tables;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
-use crate::address_changes::{AddressChange, AddressChanges, Biggest};
 use crate::blocks::BlockTable;
 use crate::keys::{KeyCache, grouping_of};
 use crate::large_dict;
@@ -86,10 +88,7 @@ impl Grouping {
             }
             (Source::Blocks(new), Source::Blocks(old)) => {
                 let (old, new) = (old.clone(), new.clone());
-                Some(Differences(Compared::Addresses(AddressChanges {
-                    old,
-                    new,
-                })))
+                Some(Differences(Compared::Addresses { old, new }))
             }
             _ => None,
         })
@@ -112,29 +111,17 @@ pub(crate) struct Differences(Compared);
 enum Compared {
     Paths(Box<Comparison>),
     /// Gone through when somebody asks.
-    Addresses(AddressChanges),
+    Addresses {
+        old: BlockTable,
+        new: BlockTable,
+    },
 }
 
-/// (size difference, size, count difference, count): sums over differences.
-pub(crate) type Sums = (i64, u64, i64, u64);
+/// (size difference, size, count difference, count).
+type Figures = (i64, u64, i64, u64);
 
-#[inline]
-pub(crate) fn add(sums: &mut Sums, other: Sums) {
-    sums.0 = sums.0.saturating_add(other.0);
-    sums.1 = sums.1.saturating_add(other.1);
-    sums.2 = sums.2.saturating_add(other.2);
-    sums.3 = sums.3.saturating_add(other.3);
-}
-
-/// The sums without `part`, which is among them.
-fn difference(sums: Sums, part: Sums) -> Sums {
-    (
-        sums.0.saturating_sub(part.0),
-        sums.1.saturating_sub(part.1),
-        sums.2.saturating_sub(part.2),
-        sums.3.saturating_sub(part.3),
-    )
-}
+/// What `Differences.head` gives.
+type Head<'py> = (Bound<'py, PyList>, usize, Figures, Figures);
 
 #[pymethods]
 impl Differences {
@@ -142,7 +129,11 @@ impl Differences {
     fn to_list<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         match &self.0 {
             Compared::Paths(comparison) => Ok(paths_head(py, comparison, usize::MAX)?.0),
-            Compared::Addresses(changes) => rows(py, &py.detach(|| changes.all())),
+            Compared::Addresses { old, new } => {
+                let mut changes: Vec<AddressChange> = join(old, new).collect();
+                py.detach(|| changes.sort_unstable_by(|a, b| b.cmp(a)));
+                rows(py, &changes)
+            }
         }
     }
 
@@ -150,9 +141,8 @@ impl Differences {
     fn head<'py>(&self, py: Python<'py>, count: usize) -> PyResult<Head<'py>> {
         match &self.0 {
             Compared::Paths(comparison) => paths_head(py, comparison, count),
-            Compared::Addresses(changes) => {
-                let biggest = py.detach(|| changes.biggest(count));
-                addresses_head(py, &biggest)
+            Compared::Addresses { old, new } => {
+                addresses_head(py, &py.detach(|| join(old, new).biggest(count)))
             }
         }
     }
@@ -160,52 +150,63 @@ impl Differences {
     fn __len__(&self, py: Python<'_>) -> usize {
         match &self.0 {
             Compared::Paths(comparison) => comparison.changes().len(),
-            Compared::Addresses(changes) => py.detach(|| changes.len()),
+            Compared::Addresses { old, new } => py.detach(|| join(old, new).count()),
         }
     }
 }
 
-/// What `Differences.head` gives.
-type Head<'py> = (Bound<'py, PyList>, usize, Sums, Sums);
+fn join<'a>(
+    old: &'a BlockTable,
+    new: &'a BlockTable,
+) -> AddressJoin<impl Iterator<Item = (u64, u64)> + 'a> {
+    let sizes = |blocks: &'a BlockTable| blocks.iter().map(|block| (block.address, block.size));
+    AddressJoin::new(sizes(old), sizes(new))
+}
 
 fn paths_head<'py>(py: Python<'py>, comparison: &Comparison, count: usize) -> PyResult<Head<'py>> {
     let head = PyList::empty(py);
-    let (mut others, mut rest) = (0, Sums::default());
+    let (mut others, mut rest) = (0, (Amount::default(), Amount::default()));
     let mut keys = KeyCache::new(py, comparison.tables());
     for (index, change) in comparison.changes().iter().enumerate() {
-        let figures = figures(change.old, change.new);
         if index < count {
-            let (size_change, size, count_change, count) = figures;
+            let (size_change, size, count_change, count) = figures(change.old, change.new);
             let key = keys.key(&change.key)?;
             head.append((size_change, size, count_change, count, key))?;
         } else {
             others += 1;
-            add(&mut rest, figures);
+            rest.0 += change.old;
+            rest.1 += change.new;
         }
     }
     let (old, new) = comparison.totals();
-    Ok((head, others, rest, figures(old, new)))
+    Ok((head, others, figures(rest.0, rest.1), figures(old, new)))
 }
 
-fn addresses_head<'py>(py: Python<'py>, biggest: &Biggest) -> PyResult<Head<'py>> {
-    let mut shown = Sums::default();
-    for change in &biggest.changes {
-        add(&mut shown, change.figures());
-    }
-    let rest = difference(biggest.total, shown);
+fn addresses_head<'py>(py: Python<'py>, biggest: &BiggestChanges) -> PyResult<Head<'py>> {
+    let shown = |side: fn(&AddressChange) -> Amount| biggest.changes.iter().map(side).sum();
+    let without = |all: Amount, part: Amount| Amount {
+        bytes: all.bytes.saturating_sub(part.bytes),
+        blocks: all.blocks.saturating_sub(part.blocks),
+    };
+    let rest = figures(
+        without(biggest.old, shown(|change| change.amounts().0)),
+        without(biggest.new, shown(|change| change.amounts().1)),
+    );
     let others = biggest.count - biggest.changes.len();
-    Ok((rows(py, &biggest.changes)?, others, rest, biggest.total))
+    let total = figures(biggest.old, biggest.new);
+    Ok((rows(py, &biggest.changes)?, others, rest, total))
 }
 
 fn rows<'py>(py: Python<'py>, changes: &[AddressChange]) -> PyResult<Bound<'py, PyList>> {
     let rows = changes.iter().map(|change| {
-        let (size_change, size, count_change, count) = change.figures();
+        let (old, new) = change.amounts();
+        let (size_change, size, count_change, count) = figures(old, new);
         (size_change, size, count_change, count, change.address)
     });
     PyList::new(py, rows.collect::<Vec<_>>())
 }
 
-fn figures(old: Amount, new: Amount) -> Sums {
+fn figures(old: Amount, new: Amount) -> Figures {
     let (bytes, blocks) = new.change_from(old);
     (bytes, new.bytes, blocks, new.blocks)
 }

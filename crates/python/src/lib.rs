@@ -6,7 +6,6 @@
 // The comments on classes and functions are Python's docstrings, with Python's brackets in their examples.
 #![allow(rustdoc::broken_intra_doc_links)]
 
-mod address_changes;
 mod arguments;
 mod blocks;
 mod capture;
