@@ -20,6 +20,7 @@ mod grouping;
 mod header;
 mod keys;
 mod large_dict;
+mod last_tick;
 mod live;
 mod object;
 mod pickle;
