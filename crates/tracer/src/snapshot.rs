@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use heapsight_capture::model::{Tables, Totals};
+use heapsight_capture::model::{Counters, SiteId, Tables, Totals};
 
 use crate::export::Exporter;
 use crate::live_map::Block;
@@ -134,19 +134,20 @@ pub fn tracer_bytes() -> u64 {
         + sampling::heap_bytes(&mut held)
 }
 
-/// Names, call paths and counters at this moment. Costs time by call paths, not by blocks. Call with the GIL held.
+/// Names, call paths and counters at this moment: the paths that hold something or did at the peak, and one element for all others.
+/// Costs time by call paths, not by blocks. Call with the GIL held.
 #[must_use]
 pub fn snapshot() -> Tables {
     let mut exporter = Exporter::default();
-    exporter.update();
-    into_tables(exporter)
+    let folded = exporter.update_needed();
+    into_tables(exporter, &folded)
 }
 
 /// The same with every live block.
 #[must_use]
 pub fn snapshot_with_blocks() -> (Tables, LiveBlocks) {
     let mut exporter = Exporter::default();
-    exporter.update();
+    let folded = exporter.update_needed();
     let mut blocks = LiveBlocks::default();
     // The heap was asked for once, not doubled on the way: that alone halves the time.
     blocks
@@ -169,11 +170,14 @@ pub fn snapshot_with_blocks() -> (Tables, LiveBlocks) {
         live_map::for_each(visit);
     }
     blocks.sort();
-    (into_tables(exporter), blocks)
+    (into_tables(exporter, &folded), blocks)
 }
 
-fn into_tables(exporter: Exporter) -> Tables {
-    let counters = exporter.counters().map(|(_, counters)| counters).collect();
+fn into_tables(exporter: Exporter, folded: &[(SiteId, Counters)]) -> Tables {
+    let mut counters: Vec<Counters> = exporter.counters().map(|(_, counters)| counters).collect();
+    for (id, sum) in folded {
+        counters[*id as usize] = *sum;
+    }
     Tables {
         counters,
         strings: exporter.strings,
@@ -200,6 +204,6 @@ pub fn trace_of(address: usize) -> Option<(LiveBlock, Tables)> {
             size: block.size,
             site,
         },
-        into_tables(exporter),
+        into_tables(exporter, &[]),
     ))
 }
