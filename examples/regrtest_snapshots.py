@@ -19,16 +19,13 @@ from pathlib import Path
 
 import heapsight
 
-TESTS = [
-    "test_ast",
-    "test_decimal",
-    "test_json",
-    "test_list",
-    "test_dict",
-    "test_set",
-    "test_collections",
-    "test_descr",
-]
+TESTS = """
+    test_ast test_decimal test_json test_list test_dict test_set test_collections test_descr
+    test_typing test_itertools test_re test_datetime test_pickle test_io test_unicode test_buffer
+    test_statistics test_random test_tarfile test_zipfile test_email test_asyncio test_threading
+    test_weakref test_functools test_hashlib test_inspect test_unittest test_xml_etree test_csv
+    test_sqlite3 test_lzma test_generators test_coroutines test_long test_sort
+""".split()
 SECONDS_BETWEEN = 10
 FRAMES = 25
 
