@@ -56,6 +56,7 @@ def overhead_summary(samples: list[Sample], kind: str) -> list[str]:
     cpu = ratios(medians(samples, kind, "cpu_seconds"))
     memory = ratios(medians(samples, kind, "peak_rss_bytes"))
     files = medians(samples, kind, "capture_bytes")
+    relative = ratios(files, targets.FILE_YARDSTICK)
     rows = []
     for name in _tools(times):
         time, rss = line(times[name]), line(memory[name])
@@ -72,9 +73,10 @@ def overhead_summary(samples: list[Sample], kind: str) -> list[str]:
                 f"{number(rss.mean)}×",
                 f"{number(rss.worst)}×",
                 f"{number(largest, 1)} MB" if largest else "–",
+                f"{number(line(relative[name]).mean, 4)}×" if largest and name in relative else "–",
             ]
         )
-    header = ["tool", "n", "time, geomean", "P90", "worst", "CPU", "peak RSS", "worst RSS", "largest file"]
+    header = ["tool", "n", "time, geomean", "P90", "worst", "CPU", "peak RSS", "worst RSS", "largest file", "file"]
     return markdown(header, rows)
 
 
@@ -155,6 +157,18 @@ def thread_table(samples: list[Sample]) -> list[str]:
     return markdown(["loss with two threads", *targets.THREAD_MODES], rows)
 
 
+def reading_table(samples: list[Sample]) -> list[str]:
+    """One line per answer: how long it takes, and how much memory."""
+    good = [sample for sample in samples if sample.kind == "reading" and not sample.problem]
+    times, memory = medians(good, "reading", "seconds"), medians(good, "reading", "peak_rss_bytes")
+    rows = [
+        [name, case, quantity(seconds), f"{number(memory[name][case] / 2**20, 0)} MiB"]
+        for name in sorted(times)
+        for case, seconds in times[name].items()
+    ]
+    return markdown(["answer", "of", "time", "peak memory"], rows)
+
+
 def startup_table(samples: list[Sample]) -> list[str]:
     """One line per way to start: how much more than without heapsight."""
     names = {sample.tool: None for sample in samples if sample.kind == "startup" and sample.tool != "absent"}
@@ -202,7 +216,8 @@ SECTIONS = (
     (
         "pyperformance",
         "Whole programs",
-        "Ratio to the same interpreter untraced, in the same run; 1.00 is free.",
+        "Ratio to the same interpreter untraced, in the same run; 1.00 is free. *file*: size of the file, geometric mean of the ratio to "
+        "memray's with Python allocators.",
     ),
     ("deep", "Deep stacks", "Recursion 150 frames deep that allocates."),
 )
@@ -225,6 +240,11 @@ def full(samples: list[Sample], notes: dict[str, Any]) -> str:
         out += ["## Two threads", "", *thread_table(samples)]
     if "startup" in kinds:
         out += ["## Start-up", "", *startup_table(samples)]
+    if "reading" in kinds:
+        sizes = medians(samples, "reading", "capture_bytes").values()
+        megabytes = max((size for cases in sizes for size in cases.values()), default=math.nan) / 1e6
+        text = f"A recording of {number(megabytes, 1)} MB; each command from its start to its end."
+        out += ["## Reading", "", text, "", *reading_table(samples)]
     failed = problems(samples)
     if failed:
         out += ["## Left out and failed", "", *failed, ""]
