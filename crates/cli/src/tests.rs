@@ -376,6 +376,22 @@ fn what_is_not_a_capture_is_one_line_and_status_1() {
 }
 
 #[test]
+fn a_recording_of_memray_is_told_from_other_files() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("run.bin");
+    // As memray 1.20 begins them: plain, and with LZ4, whose first block holds the beginning as it is.
+    let plain: &[u8] = b"memray\0\x0d\0\0\0\xf0\x0d\x0c\x03";
+    let compressed = [b"\x04\x22\x4d\x18\x40\x40\xc0\xed\x29\0\0\xf9\x05", plain].concat();
+    for bytes in [plain, &compressed] {
+        fs::write(&path, bytes).expect("writable");
+        let path = path.to_str().expect("UTF-8");
+        let message =
+            "is a recording of memray, which only memray reads: python -m memray stats FILE";
+        assert_eq!(refusal(&["top", path]), (1, format!("{path} {message}")));
+    }
+}
+
+#[test]
 fn one_bad_file_among_several_shows_none() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = write_capture(folder.path());

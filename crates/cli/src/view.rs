@@ -18,6 +18,9 @@ use crate::progress::Progress;
 /// The first byte of every pickle since protocol 2.
 const PICKLE: u8 = 0x80;
 
+/// Bytes that tell what kind of file it is.
+const LOOKED_AT: u64 = 64;
+
 /// The whole recording, but with the tables of one moment.
 #[derive(Debug)]
 pub(crate) struct View {
@@ -59,9 +62,12 @@ impl View {
         let mut file = open_file(path)?;
         let file_bytes = file.metadata().map_or(0, |metadata| metadata.len());
         let mut first = Vec::new();
-        let looked = (&mut file).take(1).read_to_end(&mut first);
+        let looked = (&mut file).take(LOOKED_AT).read_to_end(&mut first);
         looked.map_err(|error| unreadable(error.into()))?;
-        let is_pickle = first == [PICKLE];
+        if is_of_memray(&first) {
+            return Err(Failure::OfMemray(path.to_path_buf()));
+        }
+        let is_pickle = first.first() == Some(&PICKLE);
         // Not read again from the beginning: a pipe could not.
         let whole = Cursor::new(first).chain(progress.reading(path, &mut file, file_bytes));
         if is_pickle {
@@ -119,6 +125,14 @@ impl View {
         let elapsed_ns = last.map_or(0, |point| point.elapsed_ns);
         self.capture.header.start_unix_ns.saturating_add(elapsed_ns)
     }
+}
+
+/// Whether a file that begins so was written by memray: its name comes first, or soon in a file compressed with LZ4.
+fn is_of_memray(first: &[u8]) -> bool {
+    const NAME: &[u8] = b"memray\0";
+    const LZ4: [u8; 4] = [0x04, 0x22, 0x4d, 0x18];
+    let is_named = |bytes: &[u8]| bytes.windows(NAME.len()).any(|word| word == NAME);
+    first.starts_with(NAME) || (first.starts_with(&LZ4) && is_named(first))
 }
 
 /// Opens a file that a command names. What is no file may have been meant as a command.
