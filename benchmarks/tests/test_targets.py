@@ -8,7 +8,6 @@ from benchmarks import reading, table
 from benchmarks.records import Sample
 from benchmarks.targets import PROMISED_BLOCKS, Target, judge
 
-
 COMMON = ("seconds", "cpu_seconds", "peak_rss_bytes")
 
 
