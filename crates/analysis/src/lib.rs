@@ -32,6 +32,6 @@ pub use filter::{Filter, apply_filters, keep};
 pub use group::{Grouped, Others, Query, Row, group};
 pub use key::{GroupBy, Key};
 pub use ledger::ledger;
-pub use moment::{live_at_peak, set_peak, since};
+pub use moment::{live_at_peak, set_peak, settle_peak, since};
 pub use sampling::standard_error_bytes;
 pub use truncate::{apply_frame_limit, truncate, truncate_with_sites};

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use heapsight_analysis::standard_snapshot;
-use heapsight_analysis::{Filter, apply_filters, apply_frame_limit, live_at_peak, set_peak, since};
+use heapsight_analysis::{
+    Filter, apply_filters, apply_frame_limit, live_at_peak, set_peak, settle_peak, since,
+};
 use heapsight_capture::model::Mode;
 use heapsight_capture::{Capture, Header, ReadError, Replay, TimelinePoint};
 use heapsight_report::Moment;
@@ -218,13 +220,16 @@ fn bring(
         When::At(instant) => {
             let elapsed_ns = time(instant).unwrap_or(0);
             replay.advance_until(elapsed_ns)?;
-            let reached = replay.into_capture();
-            capture.tables = reached.tables;
+            let mut reached = replay.into_capture();
             capture.blocks = reached.blocks;
             if instant == Instant::Peak {
+                settle_peak(&mut reached.tables.counters, &capture.tables.counters);
+                capture.tables.counters = reached.tables.counters;
+                capture.tables.totals = reached.tables.totals;
                 live_at_peak(&mut capture.tables);
                 return Ok((capture, Moment::Peak { elapsed_ns }));
             }
+            capture.tables = reached.tables;
             return Ok((capture, Moment::At { elapsed_ns }));
         }
         When::Between(from, to) => (time(from), time(to).unwrap_or(0)),
@@ -337,6 +342,55 @@ mod tests {
         assert_eq!(at(3 * SECOND - 1), (50, 50, 0, 50));
         assert_eq!(at(u64::MAX), (20, 50, 30, 50));
         assert_eq!(figures(&live, When::At(Instant::Peak)), (50, 50, 0, 50));
+    }
+
+    #[test]
+    fn the_peak_is_whole_though_its_first_tick_was_written_in_the_middle_of_it() {
+        let mut writer = Writer::create(Vec::new(), &Header::default()).expect("a Vec");
+        let counters = |allocated_bytes, freed_bytes, peak_bytes| Counters {
+            allocated_bytes,
+            freed_bytes,
+            peak_bytes,
+            ..Counters::default()
+        };
+        let totals = |live_bytes| Totals {
+            live_bytes,
+            peak_bytes: 100,
+            ..Totals::default()
+        };
+        let other = Site {
+            domain: Domain::RAW,
+            ..ROOT_SITE
+        };
+        let first = Tick {
+            elapsed_ns: SECOND,
+            totals: totals(100),
+            new_nodes: &[ROOT_NODE],
+            new_sites: &[ROOT_SITE],
+            changed: &[(0, counters(70, 0, 70))],
+            ..Tick::default()
+        };
+        let second = Tick {
+            elapsed_ns: 2 * SECOND,
+            totals: totals(30),
+            new_sites: &[other],
+            changed: &[(0, counters(95, 65, 80)), (1, counters(20, 20, 20))],
+            ..Tick::default()
+        };
+        writer.tick(&first).expect("a Vec");
+        writer.tick(&second).expect("a Vec");
+        let file = writer
+            .finish(&heapsight_capture::End::default())
+            .expect("a Vec");
+        let capture = Capture::read(&file[..]).expect("readable");
+        let (capture, moment) =
+            bring(capture, When::At(Instant::Peak), &file[..]).expect("readable");
+        assert_eq!(moment, Moment::Peak { elapsed_ns: SECOND });
+        let live = capture.tables.counters.iter().map(Counters::live_bytes);
+        assert_eq!(live.collect::<Vec<u64>>(), [80, 20]);
+        assert_eq!(capture.tables.totals.live_bytes, 100);
+        let allocated = capture.tables.counters.iter().map(|of| of.allocated_bytes);
+        assert_eq!(allocated.collect::<Vec<u64>>(), [80, 20]);
     }
 
     #[test]
