@@ -53,7 +53,7 @@ test-rust: tools ## run the Rust tests only
 	fi
 
 .PHONY: test-python
-test-python: $(INSTALLED) $(STAMPS)/test ## run the Python tests only
+test-python: $(INSTALLED) $(STAMPS)/test $(STAMPS)/readers ## run the Python tests only
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 .PHONY: test-all
@@ -120,7 +120,7 @@ $(STAMPS)/venv-$(PYTHON_TAG): | tools
 	@mkdir -p $(STAMPS)
 	@touch $@
 
-$(STAMPS)/build $(STAMPS)/test $(STAMPS)/lint: $(STAMPS)/%: requirements/%.txt $(STAMPS)/venv-$(PYTHON_TAG)
+$(STAMPS)/build $(STAMPS)/test $(STAMPS)/lint $(STAMPS)/readers: $(STAMPS)/%: requirements/%.txt $(STAMPS)/venv-$(PYTHON_TAG)
 	scripts/install_requirements.sh $(BIN)/python $<
 	@touch $@
 

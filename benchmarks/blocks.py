@@ -19,6 +19,20 @@ TOOLS: tuple[Tool, ...] = (
 )
 
 
+QUESTIONS = {
+    "snapshot": "snapshot_seconds",
+    "with blocks": "snapshot_with_traces_seconds",
+    "as a dictionary": "get_traces_seconds",
+    "statistics": "statistics_seconds",
+    "compare": "compare_seconds",
+    "slowest top list": "top_seconds",
+    "filter": "filter_seconds",
+    "write": "write_seconds",
+    "load": "load_seconds",
+}
+"""Column → the value that the program measured."""
+
+
 def tracer_of(tool: Tool) -> str:
     """Which interface the program has to use under a tool."""
     if tool.distribution == "heapsight":

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import blocks, machine, overhead, startup, table, threads, tools, workloads
+from benchmarks import blocks, machine, overhead, reading, startup, table, threads, tools, workloads
 from benchmarks.environment import (
     BENCHMARKS,
     Environment,
@@ -24,7 +24,7 @@ from benchmarks.environment import (
 from benchmarks.records import Store, load
 from benchmarks.session import Session
 
-SECTIONS = ("pyperformance", "deep", "blocks", "threads", "startup")
+SECTIONS = ("pyperformance", "deep", "blocks", "threads", "startup", "reading")
 BUSY_LOAD = 0.5
 
 
@@ -183,6 +183,8 @@ def measure(session: Session, chosen: list[str], only: list[str]) -> None:
         threads.measure(session)
     if "startup" in chosen:
         startup.measure(session)
+    if "reading" in chosen:
+        reading.measure(session)
 
 
 def finish(folder: Path, notes: dict[str, Any]) -> None:

@@ -25,6 +25,7 @@ class Finished:
     status: int
     wall_seconds: float
     cpu_seconds: float
+    peak_rss_bytes: int
     timed_out: bool
     output_tail: str
 
@@ -88,6 +89,7 @@ def run_measured(
         status=child.returncode,
         wall_seconds=wall_seconds,
         cpu_seconds=usage.ru_utime + usage.ru_stime,
+        peak_rss_bytes=usage.ru_maxrss * 1024,
         timed_out=expired.is_set(),
         output_tail=tail,
     )

@@ -51,7 +51,13 @@ class Session:
         return self.scratch / "capture"
 
     def run_program(
-        self, tool: Tool, program: Path, arguments: Sequence[str], *, hash_seed: int
+        self,
+        tool: Tool,
+        program: Path,
+        arguments: Sequence[str],
+        *,
+        hash_seed: int,
+        timeout_seconds: float | None = None,
     ) -> tuple[Finished, dict[str, Any]]:
         """Run a program of ours under a tool; it gets a result file as its first argument.
 
@@ -71,7 +77,7 @@ class Session:
             command,
             environment=clean_environment(hash_seed),
             directory=self.scratch,
-            timeout_seconds=self.timeout_seconds,
+            timeout_seconds=timeout_seconds or self.timeout_seconds,
         )
         if finished.problem or not result.exists():
             return finished, {}

@@ -56,6 +56,7 @@ def overhead_summary(samples: list[Sample], kind: str) -> list[str]:
     cpu = ratios(medians(samples, kind, "cpu_seconds"))
     memory = ratios(medians(samples, kind, "peak_rss_bytes"))
     files = medians(samples, kind, "capture_bytes")
+    relative = ratios(files, targets.FILE_YARDSTICK)
     rows = []
     for name in _tools(times):
         time, rss = line(times[name]), line(memory[name])
@@ -72,9 +73,10 @@ def overhead_summary(samples: list[Sample], kind: str) -> list[str]:
                 f"{number(rss.mean)}×",
                 f"{number(rss.worst)}×",
                 f"{number(largest, 1)} MB" if largest else "–",
+                f"{number(line(relative[name]).mean, 4)}×" if largest and name in relative else "–",
             ]
         )
-    header = ["tool", "n", "time, geomean", "P90", "worst", "CPU", "peak RSS", "worst RSS", "largest file"]
+    header = ["tool", "n", "time, geomean", "P90", "worst", "CPU", "peak RSS", "worst RSS", "largest file", "file"]
     return markdown(header, rows)
 
 
@@ -101,26 +103,43 @@ def block_table(samples: list[Sample]) -> list[str]:
             if chosen:
                 rows.append(_block_row(case, tool.label, chosen, plain))
     header = ["live blocks", "tool", "per allocation", "per free", "memory per block", "as it says itself"]
-    return markdown([*header, "snapshot", "with blocks", "statistics", "compare"], rows)
+    return markdown(header, rows)
+
+
+def question_table(samples: list[Sample]) -> list[str]:
+    """How long answers take, one line per count and tool that answers."""
+    good = [sample for sample in samples if sample.kind == "blocks" and not sample.problem]
+    rows = []
+    for case in sorted({sample.case for sample in good}, key=int):
+        for tool in blocks.TOOLS:
+            chosen = [sample for sample in good if sample.case == case and sample.tool == tool.name]
+            figures = [_middle(chosen, step) for step in blocks.QUESTIONS.values()]
+            if not all(map(math.isnan, figures)):
+                rows.append([_thousands(case), tool.label, *map(quantity, figures)])
+    return markdown(["live blocks", "tool", *blocks.QUESTIONS], rows)
+
+
+def _middle(chosen: list[Sample], name: str) -> float:
+    """The median of a value over samples of one tool and case; NaN if there is none."""
+    found = [figure for cases in medians(chosen, "blocks", name).values() for figure in cases.values()]
+    return found[0] if found else math.nan
+
+
+def _thousands(case: str) -> str:
+    return f"{int(case):,}".replace(",", " ")
 
 
 def _block_row(case: str, label: str, chosen: list[Sample], plain: list[dict[str, float]]) -> list[str]:
-    def middle(name: str) -> float:
-        found = medians(chosen, "blocks", name)
-        return found[chosen[0].tool][case] if found else math.nan
-
     count = int(case)
     own = blocks.bytes_per_block([sample.values for sample in chosen], plain) if plain else math.nan
     traced = chosen[0].tool != "untraced"
-    steps = ("snapshot_seconds", "snapshot_with_traces_seconds", "statistics_seconds", "compare_seconds")
     return [
-        f"{count:,}".replace(",", " "),
+        _thousands(case),
         label,
-        quantity(middle("build_seconds") / count),
-        quantity(middle("free_seconds") / count),
+        quantity(_middle(chosen, "build_seconds") / count),
+        quantity(_middle(chosen, "free_seconds") / count),
         f"{number(own, 1)} B" if traced else "–",
-        f"{number(middle('own_growth_bytes') / count, 1)} B" if traced else "–",
-        *(quantity(middle(step)) for step in steps),
+        f"{number(_middle(chosen, 'own_growth_bytes') / count, 1)} B" if traced else "–",
     ]
 
 
@@ -136,6 +155,18 @@ def thread_table(samples: list[Sample]) -> list[str]:
         ]
         rows.append([LABELS[name], *losses])
     return markdown(["loss with two threads", *targets.THREAD_MODES], rows)
+
+
+def reading_table(samples: list[Sample]) -> list[str]:
+    """One line per answer: how long it takes, and how much memory."""
+    good = [sample for sample in samples if sample.kind == "reading" and not sample.problem]
+    times, memory = medians(good, "reading", "seconds"), medians(good, "reading", "peak_rss_bytes")
+    rows = [
+        [name, case, quantity(seconds), f"{number(memory[name][case] / 2**20, 0)} MiB"]
+        for name in sorted(times)
+        for case, seconds in times[name].items()
+    ]
+    return markdown(["answer", "of", "time", "peak memory"], rows)
 
 
 def startup_table(samples: list[Sample]) -> list[str]:
@@ -185,7 +216,8 @@ SECTIONS = (
     (
         "pyperformance",
         "Whole programs",
-        "Ratio to the same interpreter untraced, in the same run; 1.00 is free.",
+        "Ratio to the same interpreter untraced, in the same run; 1.00 is free. *file*: size of the file, geometric mean of the ratio to "
+        "memray's with Python allocators.",
     ),
     ("deep", "Deep stacks", "Recursion 150 frames deep that allocates."),
 )
@@ -203,10 +235,16 @@ def full(samples: list[Sample], notes: dict[str, Any]) -> str:
             out += [f"## {title}", "", text, "", *overhead_summary(samples, kind), *per_case(samples, kind)]
     if "blocks" in kinds:
         out += ["## Live blocks", "", "One-element tuples and their ints.", "", *block_table(samples)]
+        out += ["How long one waits for an answer about them:", "", *question_table(samples)]
     if "threads" in kinds:
         out += ["## Two threads", "", *thread_table(samples)]
     if "startup" in kinds:
         out += ["## Start-up", "", *startup_table(samples)]
+    if "reading" in kinds:
+        sizes = medians(samples, "reading", "capture_bytes").values()
+        megabytes = max((size for cases in sizes for size in cases.values()), default=math.nan) / 1e6
+        text = f"A recording of {number(megabytes, 1)} MB; each command from its start to its end."
+        out += ["## Reading", "", text, "", *reading_table(samples)]
     failed = problems(samples)
     if failed:
         out += ["## Left out and failed", "", *failed, ""]

@@ -8,11 +8,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from benchmarks import reading
 from benchmarks.blocks import bytes_per_block
 from benchmarks.records import Sample
 from benchmarks.summary import Table, line, medians, paired_difference, ratios, scaling_loss
 
 PROMISED_BLOCKS = "3500000"
+FILE_YARDSTICK = "memray-python"
+"""The tool whose files ours are compared with: it too sees every block of Python's allocators."""
 THREAD_MODES = ("objects", "raw", "hash")
 
 
@@ -33,7 +36,7 @@ class Target:
 
 def judge(samples: list[Sample]) -> list[Target]:
     """Every target that ``samples`` can tell about."""
-    found = [*_overhead(samples), *_blocks(samples), *_threads(samples), *_startup(samples)]
+    found = [*_overhead(samples), *_blocks(samples), *_threads(samples), *_startup(samples), *_reading(samples)]
     return [target for target in found if not math.isnan(target.measured)]
 
 
@@ -42,12 +45,15 @@ def _overhead(samples: list[Sample]) -> list[Target]:
     memory = ratios(medians(samples, "pyperformance", "peak_rss_bytes"))
     deep = ratios(medians(samples, "deep", "seconds"))
     full = line(times.get("heapsight", {}))
+    files = line(ratios(medians(samples, "pyperformance", "capture_bytes"), FILE_YARDSTICK).get("heapsight", {}))
     return [
         Target("full call paths, geometric mean", full.mean, 1.20, "×"),
         Target("full call paths, worst", full.worst, 1.60, "×"),
         Target("1 frame, geometric mean", line(times.get("heapsight-1", {})).mean, 1.12, "×"),
         Target("sampled, geometric mean", line(times.get("heapsight-sample", {})).mean, 1.02, "×"),
         Target("full call paths, peak RSS, geometric mean", line(memory.get("heapsight", {})).mean, 1.30, "×"),
+        Target("file, of memray's with Python allocators, geometric mean", files.mean, 0.1, "×"),
+        Target("file, of memray's with Python allocators, worst", files.worst, 0.1, "×"),
         Target("deep stacks, full call paths, worst", line(deep.get("heapsight", {})).worst, 1.50, "×"),
     ]
 
@@ -64,6 +70,8 @@ def _blocks(samples: list[Sample]) -> list[Target]:
     def figure(name: str) -> float:
         return table.get(name, {}).get(PROMISED_BLOCKS, math.nan)
 
+    standard = medians(chosen, "blocks", "get_traces_seconds").get("tracemalloc-1", {})
+    traces = figure("get_traces_seconds") / standard.get(PROMISED_BLOCKS, math.nan)
     real = bytes_per_block(traced, plain)
     claimed = figure("own_growth_bytes") / traced[0]["blocks"]
     thousand = f"{int(PROMISED_BLOCKS):,}".replace(",", " ")
@@ -72,9 +80,30 @@ def _blocks(samples: list[Sample]) -> list[Target]:
         Target("error of get_tracemalloc_size()", abs(claimed - real) / real * 100, 5, "%"),
         Target("snapshot without blocks", figure("snapshot_seconds") * 1e3, 5, "ms"),
         Target("snapshot with blocks", figure("snapshot_with_traces_seconds") * 1e3, 60, "ms"),
+        Target("all blocks as a dictionary, to the standard module's list of them", traces, 1, "×"),
         Target("statistics", figure("statistics_seconds") * 1e3, 5, "ms"),
         Target("compare", figure("compare_seconds") * 1e3, 5, "ms"),
+        Target("top list by any key, compared", figure("top_seconds") * 1e3, 50, "ms"),
+        Target("filter a snapshot", figure("filter_seconds") * 1e3, 50, "ms"),
+        Target("write a snapshot with blocks", figure("write_seconds") * 1e3, 300, "ms"),
+        Target("load it", figure("load_seconds") * 1e3, 150, "ms"),
     ]
+
+
+def _reading(samples: list[Sample]) -> list[Target]:
+    return [
+        target
+        for case in (reading.CASE, reading.QUICK_CASE)
+        for name in reading.ANSWERS
+        for target in (
+            Target(f"{name}, of {case}", _answer(samples, case, name, "seconds"), 1, "s"),
+            Target(f"{name}, of {case}: memory", _answer(samples, case, name, "peak_rss_bytes") / 2**20, 200, "MiB"),
+        )
+    ]
+
+
+def _answer(samples: list[Sample], case: str, name: str, value: str) -> float:
+    return medians(samples, "reading", value).get(name, {}).get(case, math.nan)
 
 
 def _threads(samples: list[Sample]) -> list[Target]:

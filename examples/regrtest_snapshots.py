@@ -1,14 +1,16 @@
 """Trace CPython's own regression tests: a snapshot with every block, every ten seconds.
 
+    python examples/regrtest_snapshots.py out                   # some forty test files: three to four minutes
     python examples/regrtest_snapshots.py out test_list test_dict
 
-runs the tests named (some by default) in this process, writes ``out/heapsight-PID-COUNTER.heapsight`` files and ends with the status
-of the tests. Then
+runs the tests in this process, writes ``out/heapsight-PID-COUNTER.heapsight`` files and ends with the status of the tests. Then
 
     python -m heapsight --traceback out/heapsight-1564-0001.heapsight
     python -m heapsight out/heapsight-1564-*.heapsight
+    python -m heapsight --first out/heapsight-1564-0001.heapsight out/heapsight-1564-0021.heapsight
 
-show the biggest blocks of one, and how each differs from the one before. Needs a Python that has its ``test`` package.
+show the biggest blocks of one, how each differs from the one before, and the last from the first: docs/how-to/watch-a-long-run.md
+has what one sees. The tests give the same results as without tracing. Needs a Python that has its ``test`` package.
 """
 
 from __future__ import annotations
@@ -28,6 +30,34 @@ TESTS = [
     "test_set",
     "test_collections",
     "test_descr",
+    "test_typing",
+    "test_itertools",
+    "test_re",
+    "test_datetime",
+    "test_pickle",
+    "test_io",
+    "test_unicode",
+    "test_buffer",
+    "test_statistics",
+    "test_random",
+    "test_tarfile",
+    "test_zipfile",
+    "test_email",
+    "test_asyncio",
+    "test_threading",
+    "test_weakref",
+    "test_functools",
+    "test_hashlib",
+    "test_inspect",
+    "test_unittest",
+    "test_xml_etree",
+    "test_csv",
+    "test_sqlite3",
+    "test_lzma",
+    "test_generators",
+    "test_coroutines",
+    "test_long",
+    "test_sort",
 ]
 SECONDS_BETWEEN = 10
 FRAMES = 25

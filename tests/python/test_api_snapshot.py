@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import subprocess
@@ -377,3 +378,29 @@ def test_pickle_that_would_run_something_is_refused_by_name(tmp_path: Path, prot
     (tmp_path / "hostile").write_bytes(pickle.dumps(Hostile(), protocol))
     with pytest.raises(ValueError, match=rf"refused: the pickle refers to {os.system.__module__}\.system"):
         Snapshot.load(tmp_path / "hostile")
+
+
+def waste() -> int:
+    return len(bytes(10_000))
+
+
+def test_paths_that_hold_nothing_are_one_entry_of_the_file(tmp_path: Path) -> None:
+    heapsight.enable()
+    wasted = sum(waste() for _ in range(300))
+    heapsight.reset_peak()
+    kept = make(3)
+    snapshot = Snapshot.create()
+    heapsight.disable()
+    file = tmp_path / "one.heapsight"
+    snapshot.write(file)
+
+    def shown(*arguments: str) -> str:
+        command = [sys.executable, "-m", "heapsight", *arguments, str(file)]
+        return subprocess.run(command, capture_output=True, check=True, text=True).stdout
+
+    top = shown("top", "--metric", "allocated", "--group-by", "function", "-n", "1000")
+    assert "[folded paths]" in top
+    assert ":make" in top
+    assert "waste" not in top
+    assert json.loads(shown("stats", "--json"))["metrics"]["allocated"]["bytes"] > wasted + 3 * BLOCK
+    assert len(kept) == 3

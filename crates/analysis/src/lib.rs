@@ -1,11 +1,12 @@
 //! What the tables of a capture say: statistics, differences, filters and shorter call paths.
 //!
 //! Everything here is a pure function of [`Tables`](heapsight_capture::model::Tables), and costs time in proportion to the number of distinct
-//! call paths, never to the number of blocks.
+//! call paths, never to the number of blocks; only `AddressJoin` is about single blocks.
 //!
 //! All functions expect tables whose ids are in range, as those of a [`Capture`](heapsight_capture::Capture) are, and panic otherwise.
 #![forbid(unsafe_code)]
 
+mod addresses;
 mod amount;
 mod builder;
 mod combine;
@@ -23,6 +24,7 @@ pub mod standard_snapshot;
 mod sum;
 mod truncate;
 
+pub use addresses::{AddressChange, AddressJoin, BiggestChanges};
 pub use amount::{Amount, Metric, add_counters};
 pub use combine::{Changes, Combination};
 pub use difference::{Change, Comparison};
@@ -30,6 +32,6 @@ pub use filter::{Filter, apply_filters, keep};
 pub use group::{Grouped, Others, Query, Row, group};
 pub use key::{GroupBy, Key};
 pub use ledger::ledger;
-pub use moment::{live_at_peak, set_peak, since};
+pub use moment::{live_at_peak, set_peak, settle_peak, since};
 pub use sampling::standard_error_bytes;
 pub use truncate::{apply_frame_limit, truncate, truncate_with_sites};

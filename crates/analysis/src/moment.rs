@@ -2,6 +2,20 @@
 
 use heapsight_capture::model::{Counters, Tables};
 
+/// Puts into counters of the tick at which a recording's peak was first known what its last tick knows of the peak.
+///
+/// The program goes on while a tick is written: the total may know of a peak that a site's counters, read a moment before, lack a part of.
+/// Later ticks have all of it. `now` becomes as long as `last`: sites are only ever added.
+pub fn settle_peak(now: &mut Vec<Counters>, last: &[Counters]) {
+    now.resize(last.len().max(now.len()), Counters::default());
+    for (now, last) in now.iter_mut().zip(last) {
+        now.peak_bytes = last.peak_bytes;
+        now.peak_blocks = last.peak_blocks;
+        now.allocated_bytes = now.allocated_bytes.max(last.peak_bytes);
+        now.allocated_blocks = now.allocated_blocks.max(last.peak_blocks);
+    }
+}
+
 /// Makes the blocks that were live at the peak the live ones, so that every live figure is one of the peak.
 ///
 /// What was allocated stays what it was at the tick of these tables; what was freed is what is missing from it at the peak.

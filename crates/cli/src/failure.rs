@@ -46,6 +46,8 @@ pub(crate) enum Failure {
     FileExists(PathBuf),
     #[error("{}: {source}", path.display())]
     BadPickle { path: PathBuf, source: PickleError },
+    #[error("{} is a recording of memray, which only memray reads: python -m memray stats FILE", .0.display())]
+    OfMemray(PathBuf),
     #[error("{} has no table of blocks, which {option} needs: record it with traces, as Snapshot.create(with_traces=True) does", path.display())]
     NoBlocks { path: PathBuf, option: &'static str },
     #[error("cannot write the report: {0}")]
@@ -61,6 +63,7 @@ impl Failure {
             | Self::HandOver(_)
             | Self::Exec { .. }
             | Self::BadPickle { .. }
+            | Self::OfMemray(_)
             | Self::NoBlocks { .. } => STATUS_FAILED,
             Self::Unreadable { source, .. } => match source {
                 ReadError::Io(error) if !is_about_the_name(error) => STATUS_IO,

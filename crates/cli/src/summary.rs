@@ -60,9 +60,20 @@ fn write_summary(
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::tests::write_capture;
+
+    /// The summary of a run whose output was named `run.heapsight`.
+    pub(crate) fn text_of(path: &Path, look: &Look) -> String {
+        let spec = RunSpec {
+            output: "run.heapsight".into(),
+            ..spec(Some(10))
+        };
+        let mut out = Vec::new();
+        write_summary(&spec, path, &mut out, look).expect("readable");
+        String::from_utf8(out).expect("UTF-8")
+    }
 
     fn spec(top: Option<usize>) -> RunSpec {
         RunSpec {

@@ -1,5 +1,7 @@
 //! Whole commands: what is printed where, and the exit status.
 
+mod looks;
+
 use std::cell::RefCell;
 use std::fs;
 use std::io::{self, ErrorKind, Write};
@@ -52,7 +54,7 @@ impl Write for Broken {
     }
 }
 
-fn outcome_with(out: Box<dyn Write>, words: &[&str]) -> (i32, String) {
+fn outcome_with(out: Box<dyn Write>, words: &[&str], look: Look) -> (i32, String) {
     let context = Context {
         executable: "/nonexistent/python3".into(),
         flags: Vec::new(),
@@ -65,9 +67,9 @@ fn outcome_with(out: Box<dyn Write>, words: &[&str]) -> (i32, String) {
     let mut console = Console {
         out,
         err: Box::new(err.clone()),
-        out_look: Box::new(|color| Look {
-            color: color.unwrap_or(false),
-            ..Look::plain(100)
+        out_look: Box::new(move |color| Look {
+            color: color.unwrap_or(look.color),
+            ..look
         }),
         progress: progress::Progress { may_show: false },
     };
@@ -76,8 +78,12 @@ fn outcome_with(out: Box<dyn Write>, words: &[&str]) -> (i32, String) {
 }
 
 fn outcome(words: &[&str]) -> Outcome {
+    outcome_in(Look::plain(100), words)
+}
+
+fn outcome_in(look: Look, words: &[&str]) -> Outcome {
     let out = Sink::default();
-    let (status, err) = outcome_with(Box::new(out.clone()), words);
+    let (status, err) = outcome_with(Box::new(out.clone()), words, look);
     Outcome {
         status,
         out: out.text(),
@@ -370,6 +376,22 @@ fn what_is_not_a_capture_is_one_line_and_status_1() {
 }
 
 #[test]
+fn a_recording_of_memray_is_told_from_other_files() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("run.bin");
+    // As memray 1.20 begins them: plain, and with LZ4, whose first block holds the beginning as it is.
+    let plain: &[u8] = b"memray\0\x0d\0\0\0\xf0\x0d\x0c\x03";
+    let compressed = [b"\x04\x22\x4d\x18\x40\x40\xc0\xed\x29\0\0\xf9\x05", plain].concat();
+    for bytes in [plain, &compressed] {
+        fs::write(&path, bytes).expect("writable");
+        let path = path.to_str().expect("UTF-8");
+        let message =
+            "is a recording of memray, which only memray reads: python -m memray stats FILE";
+        assert_eq!(refusal(&["top", path]), (1, format!("{path} {message}")));
+    }
+}
+
+#[test]
 fn one_bad_file_among_several_shows_none() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = write_capture(folder.path());
@@ -381,9 +403,10 @@ fn a_reader_who_leaves_is_no_failure_but_a_full_disk_is() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = write_capture(folder.path());
     let words = ["top", path.to_str().expect("UTF-8")];
-    let (status, err) = outcome_with(Box::new(Broken(ErrorKind::BrokenPipe)), &words);
+    let look = Look::plain(100);
+    let (status, err) = outcome_with(Box::new(Broken(ErrorKind::BrokenPipe)), &words, look);
     assert_eq!((status, err.as_str()), (0, ""));
-    let (status, err) = outcome_with(Box::new(Broken(ErrorKind::StorageFull)), &words);
+    let (status, err) = outcome_with(Box::new(Broken(ErrorKind::StorageFull)), &words, look);
     assert_eq!(status, 74);
     assert!(
         err.starts_with("heapsight: cannot write the report: "),

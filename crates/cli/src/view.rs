@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use heapsight_analysis::standard_snapshot;
-use heapsight_analysis::{Filter, apply_filters, apply_frame_limit, live_at_peak, set_peak, since};
+use heapsight_analysis::{
+    Filter, apply_filters, apply_frame_limit, live_at_peak, set_peak, settle_peak, since,
+};
 use heapsight_capture::model::Mode;
 use heapsight_capture::{Capture, Header, ReadError, Replay, TimelinePoint};
 use heapsight_report::Moment;
@@ -17,6 +19,9 @@ use crate::progress::Progress;
 
 /// The first byte of every pickle since protocol 2.
 const PICKLE: u8 = 0x80;
+
+/// Bytes that tell what kind of file it is.
+const LOOKED_AT: u64 = 64;
 
 /// The whole recording, but with the tables of one moment.
 #[derive(Debug)]
@@ -59,9 +64,12 @@ impl View {
         let mut file = open_file(path)?;
         let file_bytes = file.metadata().map_or(0, |metadata| metadata.len());
         let mut first = Vec::new();
-        let looked = (&mut file).take(1).read_to_end(&mut first);
+        let looked = (&mut file).take(LOOKED_AT).read_to_end(&mut first);
         looked.map_err(|error| unreadable(error.into()))?;
-        let is_pickle = first == [PICKLE];
+        if is_of_memray(&first) {
+            return Err(Failure::OfMemray(path.to_path_buf()));
+        }
+        let is_pickle = first.first() == Some(&PICKLE);
         // Not read again from the beginning: a pipe could not.
         let whole = Cursor::new(first).chain(progress.reading(path, &mut file, file_bytes));
         if is_pickle {
@@ -119,6 +127,14 @@ impl View {
         let elapsed_ns = last.map_or(0, |point| point.elapsed_ns);
         self.capture.header.start_unix_ns.saturating_add(elapsed_ns)
     }
+}
+
+/// Whether a file that begins so was written by memray: its name comes first, or soon in a file compressed with LZ4.
+fn is_of_memray(first: &[u8]) -> bool {
+    const NAME: &[u8] = b"memray\0";
+    const LZ4: [u8; 4] = [0x04, 0x22, 0x4d, 0x18];
+    let is_named = |bytes: &[u8]| bytes.windows(NAME.len()).any(|word| word == NAME);
+    first.starts_with(NAME) || (first.starts_with(&LZ4) && is_named(first))
 }
 
 /// Opens a file that a command names. What is no file may have been meant as a command.
@@ -204,13 +220,16 @@ fn bring(
         When::At(instant) => {
             let elapsed_ns = time(instant).unwrap_or(0);
             replay.advance_until(elapsed_ns)?;
-            let reached = replay.into_capture();
-            capture.tables = reached.tables;
+            let mut reached = replay.into_capture();
             capture.blocks = reached.blocks;
             if instant == Instant::Peak {
+                settle_peak(&mut reached.tables.counters, &capture.tables.counters);
+                capture.tables.counters = reached.tables.counters;
+                capture.tables.totals = reached.tables.totals;
                 live_at_peak(&mut capture.tables);
                 return Ok((capture, Moment::Peak { elapsed_ns }));
             }
+            capture.tables = reached.tables;
             return Ok((capture, Moment::At { elapsed_ns }));
         }
         When::Between(from, to) => (time(from), time(to).unwrap_or(0)),
@@ -323,6 +342,55 @@ mod tests {
         assert_eq!(at(3 * SECOND - 1), (50, 50, 0, 50));
         assert_eq!(at(u64::MAX), (20, 50, 30, 50));
         assert_eq!(figures(&live, When::At(Instant::Peak)), (50, 50, 0, 50));
+    }
+
+    #[test]
+    fn the_peak_is_whole_though_its_first_tick_was_written_in_the_middle_of_it() {
+        let mut writer = Writer::create(Vec::new(), &Header::default()).expect("a Vec");
+        let counters = |allocated_bytes, freed_bytes, peak_bytes| Counters {
+            allocated_bytes,
+            freed_bytes,
+            peak_bytes,
+            ..Counters::default()
+        };
+        let totals = |live_bytes| Totals {
+            live_bytes,
+            peak_bytes: 100,
+            ..Totals::default()
+        };
+        let other = Site {
+            domain: Domain::RAW,
+            ..ROOT_SITE
+        };
+        let first = Tick {
+            elapsed_ns: SECOND,
+            totals: totals(100),
+            new_nodes: &[ROOT_NODE],
+            new_sites: &[ROOT_SITE],
+            changed: &[(0, counters(70, 0, 70))],
+            ..Tick::default()
+        };
+        let second = Tick {
+            elapsed_ns: 2 * SECOND,
+            totals: totals(30),
+            new_sites: &[other],
+            changed: &[(0, counters(95, 65, 80)), (1, counters(20, 20, 20))],
+            ..Tick::default()
+        };
+        writer.tick(&first).expect("a Vec");
+        writer.tick(&second).expect("a Vec");
+        let file = writer
+            .finish(&heapsight_capture::End::default())
+            .expect("a Vec");
+        let capture = Capture::read(&file[..]).expect("readable");
+        let (capture, moment) =
+            bring(capture, When::At(Instant::Peak), &file[..]).expect("readable");
+        assert_eq!(moment, Moment::Peak { elapsed_ns: SECOND });
+        let live = capture.tables.counters.iter().map(Counters::live_bytes);
+        assert_eq!(live.collect::<Vec<u64>>(), [80, 20]);
+        assert_eq!(capture.tables.totals.live_bytes, 100);
+        let allocated = capture.tables.counters.iter().map(|of| of.allocated_bytes);
+        assert_eq!(allocated.collect::<Vec<u64>>(), [80, 20]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use heapsight_capture::Block;
 use heapsight_capture::model::SiteId;
 use heapsight_tracer::LiveBlocks;
 
-/// Blocks as they were when the snapshot was taken, shared by everything made from it, with what became of their sites since.
+/// Blocks, in order of address, as they were when the snapshot was taken, shared by everything made from it, with what became of their sites since.
 #[derive(Clone, Debug)]
 pub(crate) struct BlockTable {
     source: Arc<Source>,
@@ -30,7 +30,10 @@ impl BlockTable {
     }
 
     /// Blocks from a file.
-    pub(crate) fn loaded(blocks: Vec<Block>) -> Self {
+    pub(crate) fn loaded(mut blocks: Vec<Block>) -> Self {
+        if !blocks.is_sorted_by_key(|block| block.address) {
+            blocks.sort_by_key(|block| block.address);
+        }
         Self {
             source: Arc::new(Source::Loaded(blocks)),
             sites: None,
@@ -49,40 +52,56 @@ impl BlockTable {
         }
     }
 
-    /// At most this many blocks.
-    pub(crate) fn len_limit(&self) -> usize {
-        match &*self.source {
-            Source::Traced(blocks) => blocks.len(),
-            Source::Loaded(blocks) => blocks.len(),
+    /// Number of blocks that are there. Counts them when a filter has dropped some.
+    pub(crate) fn len(&self) -> usize {
+        match (&self.sites, &*self.source) {
+            (Some(_), _) => self.iter().count(),
+            (None, Source::Traced(blocks)) => blocks.len(),
+            (None, Source::Loaded(blocks)) => blocks.len(),
         }
     }
 
-    /// The blocks that are there, by present site.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = Block> + '_ {
-        let (traced, loaded) = match &*self.source {
-            Source::Traced(blocks) => (Some(blocks), None),
-            Source::Loaded(blocks) => (None, Some(blocks)),
-        };
-        let traced = traced
-            .into_iter()
-            .flat_map(LiveBlocks::iter)
-            .map(|block| Block {
-                address: block.address as u64,
-                size: block.size as u64,
-                site: block.site,
-            });
-        let all = traced.chain(loaded.into_iter().flatten().copied());
-        all.filter_map(|block| match &self.sites {
-            None => Some(block),
-            Some(sites) => sites[block.site as usize].map(|site| Block { site, ..block }),
-        })
+    /// The blocks that are there, by present site, in order of address.
+    pub(crate) fn iter(&self) -> Iter<'_> {
+        Iter {
+            source: &self.source,
+            sites: self.sites.as_deref(),
+            index: 0,
+        }
     }
+}
 
-    /// (address, size) of every block, by address.
-    pub(crate) fn by_address(&self) -> Vec<(u64, u64)> {
-        let mut blocks: Vec<(u64, u64)> = Vec::with_capacity(self.len_limit());
-        blocks.extend(self.iter().map(|block| (block.address, block.size)));
-        blocks.sort_unstable();
-        blocks
+/// Goes over the blocks of a [`BlockTable`]. One plain loop: chained iterators take three times as long for millions.
+#[derive(Clone, Debug)]
+pub(crate) struct Iter<'a> {
+    source: &'a Source,
+    sites: Option<&'a [Option<SiteId>]>,
+    index: usize,
+}
+
+impl Iterator for Iter<'_> {
+    type Item = Block;
+
+    #[inline]
+    fn next(&mut self) -> Option<Block> {
+        loop {
+            let block = match self.source {
+                Source::Traced(blocks) => blocks.get(self.index).map(|block| Block {
+                    address: block.address as u64,
+                    size: block.size as u64,
+                    site: block.site,
+                }),
+                Source::Loaded(blocks) => blocks.get(self.index).copied(),
+            }?;
+            self.index += 1;
+            match self.sites {
+                None => return Some(block),
+                Some(sites) => {
+                    if let Some(site) = sites[block.site as usize] {
+                        return Some(Block { site, ..block });
+                    }
+                }
+            }
+        }
     }
 }

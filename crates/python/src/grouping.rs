@@ -2,15 +2,19 @@
 
 use std::sync::Arc;
 
-use heapsight_analysis::{self as analysis, Amount, Comparison, GroupBy, Key, Query};
+use heapsight_analysis::{
+    self as analysis, AddressChange, AddressJoin, Amount, BiggestChanges, Comparison, GroupBy, Key,
+    Query,
+};
+use heapsight_capture::Block;
 use heapsight_capture::model::Tables;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
-use crate::address_changes::{self, AddressChange};
 use crate::blocks::BlockTable;
 use crate::keys::{KeyCache, grouping_of};
+use crate::large_dict;
 use crate::trace::TraceStats;
 
 /// What a snapshot's memory is grouped by, with the snapshot's tables: sums are made when somebody asks.
@@ -53,27 +57,23 @@ impl Grouping {
 impl Grouping {
     /// Every group with memory: key to TraceStats, the largest first.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let dict = PyDict::new(py);
         match &self.0 {
             Source::Paths(tables, query) => {
+                let dict = PyDict::new(py);
                 let mut keys = KeyCache::new(py, tables);
                 for row in analysis::group(tables, *query).rows {
                     dict.set_item(keys.key(&row.key)?, stats(row.amount))?;
                 }
+                Ok(dict)
             }
             Source::Blocks(blocks) => {
-                for block in blocks.iter() {
-                    dict.set_item(
-                        block.address,
-                        TraceStats {
-                            size: block.size,
-                            count: 1,
-                        },
-                    )?;
-                }
+                let entry = |block: Block| {
+                    let (size, count) = (block.size, 1);
+                    Ok((block.address, TraceStats { size, count }))
+                };
+                large_dict::of_entries(py, blocks.iter().map(entry), blocks.len())
             }
         }
-        Ok(dict)
     }
 
     /// How it differs from `old`; from itself, so not at all, when there is none. None when the two are not grouped alike.
@@ -86,9 +86,10 @@ impl Grouping {
                     old, new, *query,
                 )))))
             }
-            (Source::Blocks(new), Source::Blocks(old)) => Some(Differences(Compared::Addresses(
-                address_changes::compare(&old.by_address(), &new.by_address()),
-            ))),
+            (Source::Blocks(new), Source::Blocks(old)) => {
+                let (old, new) = (old.clone(), new.clone());
+                Some(Differences(Compared::Addresses { old, new }))
+            }
             _ => None,
         })
     }
@@ -109,79 +110,103 @@ pub(crate) struct Differences(Compared);
 #[derive(Debug)]
 enum Compared {
     Paths(Box<Comparison>),
-    Addresses(Vec<AddressChange>),
+    /// Gone through when somebody asks.
+    Addresses {
+        old: BlockTable,
+        new: BlockTable,
+    },
 }
 
-/// (size difference, size, count difference, count): sums over differences.
-type Sums = (i64, u64, i64, u64);
+/// (size difference, size, count difference, count).
+type Figures = (i64, u64, i64, u64);
 
-fn add(sums: &mut Sums, other: Sums) {
-    sums.0 = sums.0.saturating_add(other.0);
-    sums.1 = sums.1.saturating_add(other.1);
-    sums.2 = sums.2.saturating_add(other.2);
-    sums.3 = sums.3.saturating_add(other.3);
-}
+/// What `Differences.head` gives.
+type Head<'py> = (Bound<'py, PyList>, usize, Figures, Figures);
 
 #[pymethods]
 impl Differences {
     /// All of them, as tuples of size difference, size, count difference, count and key.
     fn to_list<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        Ok(self.head(py, usize::MAX)?.0)
+        match &self.0 {
+            Compared::Paths(comparison) => Ok(paths_head(py, comparison, usize::MAX)?.0),
+            Compared::Addresses { old, new } => {
+                let mut changes: Vec<AddressChange> = join(old, new).collect();
+                py.detach(|| changes.sort_unstable_by(|a, b| b.cmp(a)));
+                rows(py, &changes)
+            }
+        }
     }
 
     /// The first `count`; how many there are besides and their sums; the sums of all memory, each block counted once.
-    fn head<'py>(
-        &self,
-        py: Python<'py>,
-        count: usize,
-    ) -> PyResult<(Bound<'py, PyList>, usize, Sums, Sums)> {
-        let head = PyList::empty(py);
-        let (mut others, mut rest) = (0, Sums::default());
-        let mut add_row =
-            |index: usize, figures: Sums, key: &mut dyn FnMut() -> PyResult<Bound<'py, PyAny>>| {
-                if index < count {
-                    let (size_change, size, count_change, count) = figures;
-                    head.append((size_change, size, count_change, count, key()?))?;
-                } else {
-                    others += 1;
-                    add(&mut rest, figures);
-                }
-                PyResult::Ok(())
-            };
-        let total = match &self.0 {
-            Compared::Paths(comparison) => {
-                let mut keys = KeyCache::new(py, comparison.tables());
-                for (index, change) in comparison.changes().iter().enumerate() {
-                    add_row(index, figures(change.old, change.new), &mut || {
-                        keys.key(&change.key)
-                    })?;
-                }
-                let (old, new) = comparison.totals();
-                figures(old, new)
+    fn head<'py>(&self, py: Python<'py>, count: usize) -> PyResult<Head<'py>> {
+        match &self.0 {
+            Compared::Paths(comparison) => paths_head(py, comparison, count),
+            Compared::Addresses { old, new } => {
+                addresses_head(py, &py.detach(|| join(old, new).biggest(count)))
             }
-            Compared::Addresses(changes) => {
-                let mut total = Sums::default();
-                for (index, change) in changes.iter().enumerate() {
-                    add(&mut total, change.figures());
-                    add_row(index, change.figures(), &mut || {
-                        Ok(change.address.into_pyobject(py)?.into_any())
-                    })?;
-                }
-                total
-            }
-        };
-        Ok((head, others, rest, total))
+        }
     }
 
-    fn __len__(&self) -> usize {
+    fn __len__(&self, py: Python<'_>) -> usize {
         match &self.0 {
             Compared::Paths(comparison) => comparison.changes().len(),
-            Compared::Addresses(changes) => changes.len(),
+            Compared::Addresses { old, new } => py.detach(|| join(old, new).count()),
         }
     }
 }
 
-fn figures(old: Amount, new: Amount) -> Sums {
+fn join<'a>(
+    old: &'a BlockTable,
+    new: &'a BlockTable,
+) -> AddressJoin<impl Iterator<Item = (u64, u64)> + 'a> {
+    let sizes = |blocks: &'a BlockTable| blocks.iter().map(|block| (block.address, block.size));
+    AddressJoin::new(sizes(old), sizes(new))
+}
+
+fn paths_head<'py>(py: Python<'py>, comparison: &Comparison, count: usize) -> PyResult<Head<'py>> {
+    let head = PyList::empty(py);
+    let (mut others, mut rest) = (0, (Amount::default(), Amount::default()));
+    let mut keys = KeyCache::new(py, comparison.tables());
+    for (index, change) in comparison.changes().iter().enumerate() {
+        if index < count {
+            let (size_change, size, count_change, count) = figures(change.old, change.new);
+            let key = keys.key(&change.key)?;
+            head.append((size_change, size, count_change, count, key))?;
+        } else {
+            others += 1;
+            rest.0 += change.old;
+            rest.1 += change.new;
+        }
+    }
+    let (old, new) = comparison.totals();
+    Ok((head, others, figures(rest.0, rest.1), figures(old, new)))
+}
+
+fn addresses_head<'py>(py: Python<'py>, biggest: &BiggestChanges) -> PyResult<Head<'py>> {
+    let shown = |side: fn(&AddressChange) -> Amount| biggest.changes.iter().map(side).sum();
+    let without = |all: Amount, part: Amount| Amount {
+        bytes: all.bytes.saturating_sub(part.bytes),
+        blocks: all.blocks.saturating_sub(part.blocks),
+    };
+    let rest = figures(
+        without(biggest.old, shown(|change| change.amounts().0)),
+        without(biggest.new, shown(|change| change.amounts().1)),
+    );
+    let others = biggest.count - biggest.changes.len();
+    let total = figures(biggest.old, biggest.new);
+    Ok((rows(py, &biggest.changes)?, others, rest, total))
+}
+
+fn rows<'py>(py: Python<'py>, changes: &[AddressChange]) -> PyResult<Bound<'py, PyList>> {
+    let rows = changes.iter().map(|change| {
+        let (old, new) = change.amounts();
+        let (size_change, size, count_change, count) = figures(old, new);
+        (size_change, size, count_change, count, change.address)
+    });
+    PyList::new(py, rows.collect::<Vec<_>>())
+}
+
+fn figures(old: Amount, new: Amount) -> Figures {
     let (bytes, blocks) = new.change_from(old);
     (bytes, new.bytes, blocks, new.blocks)
 }

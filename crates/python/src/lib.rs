@@ -6,7 +6,6 @@
 // The comments on classes and functions are Python's docstrings, with Python's brackets in their examples.
 #![allow(rustdoc::broken_intra_doc_links)]
 
-mod address_changes;
 mod arguments;
 mod blocks;
 mod capture;
@@ -20,6 +19,8 @@ mod frame;
 mod grouping;
 mod header;
 mod keys;
+mod large_dict;
+mod last_tick;
 mod live;
 mod object;
 mod pickle;

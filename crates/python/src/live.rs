@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use heapsight_analysis::truncate_with_sites;
+use heapsight_capture::Block;
 use heapsight_capture::model::{SiteId, Tables};
 use heapsight_tracer::{self as tracer, FrameLimit};
 use pyo3::prelude::*;
@@ -12,6 +13,7 @@ use crate::arguments;
 use crate::blocks::BlockTable;
 use crate::frame::Frame;
 use crate::grouping::by_file_and_line;
+use crate::large_dict;
 use crate::trace::Trace;
 
 /// The tables at this moment, cut to the traceback limit, with the blocks if asked for.
@@ -38,12 +40,44 @@ pub(crate) fn traces<'py>(
     tables: &Arc<Tables>,
     blocks: &BlockTable,
 ) -> PyResult<Bound<'py, PyDict>> {
-    let traces = PyDict::new(py);
-    for block in blocks.iter() {
-        let node = tables.sites[block.site as usize].node;
-        traces.set_item(block.address, Trace::in_tables(block.size, tables, node))?;
+    let mut made = RecentTraces::new(tables);
+    let entries = blocks
+        .iter()
+        .map(|block| Ok((block.address, made.of(py, &block)?)));
+    large_dict::of_entries(py, entries, blocks.len())
+}
+
+/// The traces made lately: many blocks have the same size and call path, and traces never change, so they can share one.
+struct RecentTraces<'a> {
+    tables: &'a Arc<Tables>,
+    /// One place for each hash: what comes later takes it.
+    places: Vec<Option<(SiteId, u64, Py<Trace>)>>,
+}
+
+/// Number of places as a power of two.
+const PLACES_SHIFT: u32 = 12;
+
+impl<'a> RecentTraces<'a> {
+    fn new(tables: &'a Arc<Tables>) -> Self {
+        let mut places = Vec::new();
+        places.resize_with(1 << PLACES_SHIFT, || None);
+        Self { tables, places }
     }
-    Ok(traces)
+
+    fn of<'py>(&mut self, py: Python<'py>, block: &Block) -> PyResult<Bound<'py, Trace>> {
+        let mixed =
+            ((u64::from(block.site) << 20) ^ block.size).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let place = &mut self.places[(mixed >> (u64::BITS - PLACES_SHIFT)) as usize];
+        if let Some((site, size, trace)) = place
+            && (*site, *size) == (block.site, block.size)
+        {
+            return Ok(trace.bind(py).clone());
+        }
+        let node = self.tables.sites[block.site as usize].node;
+        let trace = Bound::new(py, Trace::in_tables(block.size, self.tables, node))?;
+        *place = Some((block.site, block.size, trace.clone().unbind()));
+        Ok(trace)
+    }
 }
 
 /// Address to Trace for every live traced block; empty when tracing is off.

@@ -9,7 +9,7 @@ use heapsight_tracer::{Config, FrameLimit, recorder};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
-use crate::{cli, exit};
+use crate::{cli, exit, last_tick};
 use heapsight_tracer::descriptor::{Guarded, Identity};
 
 /// A recording that is going on.
@@ -39,6 +39,12 @@ pub(crate) fn take_active() -> Option<ActiveRun> {
     ACTIVE.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
+/// Whether this process is recorded. Takes no lock that another thread of a forked child's parent may have held.
+pub(crate) fn is_recorded() -> bool {
+    let active = ACTIVE.try_lock();
+    active.is_ok_and(|active| active.as_ref().is_some_and(ActiveRun::is_ours))
+}
+
 /// Whether this process is recorded, and its children are to be too.
 pub(crate) fn is_following() -> bool {
     let active = ACTIVE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -53,8 +59,10 @@ pub(crate) fn is_following() -> bool {
 /// # Errors
 /// `RuntimeError` with one line saying what failed; nothing is traced then.
 #[pyfunction]
-fn run_begin(spec: &str, argv: Vec<String>) -> PyResult<Option<String>> {
-    begin(spec, argv).map_err(PyRuntimeError::new_err)
+fn run_begin(py: Python<'_>, spec: &str, argv: Vec<String>) -> PyResult<Option<String>> {
+    let for_children = begin(spec, argv).map_err(PyRuntimeError::new_err)?;
+    last_tick::arrange(py);
+    Ok(for_children)
 }
 
 fn begin(spec: &str, argv: Vec<String>) -> Result<Option<String>, String> {

@@ -1,10 +1,8 @@
 //! The top of a snapshot in plain lines, compared with an earlier one: `heapsight top` on several files.
 
-use std::collections::HashMap;
-
 use chrono::{DateTime, Local};
-use heapsight_analysis::{Amount, Comparison, Query, group};
-use heapsight_capture::{Block, Capture};
+use heapsight_analysis::{AddressJoin, Amount, Comparison, Query, group};
+use heapsight_capture::Capture;
 use serde::Deserialize;
 
 use crate::display::{
@@ -30,18 +28,19 @@ pub struct Lines {
 /// The top of `new`, compared with `old`, as text ending with a line break.
 #[must_use]
 pub fn lines(new: &Capture, old: Option<&Capture>, lines: &Lines) -> String {
-    let (rows, total) = if lines.by_address {
-        by_address(new, old)
+    let (shown, others, total) = if lines.by_address {
+        by_address(new, old, lines.count)
     } else {
-        by_key(new, old, lines.query)
+        let (rows, total) = by_key(new, old, lines.query);
+        let mut rows = rows.into_iter();
+        let shown: Vec<_> = rows.by_ref().take(lines.count).collect();
+        let mut others = (0, DisplayFigures::default());
+        for (_, figures) in rows {
+            others.0 += 1;
+            others.1 += figures;
+        }
+        (shown, others, total)
     };
-    let mut rows = rows.into_iter();
-    let shown: Vec<_> = rows.by_ref().take(lines.count).collect();
-    let mut others = (0, DisplayFigures::default());
-    for (_, figures) in rows {
-        others.0 += 1;
-        others.1 += figures;
-    }
     let grouping = if lines.by_address {
         "address"
     } else {
@@ -90,42 +89,42 @@ fn by_key(new: &Capture, old: Option<&Capture>, query: Query) -> Rows {
     }
 }
 
-fn by_address(new: &Capture, old: Option<&Capture>) -> Rows {
-    let amount = |block: &Block| Amount {
-        bytes: block.size,
-        blocks: 1,
-    };
-    let blocks = |capture: &Capture| -> HashMap<u64, Amount> {
-        let blocks = capture.blocks.iter().flatten();
-        blocks.map(|block| (block.address, amount(block))).collect()
-    };
-    let after = blocks(new);
-    let before = old.map_or_else(|| after.clone(), blocks);
-    let at =
-        |side: &HashMap<u64, Amount>, address: u64| side.get(&address).copied().unwrap_or_default();
-    let gone = before
-        .keys()
-        .filter(|address| !after.contains_key(*address));
-    let mut rows: Vec<(u64, DisplayFigures)> = after
-        .keys()
-        .chain(gone)
-        .map(|address| {
-            (
-                *address,
-                changed(at(&before, *address), at(&after, *address)),
-            )
-        })
-        .collect();
-    rows.sort_unstable_by_key(|(address, figures)| {
-        let change = figures.size_change_bytes.unsigned_abs();
-        (std::cmp::Reverse((change, figures.size_bytes)), *address)
-    });
-    let sum = |side: &HashMap<u64, Amount>| side.values().copied().sum();
-    let total = changed(sum(&before), sum(&after));
-    let rows = rows
-        .into_iter()
-        .map(|(address, figures)| (DisplayKey::Address(address), figures));
-    (rows.collect(), total)
+/// The blocks that changed most, the others' number and sum, and the sum of all.
+fn by_address(
+    new: &Capture,
+    old: Option<&Capture>,
+    count: usize,
+) -> (
+    Vec<(DisplayKey, DisplayFigures)>,
+    (usize, DisplayFigures),
+    DisplayFigures,
+) {
+    let old = sizes(old.unwrap_or(new));
+    let new = sizes(new);
+    let biggest = AddressJoin::new(old.iter().copied(), new.iter().copied()).biggest(count);
+    let mut shown = Vec::with_capacity(biggest.changes.len());
+    let mut rest = (biggest.old, biggest.new);
+    for change in &biggest.changes {
+        let (before, after) = change.amounts();
+        for (side, part) in [(&mut rest.0, before), (&mut rest.1, after)] {
+            side.bytes = side.bytes.saturating_sub(part.bytes);
+            side.blocks = side.blocks.saturating_sub(part.blocks);
+        }
+        shown.push((DisplayKey::Address(change.address), changed(before, after)));
+    }
+    let others = biggest.count - shown.len();
+    let total = changed(biggest.old, biggest.new);
+    (shown, (others, changed(rest.0, rest.1)), total)
+}
+
+/// (address, size) of every block, by address: files have them so, but nothing says that they must.
+fn sizes(capture: &Capture) -> Vec<(u64, u64)> {
+    let blocks = capture.blocks.iter().flatten();
+    let mut sizes: Vec<(u64, u64)> = blocks.map(|block| (block.address, block.size)).collect();
+    if !sizes.is_sorted() {
+        sizes.sort_unstable();
+    }
+    sizes
 }
 
 fn unchanged(amount: Amount) -> DisplayFigures {
@@ -191,12 +190,15 @@ fn figures(capture: &Capture) -> Vec<(String, f64, MetricFormat)> {
         .filter_map(|(name, bytes)| {
             let name = format!("process_memory.{name}");
             Some((name, bytes? as f64, MetricFormat::Size))
-        });
+        })
+        // The program may have asked for the same figures.
+        .filter(|(name, ..)| extras.metrics.iter().all(|extra| extra.name != *name))
+        .collect::<Vec<_>>();
     let own = extras.metrics.into_iter().map(|extra| {
         let format = MetricFormat::from_name(&extra.format).unwrap_or(MetricFormat::Int);
         (extra.name, extra.value, format)
     });
-    process.chain(own).collect()
+    process.into_iter().chain(own).collect()
 }
 
 fn metrics(new: &Capture, old: Option<&Capture>) -> Vec<DisplayMetric> {

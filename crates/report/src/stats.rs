@@ -14,6 +14,7 @@ use crate::figures::{counted, format_count, format_size};
 use crate::headline::headline;
 use crate::look::{Look, Role};
 use crate::moment::{Moment, time};
+use crate::text::wrap;
 
 /// The figures of a capture, or of the part of it that filters kept.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,6 +37,18 @@ struct Shape {
     files: usize,
     /// Frames of the longest call path that has memory.
     deepest_call_path: u32,
+}
+
+/// Columns in front of what is said under a name.
+const LABEL_WIDTH: usize = 15;
+
+/// A line under a name, continued where it is too long for the terminal.
+fn entry(name: &str, text: &str, look: &Look) -> String {
+    let width = look.width.saturating_sub(LABEL_WIDTH);
+    let wrapped = wrap(text.split(' '), width, 0);
+    let lines: Vec<&str> = wrapped.lines().collect();
+    let continued = format!("\n{:LABEL_WIDTH$}", "");
+    format!("  {name:<12} {}\n", lines.join(&continued))
 }
 
 impl Statistics {
@@ -70,9 +83,7 @@ impl Statistics {
         let mut out = headline(capture, look);
         out.push('\n');
         for (metric, amount) in &self.metrics {
-            let size = look
-                .paint(Role::Figure, format_size(amount.bytes))
-                .to_string();
+            let size = format_size(amount.bytes);
             let error = standard_error_bytes(capture.header.mode, amount.bytes)
                 .map(|error| {
                     let error = format_size(error.saturating_mul(2));
@@ -83,12 +94,13 @@ impl Statistics {
                 0 => String::new(),
                 _ => format!(", {} on average", format_size(amount.average_bytes())),
             };
-            out += &format!(
-                "  {:<12} {size}{error} in {}{average} ({})\n",
-                metric.name(),
+            let text = format!(
+                "{size}{error} in {}{average} ({})",
                 counted(amount.blocks, "block", "blocks"),
                 moment.describe(*metric, capture)
             );
+            let painted = look.paint(Role::Figure, &size).to_string();
+            out += &entry(metric.name(), &text, look).replacen(&size, &painted, 1);
         }
         if let Some((elapsed_ns, bytes)) = capture.peak() {
             let (size, when) = (format_size(bytes), time(elapsed_ns));
@@ -100,9 +112,8 @@ impl Statistics {
             out += &format!("  {:<12} {size} resident at most\n", "process");
         }
         let shape = self.shape;
-        out += &format!(
-            "  {:<12} {} of file, {}, {}, {}, {}, {}; at most {} deep\n",
-            "recording",
+        let text = format!(
+            "{} of file, {}, {}, {}, {}, {}; at most {} deep",
             format_size(self.file_bytes),
             counted(shape.ticks as u64, "tick", "ticks"),
             counted(shape.sites as u64, "site", "sites"),
@@ -111,6 +122,7 @@ impl Statistics {
             counted(shape.files as u64, "file", "files"),
             format_count(u64::from(shape.deepest_call_path)),
         );
+        out += &entry("recording", &text, look);
         if !self.domains.is_empty() {
             let title = "Live and allocated memory by allocator domain";
             out += &format!("\n{}\n", look.paint(Role::Heading, title));

@@ -1,5 +1,7 @@
 //! From the tracer's tables to those of [`heapsight_capture::model`]: names, lines and ids that stay valid while the tracer goes on.
 
+mod needed;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -35,12 +37,20 @@ pub(crate) struct Exporter {
     lines: HashMap<(u32, u32), u32>,
 }
 
+/// How much of the tracer's tables is looked at.
+struct Lengths {
+    sites: u32,
+    nodes: u32,
+    /// Whether ids may mean something else than at the last update.
+    reused: bool,
+}
+
 /// Stands for "not exported".
 const NONE: u32 = u32::MAX;
 
 impl Exporter {
-    /// Appends codes, nodes and sites that the tracer has made since the last call.
-    pub(crate) fn update(&mut self) {
+    /// Appends codes that the tracer has made since the last call, and the root of the tree.
+    fn update_codes(&mut self) -> Lengths {
         if self.nodes.is_empty() {
             self.nodes.push(Node {
                 parent: 0,
@@ -75,9 +85,22 @@ impl Exporter {
                 self.identities.push(exported);
             }
         }
+        Lengths {
+            sites,
+            nodes,
+            reused,
+        }
+    }
+
+    /// Appends codes, nodes and sites that the tracer has made since the last call.
+    pub(crate) fn update(&mut self) {
+        let Lengths {
+            sites,
+            nodes,
+            reused,
+        } = self.update_codes();
         // From here on without the lock, for the sake of the program that may wait for it. Entries below the lengths are whole; should one
         // be swept and used again meanwhile, its `born` will tell at the next update.
-        drop(held);
         if reused {
             self.lines.clear();
             for id in 1..self.node_ids.len() as u32 {

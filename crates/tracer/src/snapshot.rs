@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use heapsight_capture::model::{Tables, Totals};
+use heapsight_capture::model::{Counters, SiteId, Tables, Totals};
 
 use crate::export::Exporter;
 use crate::live_map::Block;
@@ -63,17 +63,41 @@ impl LiveBlocks {
         self.packed.is_empty()
     }
 
-    /// The blocks: in address order, but for a few unusual ones at the end.
+    /// The blocks, in order of address.
     pub fn iter(&self) -> impl Iterator<Item = LiveBlock> + '_ {
-        self.packed.iter().map(|packed| LiveBlock {
+        self.packed.iter().map(|packed| self.unpack(packed))
+    }
+
+    /// The block at this place in the order of addresses.
+    #[inline]
+    #[must_use]
+    pub fn get(&self, index: usize) -> Option<LiveBlock> {
+        self.packed.get(index).map(|packed| self.unpack(packed))
+    }
+
+    #[inline(always)]
+    fn unpack(&self, packed: &Packed) -> LiveBlock {
+        LiveBlock {
             address: packed.address,
             size: if packed.size == HUGE {
-                self.huge[&packed.address]
+                self.huge_size(packed.address)
             } else {
                 packed.size as usize
             },
             site: packed.site,
-        })
+        }
+    }
+
+    #[cold]
+    fn huge_size(&self, address: usize) -> usize {
+        self.huge[&address]
+    }
+
+    /// They come sorted but for a few unusual ones at the end: the stable sort finds the two runs, and merges them.
+    fn sort(&mut self) {
+        if !self.packed.is_sorted_by_key(|packed| packed.address) {
+            self.packed.sort_by_key(|packed| packed.address);
+        }
     }
 }
 
@@ -111,19 +135,20 @@ pub fn tracer_bytes() -> u64 {
         + sampling::heap_bytes(&mut held)
 }
 
-/// Names, call paths and counters at this moment. Costs time by call paths, not by blocks. Call with the GIL held.
+/// Names, call paths and counters at this moment: the paths that hold something or did at the peak, and one element for all others.
+/// Costs time by call paths, not by blocks. Call with the GIL held.
 #[must_use]
 pub fn snapshot() -> Tables {
     let mut exporter = Exporter::default();
-    exporter.update();
-    into_tables(exporter)
+    let folded = exporter.update_needed();
+    into_tables(exporter, &folded)
 }
 
 /// The same with every live block.
 #[must_use]
 pub fn snapshot_with_blocks() -> (Tables, LiveBlocks) {
     let mut exporter = Exporter::default();
-    exporter.update();
+    let folded = exporter.update_needed();
     let mut blocks = LiveBlocks::default();
     // The heap was asked for once, not doubled on the way: that alone halves the time.
     blocks
@@ -145,11 +170,15 @@ pub fn snapshot_with_blocks() -> (Tables, LiveBlocks) {
     } else {
         live_map::for_each(visit);
     }
-    (into_tables(exporter), blocks)
+    blocks.sort();
+    (into_tables(exporter, &folded), blocks)
 }
 
-fn into_tables(exporter: Exporter) -> Tables {
-    let counters = exporter.counters().map(|(_, counters)| counters).collect();
+fn into_tables(exporter: Exporter, folded: &[(SiteId, Counters)]) -> Tables {
+    let mut counters: Vec<Counters> = exporter.counters().map(|(_, counters)| counters).collect();
+    for (id, sum) in folded {
+        counters[*id as usize] = *sum;
+    }
     Tables {
         counters,
         strings: exporter.strings,
@@ -176,6 +205,6 @@ pub fn trace_of(address: usize) -> Option<(LiveBlock, Tables)> {
             size: block.size,
             site,
         },
-        into_tables(exporter),
+        into_tables(exporter, &[]),
     ))
 }

@@ -1,0 +1,161 @@
+"""A process that leaves without any clean-up loses nothing of its recording."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from harness import Outcome, Start, heapsight
+
+#: So long that no tick comes by itself.
+NO_TICK = ("--tick", "3600000")
+
+KEPT_LINE = 2
+KEEP = "import os, signal, sys\nkept = [bytes(1000) for _ in range(2000)]\n"
+
+#: As a status: what the shell makes of a signal is not asked here.
+WAYS = {
+    "os._exit(7)": 7,
+    "os._exit(status=7)": 7,
+    "os.execv(sys.executable, [sys.executable, '-c', 'raise SystemExit(7)'])": 7,
+    "os.execve(sys.executable, [sys.executable, '-c', 'raise SystemExit(7)'], os.environ)": 7,
+    "os.execlp(sys.executable, sys.executable, '-c', 'raise SystemExit(7)')": 7,
+    "os.abort()": -signal.SIGABRT,
+}
+
+
+def recorded(capture: Path, source: str, *options: str) -> Outcome:
+    script = capture.with_name("program.py")
+    script.write_text(source)
+    return Start([script]).traced(capture, "--quiet", *NO_TICK, *options)
+
+
+def kept_bytes(capture: Path) -> int:
+    done = heapsight("stats", "--json", "-i", f"*program.py:{KEPT_LINE}", capture)
+    assert (done.status, done.errors) == (0, "")
+    told: dict[str, Any] = json.loads(done.text)
+    return int(told["metrics"]["live"]["bytes"])
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_nothing_is_lost_by_the_ways_out_that_run_no_exit_function(way: str, capture: Path) -> None:
+    done = recorded(capture, KEEP + way)
+    assert done.status == WAYS[way], done.errors
+    assert kept_bytes(capture) > 2_000_000
+
+
+def test_a_way_out_that_fails_changes_nothing(capture: Path) -> None:
+    source = KEEP + (
+        "for wrong in (lambda: os._exit(), lambda: os._exit('seven'), lambda: os.execv('/nonexistent', ['x'])):\n"
+        "    try:\n"
+        "        wrong()\n"
+        "    except (TypeError, OSError) as error:\n"
+        "        print(error)\n"
+        "more = [bytes(1000) for _ in range(2000)]\n"
+    )
+    plain = [sys.executable, str(capture.with_name("program.py"))]
+    done = recorded(capture, source)
+    assert done.status == 0
+    assert done.text == Start(plain[1:]).plain().text
+    told = json.loads(heapsight("stats", "--json", capture).text)
+    assert told["is_complete"] is True
+    assert told["metrics"]["live"]["bytes"] > 4_000_000
+
+
+def test_the_functions_look_as_ever(capture: Path) -> None:
+    source = (
+        "import os, posix, pickle\n"
+        "for name in ('_exit', 'execv', 'execve', 'abort'):\n"
+        "    function = getattr(os, name)\n"
+        "    print(function, function.__name__, function.__doc__, function.__text_signature__, function is getattr(posix, name))\n"
+        "    assert pickle.loads(pickle.dumps(function)) is function\n"
+    )
+    done = recorded(capture, source)
+    assert done.status == 0, done.errors
+    assert done.text == Start([capture.with_name("program.py")]).plain().text
+
+
+def test_a_followed_child_that_leaves_at_once_is_recorded_to_its_end(capture: Path) -> None:
+    source = (
+        "import os\n"
+        "child = os.fork()\n"
+        "kept = [bytes(1000) for _ in range(2000)] if child == 0 else os.waitpid(child, 0)\n"
+        "if child == 0:\n"
+        "    os._exit(3)\n"
+        "assert kept == (child, 3 << 8), kept\n"
+    )
+    done = recorded(capture, source, "--follow")
+    assert (done.status, done.errors) == (0, "")
+    [child] = capture.parent.glob("run-*.heapsight")
+    found = heapsight("stats", "--json", "-i", "*program.py:3", child)
+    assert json.loads(found.text)["metrics"]["live"]["bytes"] > 2_000_000
+
+
+def test_an_unfollowed_child_that_leaves_at_once_writes_nothing(capture: Path) -> None:
+    source = KEEP + (
+        "child = os.fork()\n"
+        "if child == 0:\n"
+        "    own = [bytes(1000) for _ in range(5000)]\n"
+        "    os._exit(3)\n"
+        "assert os.waitpid(child, 0) == (child, 3 << 8)\n"
+    )
+    done = recorded(capture, source)
+    assert (done.status, done.errors) == (0, "")
+    told = json.loads(heapsight("stats", "--json", capture).text)
+    assert told["is_complete"] is True
+    of_the_child = json.loads(heapsight("stats", "--json", "-i", "*program.py:5", capture).text)
+    assert of_the_child["metrics"]["allocated"]["bytes"] == 0
+    assert kept_bytes(capture) > 2_000_000
+    assert [path for path in capture.parent.iterdir() if path.suffix == ".heapsight"] == [capture]
+
+
+PREEXEC = """
+import os, subprocess, sys
+def prepare():
+    os.write(1, b"prepared\\n")
+code = "kept = [bytes(1000) for _ in range(2000)]; print('child')"
+subprocess.run([sys.executable, "-c", code], preexec_fn=prepare, check=True)
+try:
+    subprocess.run(["/nonexistent"], preexec_fn=prepare)
+except FileNotFoundError as error:
+    print(error)
+subprocess.run(["/bin/sh", "-c", "echo shell"], preexec_fn=prepare, check=True)
+"""
+
+
+@pytest.mark.parametrize("options", [(), ("--follow",)], ids=["alone", "followed"])
+def test_children_prepared_in_python_run_as_ever(options: tuple[str, ...], capture: Path) -> None:
+    done = recorded(capture, PREEXEC, *options)
+    plain = Start([capture.with_name("program.py")]).plain()
+    assert (done.status, done.text, done.errors) == (plain.status, plain.text, plain.errors)
+    children = sorted(capture.parent.glob("run-*.heapsight"))
+    if not options:
+        assert children == []
+        return
+    live = [json.loads(heapsight("stats", "--json", child).text)["metrics"]["live"]["bytes"] for child in children]
+    assert sum(size > 2_000_000 for size in live) == 1
+    merged = heapsight("merge", "--quiet", "-o", capture.with_name("all.heapsight"), capture, *children)
+    assert (merged.status, merged.errors) == (0, "")
+
+
+def test_pids_are_those_of_the_children(capture: Path) -> None:
+    source = (
+        "import os\n"
+        "children = []\n"
+        "for _ in range(3):\n"
+        "    pid = os.fork()\n"
+        "    if pid == 0:\n"
+        "        os._exit(0)\n"
+        "    os.waitpid(pid, 0)\n"
+        "    children.append(pid)\n"
+        "print(*children)\n"
+    )
+    done = recorded(capture, source, "--follow")
+    names = {f"run-{pid}.heapsight" for pid in done.text.split()}
+    assert {path.name for path in capture.parent.glob("run-*.heapsight")} == names
+    assert str(os.getpid()) not in done.text.split()
