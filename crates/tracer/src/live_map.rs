@@ -194,6 +194,25 @@ pub(crate) fn get(address: usize) -> Option<Block> {
     decode(&mut held, address, entry(address)?)
 }
 
+/// The same without the lock, for the owner of the block. Blocks aside are not looked at: `None` for them.
+#[inline(always)]
+pub(crate) fn peek(address: usize) -> Option<Block> {
+    if !in_map(address) || is_second_of_block(address) {
+        return None;
+    }
+    let slot = entry(address)?;
+    let word = slot.load(Ordering::Relaxed);
+    if word == 0 || word & SIZE_MASK == SIZE_ASIDE {
+        return None;
+    }
+    // SAFETY: `slot` is an entry of a live leaf.
+    let next = unsafe { next(slot) }.load(Ordering::Relaxed);
+    Some(Block {
+        site: word >> SIZE_BITS,
+        size: decode_size(word & SIZE_MASK, next),
+    })
+}
+
 /// Is the entry at `address` no entry but the size of the block before it?
 fn is_second_of_block(address: usize) -> bool {
     // The size behind a leaf's last entry is in the same leaf, not in the next.

@@ -7,7 +7,7 @@ use heapsight_capture::model::{Tables, Totals};
 use crate::export::Exporter;
 use crate::live_map::Block;
 use crate::totals as total;
-use crate::{codes, config, live_map, lock, mapping, sampling, side_table, sites};
+use crate::{codes, config, extension, live_map, lock, mapping, sampling, side_table, sites};
 
 /// One live traced block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,6 +108,7 @@ pub fn tracer_bytes() -> u64 {
         + sites::heap_bytes(&mut held)
         + side_table::bytes(&mut held)
         + sampling::heap_bytes(&mut held)
+        + extension::bytes(&mut held)
 }
 
 /// Names, call paths and counters at this moment. Costs time by call paths, not by blocks. Call with the GIL held.
@@ -142,12 +143,15 @@ pub fn snapshot_with_blocks() -> (Tables, LiveBlocks) {
             visit(address, block);
         }
     } else {
-        live_map::for_each(visit);
+        live_map::for_each(&mut visit);
+    }
+    for (address, block) in extension::all(&mut lock::hold()) {
+        visit(address, block);
     }
     (into_tables(exporter), blocks)
 }
 
-fn into_tables(exporter: Exporter) -> Tables {
+pub(crate) fn into_tables(exporter: Exporter) -> Tables {
     let counters = exporter.counters().map(|(_, counters)| counters).collect();
     Tables {
         counters,
