@@ -21,6 +21,7 @@ pub mod path;
 mod sampling;
 pub mod standard_snapshot;
 mod sum;
+pub mod traces;
 mod truncate;
 
 pub use amount::{Amount, Metric, add_counters};

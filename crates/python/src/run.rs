@@ -39,6 +39,12 @@ pub(crate) fn take_active() -> Option<ActiveRun> {
     ACTIVE.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
+/// Whether this process is being recorded.
+pub(crate) fn is_recording() -> bool {
+    let active = ACTIVE.lock().unwrap_or_else(PoisonError::into_inner);
+    active.as_ref().is_some_and(ActiveRun::is_ours)
+}
+
 /// Whether this process is recorded, and its children are to be too.
 pub(crate) fn is_following() -> bool {
     let active = ACTIVE.lock().unwrap_or_else(PoisonError::into_inner);

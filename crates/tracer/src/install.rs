@@ -7,8 +7,8 @@ use heapsight_cpython::version::{V3_9, V3_10, V3_11, V3_12, V3_13, V3_13T, V3_14
 
 use crate::config::{self, Config, FrameLimit};
 use crate::{
-    arena, attached_state, codes, extension, hooks, lock, objects, original, sampling, sites,
-    thread, totals, tree,
+    arena, attached_state, codes, extension, extension_calls, hooks, lock, objects, original,
+    sampling, sites, thread, totals, tree,
 };
 
 /// Why tracing could not be switched on.
@@ -172,6 +172,8 @@ pub fn stop() {
         return;
     }
     config::set_tracing(false);
+    objects::unfollow();
+    extension_calls::give_back();
     for domain in 0..3_u32 {
         let mut present = PyMemAllocatorEx::EMPTY;
         // SAFETY: as in `install`. If someone hooked on top of us, our hooks stay and only pass calls on.
