@@ -1,15 +1,17 @@
 """Puts heapsight's ``tracemalloc`` in the place of the standard one, and takes it out again."""
 
 import sys
+from collections.abc import Iterable
+from types import ModuleType
 
 from heapsight import _heapsight
 
 #: The names that are taken over, and what was there before; None while nothing is. A missing module is None, too.
 _NAMES = ("tracemalloc", "_tracemalloc")
-_before = None
+_before: "dict[str, ModuleType | None] | None" = None
 
 
-def install(module, classes):
+def install(module: ModuleType, classes: Iterable[type]) -> None:
     """Make ``module`` what ``import tracemalloc`` gives."""
     global _before
     if _before is not None:
@@ -25,7 +27,7 @@ def install(module, classes):
     _heapsight.adopt_tracing()
 
 
-def uninstall(classes):
+def uninstall(classes: Iterable[type]) -> None:
     """Put back what was there."""
     global _before
     if _before is None:
@@ -40,7 +42,7 @@ def uninstall(classes):
     _before = None
 
 
-def _stop_standard_tracing():
+def _stop_standard_tracing() -> "int | None":
     """Stop the interpreter's own tracer and return its limit; None when it is off."""
     import _tracemalloc
 

@@ -2,8 +2,21 @@
 
 from operator import index as _as_integer
 
+__all__ = ["check", "differences", "position", "statistics"]
 
-def check(key_type, cumulative):
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable as _Iterable
+    from typing import Any as _Any
+
+    from heapsight._heapsight import TraceTable as _TraceTable
+    from heapsight.tracemalloc import Snapshot as _Snapshot
+    from heapsight.tracemalloc import _Traces
+
+    _Frames = tuple[tuple[str, int], ...]
+
+
+def check(key_type: str, cumulative: bool) -> None:
     """Refuse a grouping that does not exist, in the standard module's words."""
     if key_type not in ("traceback", "filename", "lineno"):
         raise ValueError(f"unknown key_type: {key_type!r}")
@@ -11,7 +24,7 @@ def check(key_type, cumulative):
         raise ValueError(f"cumulative mode cannot by used with key type {key_type!r}")
 
 
-def position(index, length):
+def position(index: "_Any", length: int) -> int:
     """Return the index as counted from the front; what a list would say of one that is none."""
     try:
         found = _as_integer(index)
@@ -22,7 +35,7 @@ def position(index, length):
     return found % length
 
 
-def statistics(traces, key_type, cumulative):
+def statistics(traces: "_Traces", key_type: str, cumulative: bool) -> "list[tuple[_Frames, int, int]]":
     """Return (frames, size, count) of each group, the largest first; frames have the most recent first."""
     table = _table(traces)
     if table is not None:
@@ -33,7 +46,9 @@ def statistics(traces, key_type, cumulative):
     return rows
 
 
-def differences(new, old, key_type, cumulative):
+def differences(
+    new: "_Snapshot", old: "_Snapshot", key_type: str, cumulative: bool
+) -> "list[tuple[_Frames, int, int, int, int]]":
     """Return (frames, size, size_diff, count, count_diff) of each group of two snapshots, the biggest change first."""
     new_table, old_table = _table(new.traces), _table(getattr(old, "traces", None))
     if new_table is not None and old_table is not None:
@@ -52,13 +67,13 @@ def differences(new, old, key_type, cumulative):
     return rows
 
 
-def _table(traces):
+def _table(traces: "_Traces | None") -> "_TraceTable | None":
     as_table = getattr(traces, "_as_table", None)
     return None if as_table is None else as_table()
 
 
-def _sums(traces, key_type, cumulative):
-    groups = {}
+def _sums(traces: "_Iterable[_Any]", key_type: str, cumulative: bool) -> "dict[_Frames, tuple[int, int]]":
+    groups: dict[_Frames, tuple[int, int]] = {}
     for _domain, size, frames, *_total in traces:
         if key_type == "traceback":
             keys = [frames]

@@ -1,7 +1,7 @@
 """Sizes as the standard module writes them."""
 
 
-def size_text(size, sign):
+def size_text(size: float, sign: bool) -> str:
     """Return the size with the unit that suits it: three digits, or four and more; ``sign`` asks for a plus."""
     plus = "+" if sign else ""
     for unit in ("B", "KiB", "MiB", "GiB"):

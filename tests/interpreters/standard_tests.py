@@ -10,6 +10,7 @@ Prints "N tests passed" and exits with 0 when all of the four classes did; with 
 
 from __future__ import annotations
 
+import importlib
 import sys
 import unittest
 
@@ -25,7 +26,7 @@ def main() -> int:
     """Run the tests; return the exit status."""
     heapsight.tracemalloc.install()
     try:
-        from test import test_tracemalloc
+        test_tracemalloc = importlib.import_module("test.test_tracemalloc")
     except ImportError:
         sys.stdout.write("this interpreter has no test.test_tracemalloc\n")
         return NO_TESTS
