@@ -1,17 +1,22 @@
 """Puts heapsight's ``tracemalloc`` in the place of the standard one, and takes it out again."""
 
 import sys
-from collections.abc import Iterable
-from types import ModuleType
 
 from heapsight import _heapsight
 
+__all__ = ["install", "uninstall"]
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable as _Iterable
+    from types import ModuleType as _ModuleType
+
 #: The names that are taken over, and what was there before; None while nothing is. A missing module is None, too.
 _NAMES = ("tracemalloc", "_tracemalloc")
-_before: "dict[str, ModuleType | None] | None" = None
+_before: "dict[str, _ModuleType | None] | None" = None
 
 
-def install(module: ModuleType, classes: Iterable[type]) -> None:
+def install(module: "_ModuleType", classes: "_Iterable[type]") -> None:
     """Make ``module`` what ``import tracemalloc`` gives."""
     global _before
     if _before is not None:
@@ -27,7 +32,7 @@ def install(module: ModuleType, classes: Iterable[type]) -> None:
     _heapsight.adopt_tracing()
 
 
-def uninstall(classes: Iterable[type]) -> None:
+def uninstall(classes: "_Iterable[type]") -> None:
     """Put back what was there."""
     global _before
     if _before is None:
