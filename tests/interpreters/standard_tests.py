@@ -2,10 +2,12 @@
 
 Prints "N tests passed" and exits with 0 when all of the four classes did; with 77 when this interpreter came without its tests. Not run are:
 
-* TestCommandLine: `-X tracemalloc` and PYTHONTRACEMALLOC switch the interpreter's own tracer on, in C, before any module is there. The twin
-  for heapsight's switches is tests/python/test_tracemalloc_switch.py.
+* TestCommandLine: `-X tracemalloc` and PYTHONTRACEMALLOC switch the interpreter's own tracer on, in C, before any module is
+  there. The twin for heapsight's switches is tests/python/test_tracemalloc_switch.py.
 * TestCAPI: reads the interpreter's own C tables through _testcapi. The twin, with the same C functions, is
   tests/python/test_tracemalloc_extension.py.
+* test_new_reference before 3.13: an object that comes from a free list is no allocation, and there the interpreter
+  tells only its own tracer of it.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ use pyo3::exceptions::{
     PyOverflowError, PyRuntimeError, PyRuntimeWarning, PyTypeError, PyValueError,
 };
 use pyo3::prelude::*;
-use pyo3::types::{PyInt, PyList, PyTuple};
+use pyo3::types::{PyFloat, PyInt, PyList, PyTuple};
 
 use crate::{object, run, timer, tracing_filters};
 use table::TraceTable;
@@ -27,9 +27,18 @@ static HIDDEN: AtomicBool = AtomicBool::new(false);
 
 /// Start tracing, and keep at most the nframe most recent frames of each traceback. Does nothing when tracing is on.
 #[pyfunction]
-#[pyo3(signature = (nframe = None, /), text_signature = "(nframe=1, /)")]
-fn start(py: Python<'_>, nframe: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
-    let limit = nframe.map_or(Ok(1), frames)?;
+#[pyo3(signature = (*nframe), text_signature = "(nframe=1, /)")]
+fn start(py: Python<'_>, nframe: &Bound<'_, PyTuple>) -> PyResult<()> {
+    // Not an optional argument: None is a wrong limit.
+    let limit = match nframe.len() {
+        0 => 1,
+        1 => frames(&nframe.get_item(0)?)?,
+        given => {
+            return Err(PyTypeError::new_err(format!(
+                "start expected at most 1 argument, got {given}"
+            )));
+        }
+    };
     HIDDEN.store(false, Relaxed);
     if !tracer::is_tracing() {
         let config = Config {
@@ -50,6 +59,9 @@ fn frames(nframe: &Bound<'_, PyAny>) -> PyResult<u16> {
         nframe.clone()
     } else {
         nframe.call_method0("__index__").map_err(|_| {
+            if nframe.is_instance_of::<PyFloat>() && nframe.py().version_info().minor < 10 {
+                return PyTypeError::new_err("integer argument expected, got float");
+            }
             let kind = nframe.get_type().name();
             let kind = kind.map_or_else(|_| "object".to_owned(), |name| name.to_string());
             PyTypeError::new_err(format!(

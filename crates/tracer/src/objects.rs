@@ -4,7 +4,7 @@
 //! For an object that was just allocated this is the path that is there already: one look at the live map.
 
 use std::ffi::{c_int, c_void};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 use heapsight_cpython::api;
 use heapsight_cpython::version::Version;
@@ -25,6 +25,9 @@ pub type Locate = unsafe fn(*mut c_void) -> usize;
 
 static LOCATE: AtomicUsize = AtomicUsize::new(0);
 static TRACER: AtomicUsize = AtomicUsize::new(0);
+/// The tracer that was there before, and its data.
+static NEXT: AtomicUsize = AtomicUsize::new(0);
+static NEXT_DATA: AtomicPtr<c_void> = AtomicPtr::new(std::ptr::null_mut());
 
 pub(crate) fn set_version<V: Version>(full_paths: bool) {
     let chosen: Tracer = if full_paths {
@@ -55,7 +58,7 @@ fn tracer() -> Option<Tracer> {
 }
 
 /// Has blocks of objects that come from a free list follow their new owner. False when the interpreter has no such service (before
-/// 3.13), or when somebody else uses it: there is one place. Call with the GIL held, while tracing.
+/// 3.13). There is one place for such a tracer: one that is there already goes on being told. Call with the GIL held, while tracing.
 pub fn follow(locate: Locate) -> bool {
     let (Some((set, get)), Some(tracer)) = (functions(), tracer()) else {
         return false;
@@ -63,7 +66,15 @@ pub fn follow(locate: Locate) -> bool {
     LOCATE.store(locate as usize, Ordering::Release);
     let mut data = std::ptr::null_mut();
     // SAFETY: the GIL is held; the tracer stays loaded: extension modules are never unloaded.
-    unsafe { get(&raw mut data).is_none() && set(Some(tracer), std::ptr::null_mut()) == 0 }
+    unsafe {
+        let present = address_of(get(&raw mut data));
+        if present == tracer as usize {
+            return true;
+        }
+        NEXT_DATA.store(data, Ordering::Relaxed);
+        NEXT.store(present, Ordering::Release);
+        set(Some(tracer), std::ptr::null_mut()) == 0
+    }
 }
 
 /// Ends [`follow`]. Call with the GIL held.
@@ -72,13 +83,18 @@ pub fn unfollow() {
         return;
     };
     let mut data = std::ptr::null_mut();
-    // SAFETY: the GIL is held. Somebody else's tracer is left alone.
+    // SAFETY: the GIL is held. A tracer that was put there later is left alone; it does not know of us, nor we of it.
     unsafe {
-        let present = get(&raw mut data).map_or(0, |present| present as usize);
+        let present = address_of(get(&raw mut data));
         if present != 0 && present == TRACER.load(Ordering::Acquire) {
-            set(None, std::ptr::null_mut());
+            let next = std::mem::transmute::<usize, Option<Tracer>>(NEXT.swap(0, Ordering::AcqRel));
+            set(next, NEXT_DATA.load(Ordering::Relaxed));
         }
     }
+}
+
+fn address_of(tracer: Option<Tracer>) -> usize {
+    tracer.map_or(0, |tracer| tracer as usize)
 }
 
 /// Called by the interpreter for each object that is made or ends, with the GIL (or attached).
@@ -87,6 +103,13 @@ unsafe extern "C" fn created<V: Version, const FULL: bool>(
     event: c_int,
     _: *mut c_void,
 ) -> c_int {
+    // SAFETY: the tracer that was there before, with its own data.
+    unsafe {
+        let next = std::mem::transmute::<usize, Option<Tracer>>(NEXT.load(Ordering::Acquire));
+        if let Some(next) = next {
+            next(object, event, NEXT_DATA.load(Ordering::Relaxed));
+        }
+    }
     let locate = LOCATE.load(Ordering::Relaxed);
     if event != CREATE || !config::tracing() || locate == 0 {
         return 0;
