@@ -23,21 +23,16 @@ del file
 """
 
 ASYNCIO = """
-import asyncio, gc, warnings
+import asyncio, gc, socket, warnings
 warnings.simplefilter("always")
-async def main():
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    del reader
-    writer = None
+def connect(loop, server):
+    transport, _ = loop.run_until_complete(loop.create_connection(asyncio.Protocol, *server.getsockname()))
+with socket.create_server(("127.0.0.1", 0)) as server:
+    loop = asyncio.new_event_loop()
+    connect(loop, server)
+    loop.close()
+    del loop
     gc.collect()
-import socket
-server = socket.create_server(("127.0.0.1", 0))
-port = server.getsockname()[1]
-loop = asyncio.new_event_loop()
-made = loop.run_until_complete(main())
-loop.close()
-gc.collect()
-server.close()
 """
 
 UNITTEST = """
