@@ -3,6 +3,8 @@
 import fnmatch
 import os
 
+from heapsight import _heapsight
+
 __all__ = ["BaseFilter", "DomainFilter", "Filter", "filtered"]
 
 TYPE_CHECKING = False
@@ -12,8 +14,6 @@ if TYPE_CHECKING:
     from typing import Any as _Any
 
     from heapsight.tracemalloc import _Traces
-
-from heapsight import _heapsight
 
 
 class BaseFilter:

@@ -1,7 +1,7 @@
 """The standard module ``tracemalloc``, on heapsight's engine: ``import heapsight.tracemalloc as tracemalloc``.
 
-Every name of the standard module is here and means the same; see docs/how-to/replace-tracemalloc.md for what differs. Snapshots are tables in
-Rust: sums and differences are computed there, and traces become Python objects when somebody looks at them.
+Every name of the standard module is here and means the same; docs/how-to/replace-tracemalloc.md says what differs. Snapshots are
+tables in Rust: sums and differences are computed there, and traces become Python objects when somebody looks at them.
 """
 
 import linecache
@@ -133,10 +133,8 @@ class Traceback(Sequence):
 
         A positive limit keeps the most recent frames, a negative one the oldest.
         """
-        if limit is None:
-            frames = list(self)
-        else:
-            frames = list(self[-limit:] if limit > 0 else self[:limit])
+        kept = slice(None) if limit is None else slice(-limit, None) if limit > 0 else slice(limit)
+        frames = list(self[kept])
         if most_recent_first:
             frames.reverse()
         lines = []
@@ -399,8 +397,10 @@ def take_snapshot():
 
 
 #: What pickles of the standard module name, and what it is here.
-_PICKLED = {each.__name__: each for each in (
-    Snapshot, _Traces, Trace, Traceback, Frame, Statistic, StatisticDiff, BaseFilter, Filter, DomainFilter)}
+_PICKLED = {
+    each.__name__: each
+    for each in (Snapshot, _Traces, Trace, Traceback, Frame, Statistic, StatisticDiff, BaseFilter, Filter, DomainFilter)
+}
 
 
 class _Unpickler(pickle.Unpickler):

@@ -1,6 +1,6 @@
 from collections.abc import Iterable, Iterator, Sequence
 from os import PathLike
-from typing import Any, ClassVar, SupportsIndex, Union, overload
+from typing import Any, ClassVar, SupportsIndex, overload
 
 from typing_extensions import TypeAlias
 
@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 _FrameTuple: TypeAlias = tuple[str, int]
-_TraceTuple: TypeAlias = Union[tuple[int, int, Sequence[_FrameTuple], int], tuple[int, int, Sequence[_FrameTuple]]]
+_TraceTuple: TypeAlias = tuple[int, int, Sequence[_FrameTuple], int] | tuple[int, int, Sequence[_FrameTuple]]
 
 def start(nframe: int = 1, /) -> None: ...
 def stop() -> None: ...

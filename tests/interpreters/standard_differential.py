@@ -134,7 +134,9 @@ def compare_program(seed: int, operations: int, tracers: Tracers, before: tuple[
     blocks = [collections.Counter(trace._trace for trace in snapshot.traces) for snapshot in now]
     missing = {"standard": blocks[0] - blocks[1], "heapsight": blocks[1] - blocks[0]}
     if any(missing.values()):
-        known = [f"\n  {name} only: {n} x {trace}" for name, some in missing.items() for trace, n in some.most_common(9)]
+        known = [
+            f"\n  {name} only: {n} x {trace}" for name, some in missing.items() for trace, n in some.most_common(9)
+        ]
         raise DifferError(f"program {seed}:{''.join(known)}")
     for key_type in ("filename", "lineno", "traceback"):
         for cumulative in (False, True)[: 1 if key_type == "traceback" else 2]:
@@ -165,7 +167,9 @@ def main() -> int:
     """Compare; return the exit status."""
     parser = argparse.ArgumentParser(description="compare heapsight.tracemalloc with the standard module")
     parser.add_argument("--seed", type=int, default=1, help="the first seed (default: 1)")
-    parser.add_argument("--snapshots", type=int, default=1000, help="how many pairs put together by hand (default: 1000)")
+    parser.add_argument(
+        "--snapshots", type=int, default=1000, help="how many pairs put together by hand (default: 1000)"
+    )
     parser.add_argument("--programs", type=int, default=60, help="how many programs (default: 60)")
     parser.add_argument("--operations", type=int, default=150, help="length of a program (default: 150)")
     options = parser.parse_args()

@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-GROUPINGS = [(key, cumulative) for key in ("filename", "lineno", "traceback", "address", 3) for cumulative in (False, True)]
+GROUPINGS = [
+    (key, cumulative) for key in ("filename", "lineno", "traceback", "address", 3) for cumulative in (False, True)
+]
 PATTERNS = ("*.py", "a.py", "b.py", "/lib/*", "?.py", "[ab].py", "<unknown>", "*")
 
 
@@ -34,11 +36,15 @@ def _results(
     for trace in list(snapshots[0].traces)[:5]:
         yield from _trace(module, trace, rng)
     filters = [
-        rng.choice((
-            lambda: module.Filter(rng.random() < 0.5, rng.choice(PATTERNS), rng.choice((None, None, 0, 1))),
-            lambda: module.Filter(rng.random() < 0.5, rng.choice(PATTERNS), all_frames=True, domain=rng.choice((None, 0))),
-            lambda: module.DomainFilter(rng.random() < 0.5, rng.choice((0, 5, 389_047))),
-        ))()
+        rng.choice(
+            (
+                lambda: module.Filter(rng.random() < 0.5, rng.choice(PATTERNS), rng.choice((None, None, 0, 1))),
+                lambda: module.Filter(
+                    rng.random() < 0.5, rng.choice(PATTERNS), all_frames=True, domain=rng.choice((None, 0))
+                ),
+                lambda: module.DomainFilter(rng.random() < 0.5, rng.choice((0, 5, 389_047))),
+            )
+        )()
         for _ in range(rng.randrange(4))
     ]
     filtered = snapshots[0].filter_traces(filters)

@@ -1,6 +1,7 @@
 """Runs CPython's own tests of tracemalloc, test.test_tracemalloc, against heapsight's drop-in.
 
-Prints "N tests passed" and exits with 0 when all of the four classes did; with 77 when this interpreter came without its tests. Not run are:
+Prints "N tests passed" and exits with 0 when all of the four classes did; with 77 when this interpreter came without
+its tests. Not run are:
 
 * TestCommandLine: `-X tracemalloc` and PYTHONTRACEMALLOC switch the interpreter's own tracer on, in C, before any module is
   there. The twin for heapsight's switches is tests/python/test_tracemalloc_switch.py.

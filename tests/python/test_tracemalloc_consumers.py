@@ -82,16 +82,21 @@ def test_leak():
 """
 
 
-@pytest.mark.parametrize("switch", ["installed", "run"])
-def test_pytest_says_where_a_leaked_file_was_opened(switch: str, tmp_path: Path) -> None:
-    (tmp_path / "test_leak.py").write_text(LEAKING_TEST)
-    if switch == "installed":
-        command = [sys.executable, *REPLACED, "-m", "pytest"]
-    else:
-        command = [sys.executable, "-m", "heapsight", "run", "-q", "-o", "run.heapsight", "--replace-tracemalloc", "-m", "pytest"]
+def pytest_says(folder: Path, *command: str) -> list[str]:
+    """Return the frames that pytest shows for the file that its test leaks."""
     done = subprocess.run(
-        [*command, "-p", "no:cacheprovider", "-W", "always::ResourceWarning", "test_leak.py"],
-        cwd=tmp_path,
+        [
+            sys.executable,
+            *command,
+            "-m",
+            "pytest",
+            "-p",
+            "no:cacheprovider",
+            "-W",
+            "always::ResourceWarning",
+            "test_leak.py",
+        ],
+        cwd=folder,
         env=clean_environment(),
         capture_output=True,
         text=True,
@@ -100,8 +105,18 @@ def test_pytest_says_where_a_leaked_file_was_opened(switch: str, tmp_path: Path)
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Object allocated at:" in done.stdout, done.stdout
-    assert 'test_leak.py", line 3' in done.stdout
     assert "Enable tracemalloc" not in done.stdout
+    return [line.strip() for line in done.stdout.splitlines() if line.startswith('    File "')]
+
+
+def test_pytest_says_where_a_leaked_file_was_opened(tmp_path: Path) -> None:
+    (tmp_path / "test_leak.py").write_text(LEAKING_TEST)
+    standard = pytest_says(tmp_path, *STANDARD)
+    assert len(standard) == 25
+    assert 'test_leak.py", line ' in standard[-1]
+    assert pytest_says(tmp_path, *REPLACED) == standard
+    run = ["-m", "heapsight", "run", "-q", "-o", "run.heapsight", "--frames", "25", "--replace-tracemalloc"]
+    assert pytest_says(tmp_path, *run) == standard
 
 
 def test_without_tracing_the_warning_says_how_to_switch_it_on(tmp_path: Path) -> None:

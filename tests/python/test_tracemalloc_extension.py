@@ -36,7 +36,10 @@ def c_functions(kind: Any) -> tuple[Any, Any]:
     """Return the interpreter's own functions, to be called with the GIL (PyDLL) or without (CDLL)."""
     library = kind(None)
     track, untrack = library.PyTraceMalloc_Track, library.PyTraceMalloc_Untrack
-    track.argtypes, untrack.argtypes = [ctypes.c_uint, ctypes.c_size_t, ctypes.c_size_t], [ctypes.c_uint, ctypes.c_size_t]
+    track.argtypes, untrack.argtypes = (
+        [ctypes.c_uint, ctypes.c_size_t, ctypes.c_size_t],
+        [ctypes.c_uint, ctypes.c_size_t],
+    )
     return track, untrack
 
 
@@ -177,7 +180,7 @@ tracemalloc.start(3)
 import numpy
 before = tracemalloc.get_traced_memory()[0]
 kept = numpy.zeros((1000, 1000))
-gone = numpy.ones(500_000)
+gone = numpy.zeros(500_000)
 assert tracemalloc.get_traced_memory()[0] - before > 12_000_000
 arrays = [tracemalloc.DomainFilter(True, 389047)]
 snapshot = tracemalloc.take_snapshot().filter_traces(arrays)

@@ -56,7 +56,9 @@ def signatures(module: Any) -> dict[str, str]:
         found[name] = parameters(value)
         if isinstance(value, type):
             for attribute, method in vars(value).items():
-                if inspect.isfunction(method) and (not attribute.startswith("_") or attribute in ("__init__", "_match")):
+                if inspect.isfunction(method) and (
+                    not attribute.startswith("_") or attribute in ("__init__", "_match")
+                ):
                     found[f"{name}.{attribute}"] = parameters(method)
     return found
 
@@ -87,7 +89,9 @@ def test_wrong_limits_are_refused_in_the_same_words(limit: Any) -> None:
     assert not drop_in.is_tracing()
 
 
-@pytest.mark.parametrize("call", ["start(nframe=1)", "start(1, 2)", "stop(1)", "get_traced_memory(1)", "_get_object_traceback()"])
+@pytest.mark.parametrize(
+    "call", ["start(nframe=1)", "start(1, 2)", "stop(1)", "get_traced_memory(1)", "_get_object_traceback()"]
+)
 def test_wrong_calls_are_type_errors(call: str) -> None:
     for module in (standard, drop_in):
         with pytest.raises(TypeError):
@@ -174,7 +178,8 @@ def test_equal_tracebacks_of_one_call_are_one_object(module: Any) -> None:
     assert len(found) == 1
 
 
-def test_both_namespaces_of_heapsight_are_one_tracer(untraced: None) -> None:
+@pytest.mark.usefixtures("untraced")
+def test_both_namespaces_of_heapsight_are_one_tracer() -> None:
     drop_in.start(6)
     assert heapsight.is_enabled()
     assert heapsight.get_traceback_limit() == 6

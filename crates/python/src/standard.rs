@@ -59,14 +59,15 @@ fn frames(nframe: &Bound<'_, PyAny>) -> PyResult<u16> {
         nframe.clone()
     } else {
         nframe.call_method0("__index__").map_err(|_| {
-            if nframe.is_instance_of::<PyFloat>() && nframe.py().version_info().minor < 10 {
-                return PyTypeError::new_err("integer argument expected, got float");
-            }
             let kind = nframe.get_type().name();
             let kind = kind.map_or_else(|_| "object".to_owned(), |name| name.to_string());
-            PyTypeError::new_err(format!(
-                "'{kind}' object cannot be interpreted as an integer"
-            ))
+            PyTypeError::new_err(match nframe.py().version_info().minor {
+                10.. => format!("'{kind}' object cannot be interpreted as an integer"),
+                _ if nframe.is_instance_of::<PyFloat>() => {
+                    "integer argument expected, got float".to_owned()
+                }
+                _ => format!("an integer is required (got type {kind})"),
+            })
         })?
     };
     let number: c_int = number
