@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from benchmarks import dropin
 from benchmarks.blocks import bytes_per_block
 from benchmarks.records import Sample
 from benchmarks.summary import Table, line, medians, paired_difference, ratios, scaling_loss
@@ -33,7 +34,7 @@ class Target:
 
 def judge(samples: list[Sample]) -> list[Target]:
     """Every target that ``samples`` can tell about."""
-    found = [*_overhead(samples), *_blocks(samples), *_threads(samples), *_startup(samples)]
+    found = [*_overhead(samples), *_blocks(samples), *_drop_in(samples), *_threads(samples), *_startup(samples)]
     return [target for target in found if not math.isnan(target.measured)]
 
 
@@ -74,6 +75,24 @@ def _blocks(samples: list[Sample]) -> list[Target]:
         Target("snapshot with blocks", figure("snapshot_with_traces_seconds") * 1e3, 60, "ms"),
         Target("statistics", figure("statistics_seconds") * 1e3, 5, "ms"),
         Target("compare", figure("compare_seconds") * 1e3, 5, "ms"),
+    ]
+
+
+def _drop_in(samples: list[Sample]) -> list[Target]:
+    """Shares of what the standard module needs: a fiftieth is 2 %, a two-hundredth 0.5 %."""
+    promises = {
+        "take_snapshot_seconds": 2,
+        "statistics_seconds": 0.5,
+        "compare_seconds": 0.5,
+        "dump_seconds": 100,
+        "load_seconds": 100,
+        "snapshot_bytes": 10,
+    }
+    return [
+        Target(
+            f"drop-in, {dropin.STEPS[step]}, share of tracemalloc's", dropin.share_percent(samples, step), limit, "%"
+        )
+        for step, limit in promises.items()
     ]
 
 
