@@ -316,13 +316,11 @@ pub(crate) fn clear() {
 ///
 /// Blocks that other threads allocate or free meanwhile may or may not be among them.
 pub(crate) fn for_each(mut visit: impl FnMut(usize, Block)) {
-    for (top_index, slot) in TOP.iter().enumerate() {
-        let leaf = slot.load(Ordering::Acquire);
-        if leaf.is_null() {
-            continue;
-        }
-        for_each_in_leaf(leaf, top_index << LEAF_SHIFT, &mut visit);
-    }
+    for_each_entry(|address, slot, word| {
+        let block = decode_entry(slot, word);
+        visit(address, block);
+        entries_to_next(block.size)
+    });
     for (address, aside) in side_table::all(&mut lock::hold()) {
         if let Some(block) = aside.block {
             visit(address, block);
@@ -330,7 +328,71 @@ pub(crate) fn for_each(mut visit: impl FnMut(usize, Block)) {
     }
 }
 
-fn for_each_in_leaf(leaf: *mut Leaf, base: usize, visit: &mut impl FnMut(usize, Block)) {
+/// Calls `visit(block, count)` so that every known block is counted, without addresses: equal neighbours come together.
+pub(crate) fn for_each_run(mut visit: impl FnMut(Block, u64)) {
+    let mut last_word = 0;
+    let mut last = Block { site: 0, size: 0 };
+    let mut count = 0;
+    for_each_entry(|_, slot, word| {
+        // Equal entries are equal blocks, unless the size is elsewhere.
+        if word == last_word && word & SIZE_MASK != SIZE_IN_NEXT {
+            count += 1;
+        } else {
+            let block = decode_entry(slot, word);
+            if block != last {
+                if count > 0 {
+                    visit(last, count);
+                }
+                last = block;
+                count = 0;
+            }
+            count += 1;
+            last_word = word;
+        }
+        entries_to_next(last.size)
+    });
+    if count > 0 {
+        visit(last, count);
+    }
+    for (_, aside) in side_table::all(&mut lock::hold()) {
+        if let Some(block) = aside.block {
+            visit(block, 1);
+        }
+    }
+}
+
+/// What the entry `word` in `slot` says, which is not aside.
+#[inline(always)]
+fn decode_entry(slot: &AtomicU32, word: u32) -> Block {
+    // SAFETY: `slot` is an entry of a live leaf.
+    let next = unsafe { next(slot) }.load(Ordering::Relaxed);
+    Block {
+        site: word >> SIZE_BITS,
+        size: decode_size(word & SIZE_MASK, next),
+    }
+}
+
+/// The second entry of a longer block may hold its size (now or from an earlier block): never an entry of its own.
+#[inline(always)]
+fn entries_to_next(size: usize) -> usize {
+    if size > 16 { 2 } else { 1 }
+}
+
+/// Calls `visit(address, entry, word)` for every entry that tells of a block itself; it says how many entries on the next may be.
+fn for_each_entry(mut visit: impl FnMut(usize, &AtomicU32, u32) -> usize) {
+    for (top_index, slot) in TOP.iter().enumerate() {
+        let leaf = slot.load(Ordering::Acquire);
+        if !leaf.is_null() {
+            for_each_in_leaf(leaf, top_index << LEAF_SHIFT, &mut visit);
+        }
+    }
+}
+
+fn for_each_in_leaf(
+    leaf: *mut Leaf,
+    base: usize,
+    visit: &mut impl FnMut(usize, &AtomicU32, u32) -> usize,
+) {
     const PAGE: usize = 4096;
     const ENTRIES_A_PAGE: usize = PAGE / size_of::<Leaf>();
     let mut resident = vec![0_u8; LEAF_ENTRIES / ENTRIES_A_PAGE];
@@ -365,15 +427,7 @@ fn for_each_in_leaf(leaf: *mut Leaf, base: usize, visit: &mut impl FnMut(usize, 
                 index += 1;
                 continue;
             }
-            // SAFETY: as above.
-            let next = unsafe { next(slot) }.load(Ordering::Relaxed);
-            let block = Block {
-                site: word >> SIZE_BITS,
-                size: decode_size(word & SIZE_MASK, next),
-            };
-            visit(address, block);
-            // The second entry of a longer block may hold its size (now or from an earlier block): never an entry of its own.
-            index += if block.size > 16 { 2 } else { 1 };
+            index += visit(address, slot, word);
         }
     }
 }

@@ -6,6 +6,7 @@
 use heapsight_capture::model::Tables;
 
 use crate::export::Exporter;
+use crate::live_map::Block;
 use crate::{config, extension, live_map, lock, sampling, snapshot};
 
 /// Live blocks of one size at one site.
@@ -19,7 +20,8 @@ pub struct SizeCount {
     pub blocks: u64,
 }
 
-/// Names and call paths at this moment, and the live blocks by site and size, in that order. Call with the GIL held.
+/// Names and call paths at this moment, without counters and totals, and the live blocks by site and size, in that order. Call with
+/// the GIL held.
 #[must_use]
 pub fn snapshot_with_sizes() -> (Tables, Vec<SizeCount>) {
     let mut exporter = Exporter::default();
@@ -27,13 +29,13 @@ pub fn snapshot_with_sizes() -> (Tables, Vec<SizeCount>) {
     let mut counter = Counter::default();
     if config::get().sample_bytes.is_some() {
         for (_, block) in sampling::live_blocks(&mut lock::hold()) {
-            counter.add(block.site, block.size as u64);
+            counter.add(block, 1);
         }
     } else {
-        live_map::for_each(|_, block| counter.add(block.site, block.size as u64));
+        live_map::for_each_run(|block, count| counter.add(block, count));
     }
     for (_, block) in extension::all(&mut lock::hold()) {
-        counter.add(block.site, block.size as u64);
+        counter.add(block, 1);
     }
     let mut counts: Vec<SizeCount> = counter
         .finish()
@@ -47,16 +49,14 @@ pub fn snapshot_with_sizes() -> (Tables, Vec<SizeCount>) {
         })
         .collect();
     counts.sort_unstable();
-    (snapshot::into_tables(exporter), counts)
+    (snapshot::names_only(exporter), counts)
 }
 
 /// (site, size), and how many.
 type Entry = ((u32, u64), u64);
 
-/// Counts equal pairs: an open table, and beside it the pair that came last, for equal ones often follow each other.
+/// Counts equal pairs in an open table.
 struct Counter {
-    last: (u32, u64),
-    repeats: u64,
     slots: Vec<Entry>,
     used: usize,
 }
@@ -64,8 +64,6 @@ struct Counter {
 impl Default for Counter {
     fn default() -> Self {
         Self {
-            last: (0, 0),
-            repeats: 0,
             slots: vec![((0, 0), 0); 1024],
             used: 0,
         }
@@ -73,25 +71,12 @@ impl Default for Counter {
 }
 
 impl Counter {
-    #[inline(always)]
-    fn add(&mut self, site: u32, size: u64) {
-        if (site, size) == self.last {
-            self.repeats += 1;
-            return;
+    fn add(&mut self, block: Block, blocks: u64) {
+        if self.used * 2 >= self.slots.len() {
+            self.grow();
         }
-        self.flush();
-        self.last = (site, size);
-        self.repeats = 1;
-    }
-
-    #[inline(always)]
-    fn flush(&mut self) {
-        if self.repeats > 0 {
-            if self.used * 2 >= self.slots.len() {
-                self.grow();
-            }
-            self.used += usize::from(count(&mut self.slots, self.last, self.repeats));
-        }
+        let pair = (block.site, block.size as u64);
+        self.used += usize::from(count(&mut self.slots, pair, blocks));
     }
 
     #[cold]
@@ -105,7 +90,6 @@ impl Counter {
     }
 
     fn finish(mut self) -> Vec<Entry> {
-        self.flush();
         self.slots.retain(|(_, blocks)| *blocks > 0);
         self.slots
     }
@@ -140,12 +124,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_pair_is_counted(pairs in proptest::collection::vec((1..3000_u32, 0..5_u64), 0..6000)) {
+        fn every_pair_is_counted(pairs in proptest::collection::vec((1..3000_u32, 0..5_usize), 0..6000)) {
             let mut counter = Counter::default();
             let mut model = BTreeMap::new();
             for (site, size) in pairs {
-                counter.add(site, size);
-                *model.entry((site, size)).or_insert(0_u64) += 1;
+                counter.add(Block { site, size }, 1);
+                *model.entry((site, size as u64)).or_insert(0_u64) += 1;
             }
             let found: BTreeMap<_, _> = counter.finish().into_iter().collect();
             prop_assert_eq!(found, model);

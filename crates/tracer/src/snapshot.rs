@@ -151,7 +151,7 @@ pub fn snapshot_with_blocks() -> (Tables, LiveBlocks) {
     (into_tables(exporter), blocks)
 }
 
-pub(crate) fn into_tables(exporter: Exporter) -> Tables {
+fn into_tables(exporter: Exporter) -> Tables {
     let counters = exporter.counters().map(|(_, counters)| counters).collect();
     Tables {
         counters,
@@ -163,7 +163,18 @@ pub(crate) fn into_tables(exporter: Exporter) -> Tables {
     }
 }
 
-/// The block at exactly `address`, if it is traced, with tables that hold just its site. Costs time by the depth of its call path.
+/// Tables without counters and totals, which take time by the size of everything that is traced.
+pub(crate) fn names_only(exporter: Exporter) -> Tables {
+    Tables {
+        strings: exporter.strings,
+        codes: exporter.codes,
+        nodes: exporter.nodes,
+        sites: exporter.sites,
+        ..Tables::default()
+    }
+}
+
+/// The block at exactly `address`, if it is traced, with tables that hold just its site, without counters. Costs time by the depth of its call path.
 #[must_use]
 pub fn trace_of(address: usize) -> Option<(LiveBlock, Tables)> {
     let block = if config::get().sample_bytes.is_some() {
@@ -179,6 +190,6 @@ pub fn trace_of(address: usize) -> Option<(LiveBlock, Tables)> {
             size: block.size,
             site,
         },
-        into_tables(exporter),
+        names_only(exporter),
     ))
 }
