@@ -74,6 +74,7 @@ mod tests {
             top,
             follow: false,
             is_child: false,
+            replace_tracemalloc: false,
             program: "app.py".into(),
             argv: Vec::new(),
         }

@@ -183,6 +183,13 @@ fn options_reach_the_recorder() {
         }
     );
     assert_eq!(
+        run(&["--replace-tracemalloc"]),
+        RunSpec {
+            replace_tracemalloc: true,
+            ..default.clone()
+        }
+    );
+    assert_eq!(
         run(&["--tick", "20"]),
         RunSpec {
             tick_ms: 20,
