@@ -135,7 +135,7 @@ fn compare(model: &Model, made: &[u32]) -> Result<(), TestCaseError> {
     });
     let mut by_run: HashMap<(u32, usize), u64> = HashMap::new();
     live_map::for_each_run(|block, count| {
-        *by_run.entry((block.site, block.size)).or_default() += count
+        *by_run.entry((block.site, block.size)).or_default() += count;
     });
     live_map::for_each(|_, block| {
         let left = by_run.entry((block.site, block.size)).or_default();
