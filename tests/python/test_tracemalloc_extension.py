@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from harness import Start
 
+import heapsight
 from heapsight import tracemalloc as drop_in
 
 pytestmark = [
@@ -103,6 +104,20 @@ def test_clear_traces_forgets_them_and_stop_too() -> None:
     drop_in.stop()
     drop_in.start()
     assert sizes() == []
+
+
+@pytest.mark.usefixtures("untraced")
+def test_whoever_starts_tracing_the_blocks_are_seen() -> None:
+    track, _ = c_functions(ctypes.PyDLL)
+    drop_in.start()
+    drop_in.stop()
+    heapsight.enable()
+    assert track(DOMAIN, 0x1000, 10) == 0
+    heapsight.set_traceback_limit(3)
+    assert sizes() == []
+    assert track(DOMAIN, 0x1000, 20) == 0
+    assert sizes() == [20]
+    assert any(trace.size == 20 for trace in heapsight.get_traces().values())
 
 
 def test_while_nothing_is_traced_both_functions_say_so() -> None:

@@ -39,6 +39,13 @@ def test_switches_say_which_module_answers_and_whether_it_traces(
     assert state(*flags, **environment) == expected
 
 
+def test_a_value_that_the_switch_does_not_take_is_a_warning() -> None:
+    outcome = Start(["-c", STATE], flags=["-X", "heapsight-replace=7"]).plain()
+    assert outcome.text == "heapsight.tracemalloc False 1\n"
+    [line] = outcome.errors.splitlines()
+    assert "RuntimeWarning: -X heapsight-replace takes no value" in line
+
+
 def test_the_interpreters_own_tracer_is_off_when_its_tracing_was_taken_over() -> None:
     code = (
         "import heapsight.tracemalloc, sys\n"

@@ -25,6 +25,9 @@ static LAST_LIMIT: AtomicU16 = AtomicU16::new(1);
 /// A program that is being recorded has said `stop()`: the recording goes on, but the program sees nothing of it.
 static HIDDEN: AtomicBool = AtomicBool::new(false);
 
+/// The program uses this namespace, or has it in the place of the standard module: whoever starts tracing, it sees all.
+static IN_USE: AtomicBool = AtomicBool::new(false);
+
 /// Start tracing, and keep at most the nframe most recent frames of each traceback. Does nothing when tracing is on.
 #[pyfunction]
 #[pyo3(signature = (*nframe), text_signature = "(nframe=1, /)")]
@@ -50,7 +53,20 @@ fn start(py: Python<'_>, nframe: &Bound<'_, PyTuple>) -> PyResult<()> {
         tracer::start(&config).map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
         LAST_LIMIT.store(limit, Relaxed);
     }
+    IN_USE.store(true, Relaxed);
     trace_as_standard_module(py)
+}
+
+/// To be called when tracing was started otherwise.
+///
+/// # Errors
+/// As [`trace_as_standard_module`].
+pub(crate) fn tracing_has_begun(py: Python<'_>) -> PyResult<()> {
+    if IN_USE.load(Relaxed) {
+        trace_as_standard_module(py)
+    } else {
+        Ok(())
+    }
 }
 
 /// The limit as the standard module reads it.
@@ -220,9 +236,10 @@ fn take_trace_table() -> TraceTable {
     }
 }
 
-/// Has tracing that was started otherwise see all that the standard module would see.
+/// Has tracing that was or will be started otherwise see all that the standard module would see.
 #[pyfunction]
 fn adopt_tracing(py: Python<'_>) -> PyResult<()> {
+    IN_USE.store(true, Relaxed);
     trace_as_standard_module(py)
 }
 

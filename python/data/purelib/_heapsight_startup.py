@@ -77,6 +77,8 @@ def _enable_from_switch() -> None:
 
 def _replace_standard_module() -> None:
     """Put heapsight's tracemalloc in the place of the standard one."""
+    if sys._xoptions.get("heapsight-replace", True) is not True:
+        _warn("-X heapsight-replace takes no value: give a traceback limit with -X heapsight=N")
     from heapsight import tracemalloc
 
     tracemalloc.install()
