@@ -114,9 +114,15 @@ def test_pytest_says_where_a_leaked_file_was_opened(tmp_path: Path) -> None:
     standard = pytest_says(tmp_path, *STANDARD)
     assert len(standard) == 25
     assert 'test_leak.py", line ' in standard[-1]
-    assert pytest_says(tmp_path, *REPLACED) == standard
+    replaced = pytest_says(tmp_path, *REPLACED)
+    if sys.version_info >= (3, 13):
+        assert replaced == standard
+    else:
+        # A file that says good-bye is a new object for a moment, which only the interpreter's own tracer is told: so the standard
+        # module shows the line of the `del`, and heapsight that of the `open`.
+        assert replaced[-1].endswith('test_leak.py", line 3')
     run = ["-m", "heapsight", "run", "-q", "-o", "run.heapsight", "--frames", "25", "--replace-tracemalloc"]
-    assert pytest_says(tmp_path, *run) == standard
+    assert pytest_says(tmp_path, *run) == replaced
 
 
 def test_without_tracing_the_warning_says_how_to_switch_it_on(tmp_path: Path) -> None:
