@@ -76,7 +76,8 @@ def _sequence(module: Any, snapshot: Any, rng: random.Random) -> Iterator[str]:
     for index in (0, -1, len(traces), -len(traces) - 1, rng.randrange(-3, 40), "x", 1.0, None):
         yield _attempt(lambda index=index: traces[index])  # type: ignore[misc]
     for _ in range(3):
-        cut = slice(*(rng.choice((None, *range(-5, 6))) for _ in range(2)), rng.choice((None, 1, 2, -1, 0)))
+        begin, end = (rng.choice((None, *range(-5, 6))) for _ in range(2))
+        cut = slice(begin, end, rng.choice((None, 1, 2, -1, 0)))
         yield _attempt(lambda cut=cut: traces[cut])  # type: ignore[misc]
     yield _attempt(lambda: [traces.index(traces[0]), traces.count(traces[0]), traces[0] in traces])
     yield _attempt(lambda: module.Trace((0, 77, (("no", 1),), 1)) in traces)
