@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import blocks, machine, overhead, reading, startup, table, threads, tools, workloads
+from benchmarks import blocks, dropin, machine, overhead, reading, startup, table, threads, tools, workloads
 from benchmarks.environment import (
     BENCHMARKS,
     Environment,
@@ -24,7 +24,7 @@ from benchmarks.environment import (
 from benchmarks.records import Store, load
 from benchmarks.session import Session
 
-SECTIONS = ("pyperformance", "deep", "blocks", "threads", "startup", "reading")
+SECTIONS = ("pyperformance", "deep", "blocks", "dropin", "threads", "startup", "reading")
 BUSY_LOAD = 0.5
 
 
@@ -179,6 +179,8 @@ def measure(session: Session, chosen: list[str], only: list[str]) -> None:
             overhead.measure(session, group, workloads.select(group, quick=session.quick, only=only))
     if "blocks" in chosen:
         blocks.measure(session)
+    if "dropin" in chosen:
+        dropin.measure(session)
     if "threads" in chosen:
         threads.measure(session)
     if "startup" in chosen:

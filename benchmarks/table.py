@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import blocks, targets
+from benchmarks import blocks, dropin, targets
 from benchmarks.records import Sample, load
 from benchmarks.summary import Table, line, medians, paired_difference, ratios, scaling_loss
 from benchmarks.tools import TOOLS
@@ -180,6 +180,21 @@ def startup_table(samples: list[Sample]) -> list[str]:
     return markdown(["start-up, more than absent", "wall", "CPU"], rows)
 
 
+def dropin_table(samples: list[Sample]) -> list[str]:
+    """One line per question, to the standard module and to the drop-in."""
+    rows = []
+    for step, title in dropin.STEPS.items():
+        standard, ours = dropin.figures(samples, step)
+        show = size if step.endswith("_bytes") else quantity
+        rows.append([title, show(standard), show(ours), f"{number(standard / ours, 1)}×" if ours else "–"])
+    return markdown(["", dropin.STANDARD.label, dropin.DROP_IN.label, "less by"], rows)
+
+
+def size(bytes_: float) -> str:
+    """A size in megabytes."""
+    return "–" if math.isnan(bytes_) else f"{bytes_ / 1e6:.3g} MB"
+
+
 def target_table(samples: list[Sample]) -> list[str]:
     """Every promise with what was measured."""
     rows = []
@@ -236,6 +251,14 @@ def full(samples: list[Sample], notes: dict[str, Any]) -> str:
     if "blocks" in kinds:
         out += ["## Live blocks", "", "One-element tuples and their ints.", "", *block_table(samples)]
         out += ["How long one waits for an answer about them:", "", *question_table(samples)]
+    if "dropin" in kinds:
+        blocks_asked = next(sample.case for sample in samples if sample.kind == "dropin")
+        text = (
+            f"{int(blocks_asked):,} live blocks: one-element tuples and their ints. Each question asked once.".replace(
+                ",", " "
+            )
+        )
+        out += ["## The standard module and the drop-in", "", text, "", *dropin_table(samples)]
     if "threads" in kinds:
         out += ["## Two threads", "", *thread_table(samples)]
     if "startup" in kinds:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from benchmarks import reading
+from benchmarks import dropin, reading
 from benchmarks.blocks import bytes_per_block
 from benchmarks.records import Sample
 from benchmarks.summary import Table, line, medians, paired_difference, ratios, scaling_loss
@@ -36,7 +36,8 @@ class Target:
 
 def judge(samples: list[Sample]) -> list[Target]:
     """Every target that ``samples`` can tell about."""
-    found = [*_overhead(samples), *_blocks(samples), *_threads(samples), *_startup(samples), *_reading(samples)]
+    sections = (_overhead, _blocks, _drop_in, _threads, _startup, _reading)
+    found = [target for section in sections for target in section(samples)]
     return [target for target in found if not math.isnan(target.measured)]
 
 
@@ -104,6 +105,24 @@ def _reading(samples: list[Sample]) -> list[Target]:
 
 def _answer(samples: list[Sample], case: str, name: str, value: str) -> float:
     return medians(samples, "reading", value).get(name, {}).get(case, math.nan)
+
+
+def _drop_in(samples: list[Sample]) -> list[Target]:
+    """Shares of what the standard module needs: a fiftieth is 2 %, a two-hundredth 0.5 %."""
+    promises = {
+        "take_snapshot_seconds": 2,
+        "statistics_seconds": 0.5,
+        "compare_seconds": 0.5,
+        "dump_seconds": 100,
+        "load_seconds": 100,
+        "snapshot_bytes": 10,
+    }
+    return [
+        Target(
+            f"drop-in, {dropin.STEPS[step]}, share of tracemalloc's", dropin.share_percent(samples, step), limit, "%"
+        )
+        for step, limit in promises.items()
+    ]
 
 
 def _threads(samples: list[Sample]) -> list[Target]:

@@ -22,6 +22,7 @@ pub mod path;
 mod sampling;
 pub mod standard_snapshot;
 mod sum;
+pub mod traces;
 mod truncate;
 
 pub use addresses::{AddressChange, AddressJoin, BiggestChanges};

@@ -42,6 +42,7 @@ pub(crate) fn prepare(context: &Context<'_>, options: &RunOptions) -> Result<Pre
         top: (!options.quiet).then_some(options.top),
         follow: options.follow,
         is_child: false,
+        replace_tracemalloc: options.replace_tracemalloc,
         program: program.title(),
         argv: recorded_arguments(&program, arguments),
     };

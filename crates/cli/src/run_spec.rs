@@ -33,6 +33,9 @@ pub struct RunSpec {
     /// This process is such a child: `output` is that of the first process.
     #[serde(default)]
     pub is_child: bool,
+    /// Answer for the standard module `tracemalloc` as well.
+    #[serde(default)]
+    pub replace_tracemalloc: bool,
     /// What runs, for people.
     pub program: String,
     /// The program's arguments, for people; the first is the program. Very long ones are cut.
@@ -196,6 +199,7 @@ mod tests {
             top: Some(10),
             follow: false,
             is_child: false,
+            replace_tracemalloc: false,
             program: "app.py".into(),
             argv: vec!["app.py".into(), "\u{fffd}".into()],
         }

@@ -85,6 +85,7 @@ pub(crate) mod tests {
             top,
             follow: false,
             is_child: false,
+            replace_tracemalloc: false,
             program: "app.py".into(),
             argv: Vec::new(),
         }

@@ -14,4 +14,5 @@ pub mod code;
 pub mod frame;
 pub mod line_table;
 pub mod mark;
+pub mod redirect;
 pub mod version;

@@ -8,7 +8,7 @@ use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 
 use crate::arguments::integer;
-use crate::{timer, tracing_filters};
+use crate::{standard, timer, tracing_filters};
 
 /// Stands for "unlimited" in [`LIMIT`].
 const UNLIMITED: u32 = 0;
@@ -21,12 +21,12 @@ static LIMIT: AtomicU32 = AtomicU32::new(1);
 /// Starts tracing. Does nothing when tracing is on already.
 #[pyfunction]
 #[pyo3(signature = (*, sample_bytes = None))]
-fn enable(sample_bytes: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+fn enable(py: Python<'_>, sample_bytes: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
     let sample_bytes = sample_bytes.map(positive_u64).transpose()?;
     if tracer::is_tracing() {
         return Ok(());
     }
-    start(sample_bytes)
+    start(py, sample_bytes)
 }
 
 /// Stops tracing and the timer, and forgets every trace.
@@ -60,14 +60,14 @@ fn get_traceback_limit() -> u32 {
 
 /// Sets how many frames to keep for each block, 1 to 65535, or None for all of them. Forgets all traces when tracing.
 #[pyfunction]
-fn set_traceback_limit(limit: &Bound<'_, PyAny>) -> PyResult<()> {
+fn set_traceback_limit(py: Python<'_>, limit: &Bound<'_, PyAny>) -> PyResult<()> {
     let limit = parse_limit(limit)?;
     LIMIT.store(limit, Relaxed);
     tracing_filters::show_frames(frame_limit(limit));
     if tracer::is_tracing() {
         let sample_bytes = tracer::configuration().sample_bytes;
         tracer::stop();
-        start(sample_bytes)?;
+        start(py, sample_bytes)?;
     }
     Ok(())
 }
@@ -103,21 +103,22 @@ fn get_tracemalloc_size() -> u64 {
 }
 
 /// Starts tracing every block, if tracing is off.
-pub(crate) fn enable_with_defaults() -> PyResult<()> {
+pub(crate) fn enable_with_defaults(py: Python<'_>) -> PyResult<()> {
     if tracer::is_tracing() {
         Ok(())
     } else {
-        start(None)
+        start(py, None)
     }
 }
 
-fn start(sample_bytes: Option<u64>) -> PyResult<()> {
+fn start(py: Python<'_>, sample_bytes: Option<u64>) -> PyResult<()> {
     let config = Config {
         frame_limit: frame_limit(LIMIT.load(Relaxed)),
         sample_bytes,
         threads: false,
     };
-    tracer::start(&config).map_err(|error| PyRuntimeError::new_err(error.to_string()))
+    tracer::start(&config).map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
+    standard::tracing_has_begun(py)
 }
 
 fn frame_limit(limit: u32) -> FrameLimit {

@@ -29,6 +29,7 @@ mod profile;
 mod query;
 mod run;
 mod snapshot;
+mod standard;
 mod timer;
 mod trace;
 mod tracing_filters;
@@ -47,6 +48,7 @@ fn _heapsight(module: &Bound<'_, PyModule>) -> PyResult<()> {
     display::register(module)?;
     grouping::register(module)?;
     snapshot::register(module)?;
+    standard::register(module)?;
     process::register(module)?;
     object::register(module)?;
     profile::register(module)?;

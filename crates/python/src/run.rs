@@ -45,6 +45,15 @@ pub(crate) fn is_recorded() -> bool {
     active.is_ok_and(|active| active.as_ref().is_some_and(ActiveRun::is_ours))
 }
 
+/// Whether the recording is to answer for the standard tracer as well.
+#[pyfunction]
+fn run_replaces_tracemalloc() -> bool {
+    let active = ACTIVE.lock().unwrap_or_else(PoisonError::into_inner);
+    active
+        .as_ref()
+        .is_some_and(|run| run.is_ours() && run.spec.replace_tracemalloc)
+}
+
 /// Whether this process is recorded, and its children are to be too.
 pub(crate) fn is_following() -> bool {
     let active = ACTIVE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -160,5 +169,6 @@ fn run_end() {
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(run_begin, module)?)?;
     module.add_function(wrap_pyfunction!(run_follow_fork, module)?)?;
+    module.add_function(wrap_pyfunction!(run_replaces_tracemalloc, module)?)?;
     module.add_function(wrap_pyfunction!(run_end, module)?)
 }

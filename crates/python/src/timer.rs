@@ -48,7 +48,7 @@ fn start_timer(
         kwargs: keywords(py, kwargs)?,
     };
     prepare(py)?;
-    control::enable_with_defaults()?;
+    control::enable_with_defaults(py)?;
     let delay = new.delay;
     let old = task().replace(new);
     drop(old); // outside the lock: what it releases may run Python

@@ -12,7 +12,7 @@ use crate::{codes, tree};
 pub enum FrameLimit {
     /// Only the running frame: nothing beyond it is looked at.
     One,
-    /// The whole path is recorded and cut to this many frames when it is read.
+    /// The whole path is recorded and cut to this many frames when it is read: how many there were is known.
     UpTo(u16),
     /// The whole path.
     All,
@@ -60,6 +60,8 @@ static MINOR: AtomicU8 = AtomicU8::new(0);
 static TRACING: AtomicBool = AtomicBool::new(false);
 static MAY_MARK_FRAMES: AtomicBool = AtomicBool::new(false);
 static THREADS_APART: AtomicBool = AtomicBool::new(false);
+/// In [`FRAME_LIMIT`]: the whole path is recorded, whatever the limit.
+const WHOLE_PATH: u32 = 1 << 16;
 static FRAME_LIMIT: AtomicU32 = AtomicU32::new(0);
 static SAMPLE_BYTES: AtomicU64 = AtomicU64::new(0);
 /// Are all events counted with atomic operations (free-threaded builds)?
@@ -121,7 +123,7 @@ pub(crate) fn set(config: &Config) {
     FRAME_LIMIT.store(
         match config.frame_limit {
             FrameLimit::One => 1,
-            FrameLimit::UpTo(frames) => u32::from(frames),
+            FrameLimit::UpTo(frames) => WHOLE_PATH | u32::from(frames),
             FrameLimit::All => 0,
         },
         Ordering::Relaxed,
@@ -135,7 +137,7 @@ pub(crate) fn get() -> Config {
         frame_limit: match FRAME_LIMIT.load(Ordering::Relaxed) {
             0 => FrameLimit::All,
             1 => FrameLimit::One,
-            frames => FrameLimit::UpTo(u16::try_from(frames).unwrap_or(u16::MAX)),
+            frames => FrameLimit::UpTo((frames & !WHOLE_PATH) as u16),
         },
         sample_bytes: (sample != 0).then_some(sample),
         threads: THREADS_APART.load(Ordering::Relaxed),

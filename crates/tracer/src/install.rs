@@ -7,7 +7,8 @@ use heapsight_cpython::version::{V3_9, V3_10, V3_11, V3_12, V3_13, V3_13T, V3_14
 
 use crate::config::{self, Config, FrameLimit};
 use crate::{
-    arena, attached_state, codes, hooks, lock, original, sampling, sites, thread, totals, tree,
+    arena, attached_state, codes, extension, extension_calls, hooks, lock, objects, original,
+    sampling, sites, thread, totals, tree,
 };
 
 /// Why tracing could not be switched on.
@@ -69,6 +70,7 @@ pub fn start(config: &Config) -> Result<(), StartError> {
     config::set_main_interpreter((interpreter.main)());
     sampling::prepare(config);
     thread::invalidate_caches();
+    (interpreter.prepare)(config.frame_limit != FrameLimit::One);
     config::set_tracing(true);
     install(&(interpreter.hooks)(config));
     arena::install();
@@ -79,6 +81,8 @@ pub fn start(config: &Config) -> Result<(), StartError> {
 struct Interpreter {
     hooks: fn(&Config) -> Hooks,
     main: fn() -> usize,
+    /// Chooses functions that the tracer calls outside the hooks; the argument tells whether whole paths are recorded.
+    prepare: fn(bool),
 }
 
 impl Interpreter {
@@ -100,6 +104,10 @@ impl Interpreter {
         Self {
             hooks: hooks_of::<V>,
             main: current_interpreter::<V>,
+            prepare: |full_paths| {
+                extension::set_version::<V>(full_paths);
+                objects::set_version::<V>(full_paths);
+            },
         }
     }
 }
@@ -164,6 +172,8 @@ pub fn stop() {
         return;
     }
     config::set_tracing(false);
+    objects::unfollow();
+    extension_calls::give_back();
     for domain in 0..3_u32 {
         let mut present = PyMemAllocatorEx::EMPTY;
         // SAFETY: as in `install`. If someone hooked on top of us, our hooks stay and only pass calls on.
@@ -183,6 +193,7 @@ pub fn stop() {
 pub(crate) fn forget_all() {
     crate::live_map::clear();
     let mut held = lock::hold();
+    extension::clear(&mut held);
     totals::reset();
     sites::reset(&mut held);
     tree::reset(&mut held);
@@ -195,6 +206,7 @@ pub(crate) fn forget_all() {
 pub fn clear() {
     crate::live_map::clear();
     let mut held = lock::hold();
+    extension::clear(&mut held);
     totals::reset();
     sites::zero_counters();
     // The map also said which code objects are watched.

@@ -19,6 +19,8 @@ mod codes;
 mod config;
 pub mod descriptor;
 mod export;
+mod extension;
+pub mod extension_calls;
 mod hooks;
 mod id_table;
 mod install;
@@ -27,6 +29,7 @@ mod lock;
 mod mapping;
 #[cfg(test)]
 mod model_tests;
+pub mod objects;
 mod original;
 mod path;
 mod path_filter;
@@ -36,6 +39,7 @@ mod sampling;
 mod shared_total;
 mod side_table;
 mod sites;
+mod size_counts;
 mod snapshot;
 mod thread;
 mod thread_slot;
@@ -45,8 +49,12 @@ mod tree;
 
 pub use heapsight_cpython::api::{RunningVersion, running_version};
 
+pub use extension::{track, untrack};
+
 pub use config::{Config, FrameLimit};
 pub use install::{StartError, clear, start, stop};
+pub use size_counts::{SizeCount, snapshot_with_sizes};
+
 pub use path_filter::{PathFilter, set_path_filter};
 pub use snapshot::{
     LiveBlock, LiveBlocks, snapshot, snapshot_with_blocks, totals, trace_of, traced_memory,

@@ -195,6 +195,25 @@ pub(crate) fn get(address: usize) -> Option<Block> {
     decode(&mut held, address, entry(address)?)
 }
 
+/// The same without the lock, for the owner of the block. Blocks aside are not looked at: `None` for them.
+#[inline(always)]
+pub(crate) fn peek(address: usize) -> Option<Block> {
+    if !in_map(address) || is_second_of_block(address) {
+        return None;
+    }
+    let slot = entry(address)?;
+    let word = slot.load(Ordering::Relaxed);
+    if word == 0 || word & SIZE_MASK == SIZE_ASIDE {
+        return None;
+    }
+    // SAFETY: `slot` is an entry of a live leaf.
+    let next = unsafe { next(slot) }.load(Ordering::Relaxed);
+    Some(Block {
+        site: word >> SIZE_BITS,
+        size: decode_size(word & SIZE_MASK, next),
+    })
+}
+
 /// Is the entry at `address` no entry but the size of the block before it?
 fn is_second_of_block(address: usize) -> bool {
     // The size behind a leaf's last entry is in the same leaf, not in the next.
@@ -298,17 +317,75 @@ pub(crate) fn clear() {
 ///
 /// Blocks that other threads allocate or free meanwhile may or may not be among them.
 pub(crate) fn for_each(mut visit: impl FnMut(usize, Block)) {
-    let mut populated = Populated::new();
-    for (top_index, slot) in TOP.iter().enumerate() {
-        let leaf = slot.load(Ordering::Acquire);
-        if leaf.is_null() {
-            continue;
-        }
-        for_each_in_leaf(leaf, top_index << LEAF_SHIFT, &mut populated, &mut visit);
-    }
+    for_each_entry(|address, slot, word| {
+        let block = decode_entry(slot, word);
+        visit(address, block);
+        entries_to_next(block.size)
+    });
     for (address, aside) in side_table::all(&mut lock::hold()) {
         if let Some(block) = aside.block {
             visit(address, block);
+        }
+    }
+}
+
+/// Calls `visit(block, count)` so that every known block is counted, without addresses: equal neighbours come together.
+pub(crate) fn for_each_run(mut visit: impl FnMut(Block, u64)) {
+    let mut last_word = 0;
+    let mut last = Block { site: 0, size: 0 };
+    let mut count = 0;
+    for_each_entry(|_, slot, word| {
+        // Equal entries are equal blocks, unless the size is elsewhere.
+        if word == last_word && word & SIZE_MASK != SIZE_IN_NEXT {
+            count += 1;
+        } else {
+            let block = decode_entry(slot, word);
+            if block != last {
+                if count > 0 {
+                    visit(last, count);
+                }
+                last = block;
+                count = 0;
+            }
+            count += 1;
+            last_word = word;
+        }
+        entries_to_next(last.size)
+    });
+    if count > 0 {
+        visit(last, count);
+    }
+    for (_, aside) in side_table::all(&mut lock::hold()) {
+        if let Some(block) = aside.block {
+            visit(block, 1);
+        }
+    }
+}
+
+/// What the entry `word` in `slot` says, which is not aside.
+#[inline(always)]
+fn decode_entry(slot: &AtomicU32, word: u32) -> Block {
+    // SAFETY: `slot` is an entry of a live leaf.
+    let next = unsafe { next(slot) }.load(Ordering::Relaxed);
+    Block {
+        site: word >> SIZE_BITS,
+        size: decode_size(word & SIZE_MASK, next),
+    }
+}
+
+/// The second entry of a longer block may hold its size (now or from an earlier block): never an entry of its own.
+#[inline(always)]
+fn entries_to_next(size: usize) -> usize {
+    if size > 16 { 2 } else { 1 }
+}
+
+/// Calls `visit(address, entry, word)` for every entry that tells of a block itself; it says how many entries on the next may be.
+fn for_each_entry(mut visit: impl FnMut(usize, &AtomicU32, u32) -> usize) {
+    let mut populated = Populated::new();
+    for (top_index, slot) in TOP.iter().enumerate() {
+        let leaf = slot.load(Ordering::Acquire);
+        if !leaf.is_null() {
+            for_each_in_leaf(leaf, top_index << LEAF_SHIFT, &mut populated, &mut visit);
         }
     }
 }
@@ -317,7 +394,7 @@ fn for_each_in_leaf(
     leaf: *mut Leaf,
     base: usize,
     populated: &mut Populated,
-    visit: &mut impl FnMut(usize, Block),
+    visit: &mut impl FnMut(usize, &AtomicU32, u32) -> usize,
 ) {
     // Reading untouched pages would map them.
     let populated = populated.pages(leaf.cast(), LEAF_ENTRIES * size_of::<Leaf>());
@@ -342,15 +419,7 @@ fn for_each_in_leaf(
                 index += 1;
                 continue;
             }
-            // SAFETY: as above.
-            let next = unsafe { next(slot) }.load(Ordering::Relaxed);
-            let block = Block {
-                site: word >> SIZE_BITS,
-                size: decode_size(word & SIZE_MASK, next),
-            };
-            visit(address, block);
-            // The second entry of a longer block may hold its size (now or from an earlier block): never an entry of its own.
-            index += if block.size > 16 { 2 } else { 1 };
+            index += visit(address, slot, word);
         }
     }
 }

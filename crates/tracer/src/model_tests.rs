@@ -160,6 +160,15 @@ fn compare(model: &Model, made: &[u32]) -> Result<(), TestCaseError> {
             "{address:#x} is told twice"
         );
     });
+    let mut by_run: HashMap<(u32, usize), u64> = HashMap::new();
+    live_map::for_each_run(|block, count| {
+        *by_run.entry((block.site, block.size)).or_default() += count;
+    });
+    live_map::for_each(|_, block| {
+        let left = by_run.entry((block.site, block.size)).or_default();
+        *left = left.wrapping_sub(1);
+    });
+    assert!(by_run.values().all(|left| *left == 0), "{by_run:?}");
     prop_assert_eq!(&blocks, &model.blocks);
     for (&address, &block) in &model.blocks {
         prop_assert_eq!(live_map::get(address), Some(block));
@@ -378,6 +387,9 @@ fn a_block_at_the_end_of_a_page_of_the_map_is_told_once() {
     let mut told = Vec::new();
     live_map::for_each(|address, block| told.push((address, block)));
     assert_eq!(told, [(last, block)]);
+    let mut runs = Vec::new();
+    live_map::for_each_run(|block, count| runs.push((block, count)));
+    assert_eq!(runs, [(block, 1)]);
 }
 
 /// A block that is allocated on a path of two frames and freed at once. Gives the path.

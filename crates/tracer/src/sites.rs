@@ -23,7 +23,9 @@ struct Other {
     site: u32,
 }
 
-const DOMAIN_MASK: u32 = (1 << 24) - 1;
+/// Highest number of a domain, those of extensions included.
+pub(crate) const MAX_DOMAIN: u32 = (1 << 29) - 1;
+const DOMAIN_MASK: u32 = MAX_DOMAIN;
 const SHARED: u32 = 1 << 31;
 const UNUSED: u32 = 1 << 30;
 /// In the key of [`OTHERS`]: a site of a standard domain that the filter has dropped since. It only counts frees.

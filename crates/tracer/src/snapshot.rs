@@ -7,7 +7,9 @@ use heapsight_capture::model::{Counters, SiteId, Tables, Totals};
 use crate::export::Exporter;
 use crate::live_map::Block;
 use crate::totals as total;
-use crate::{codes, config, live_map, lock, mapping, recycle, sampling, side_table, sites};
+use crate::{
+    codes, config, extension, live_map, lock, mapping, recycle, sampling, side_table, sites,
+};
 
 /// One live traced block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,6 +135,7 @@ pub fn tracer_bytes() -> u64 {
         + recycle::heap_bytes(&mut held)
         + side_table::bytes(&mut held)
         + sampling::heap_bytes(&mut held)
+        + extension::bytes(&mut held)
 }
 
 /// Names, call paths and counters at this moment: the paths that hold something or did at the peak, and one element for all others.
@@ -168,7 +171,10 @@ pub fn snapshot_with_blocks() -> (Tables, LiveBlocks) {
             visit(address, block);
         }
     } else {
-        live_map::for_each(visit);
+        live_map::for_each(&mut visit);
+    }
+    for (address, block) in extension::all(&mut lock::hold()) {
+        visit(address, block);
     }
     blocks.sort();
     (into_tables(exporter, &folded), blocks)
@@ -189,7 +195,18 @@ fn into_tables(exporter: Exporter, folded: &[(SiteId, Counters)]) -> Tables {
     }
 }
 
-/// The block at exactly `address`, if it is traced, with tables that hold just its site. Costs time by the depth of its call path.
+/// Tables without counters and totals, which take time by the size of everything that is traced.
+pub(crate) fn names_only(exporter: Exporter) -> Tables {
+    Tables {
+        strings: exporter.strings,
+        codes: exporter.codes,
+        nodes: exporter.nodes,
+        sites: exporter.sites,
+        ..Tables::default()
+    }
+}
+
+/// The block at exactly `address`, if it is traced, with tables that hold just its site, without counters. Costs time by the depth of its call path.
 #[must_use]
 pub fn trace_of(address: usize) -> Option<(LiveBlock, Tables)> {
     let block = if config::get().sample_bytes.is_some() {
@@ -205,6 +222,6 @@ pub fn trace_of(address: usize) -> Option<(LiveBlock, Tables)> {
             size: block.size,
             site,
         },
-        into_tables(exporter, &[]),
+        names_only(exporter),
     ))
 }

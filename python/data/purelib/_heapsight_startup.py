@@ -19,6 +19,8 @@ def start() -> None:
             _begin_run(spec)
         else:
             _enable_from_switch()
+        if "heapsight-replace" in sys._xoptions:
+            _replace_standard_module()
     except BaseException as error:  # a Rust panic is no Exception, and the program must go on
         if isinstance(error, ImportError) and "subinterpreter" in str(error):
             return  # site runs in each of them, but the process is traced once, from its main interpreter
@@ -30,6 +32,8 @@ def _begin_run(spec: str) -> None:
     from heapsight import _heapsight
 
     for_children = _heapsight.run_begin(spec, getattr(sys, "argv", []))
+    if _heapsight.run_replaces_tracemalloc():
+        _replace_standard_module()
     if for_children is not None:  # --follow
         os.environ["HEAPSIGHT_RUN"] = for_children
         os.register_at_fork(after_in_child=_follow_fork)
@@ -65,7 +69,19 @@ def _enable_from_switch() -> None:
     from heapsight import _heapsight
 
     _heapsight.set_traceback_limit(limit)
-    _heapsight.enable()
+    if "heapsight-replace" in sys._xoptions:
+        _heapsight.tracemalloc_functions.start(limit)  # this one also knows how many frames there were beyond the limit
+    else:
+        _heapsight.enable()
+
+
+def _replace_standard_module() -> None:
+    """Put heapsight's tracemalloc in the place of the standard one."""
+    if sys._xoptions.get("heapsight-replace", True) is not True:
+        _warn("-X heapsight-replace takes no value: give a traceback limit with -X heapsight=N")
+    from heapsight import tracemalloc
+
+    tracemalloc.install()
 
 
 def _switch() -> "tuple[str, str | None]":

@@ -70,6 +70,10 @@ pub(crate) struct RunOptions {
     #[arg(long)]
     pub follow: bool,
 
+    /// Have 'import tracemalloc' give heapsight's, which answers from the recording
+    #[arg(long, conflicts_with = "sample")]
+    pub replace_tracemalloc: bool,
+
     /// Milliseconds between two writes to the capture
     #[arg(long, value_name = "MS", default_value = "100", value_parser = tick_ms, allow_negative_numbers = true)]
     pub tick: u32,

@@ -147,6 +147,7 @@ fn options_reach_the_recorder() {
         tick_ms: 100,
         top: Some(10),
         follow: false,
+        replace_tracemalloc: false,
         is_child: false,
         program: folder.script.clone(),
         argv: vec![folder.script.clone(), "arg".into()],
@@ -178,6 +179,13 @@ fn options_reach_the_recorder() {
         run(&["--threads"]),
         RunSpec {
             threads: true,
+            ..default.clone()
+        }
+    );
+    assert_eq!(
+        run(&["--replace-tracemalloc"]),
+        RunSpec {
+            replace_tracemalloc: true,
             ..default.clone()
         }
     );
