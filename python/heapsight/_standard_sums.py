@@ -40,7 +40,7 @@ def statistics(traces: "_Traces", key_type: str, cumulative: bool) -> "list[tupl
     table = _table(traces)
     if table is not None:
         return table.statistics(key_type, bool(cumulative))
-    groups = _sums(traces._traces, key_type, cumulative)
+    groups = _sums(traces._rows(), key_type, cumulative)
     rows = [(frames, size, count) for frames, (size, count) in groups.items()]
     rows.sort(key=lambda row: (row[1], row[2], row[0][::-1]), reverse=True)
     return rows

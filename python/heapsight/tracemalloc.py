@@ -261,31 +261,40 @@ class _Traces(Sequence):
 
     def __getattr__(self, name):
         # Only for what is not there: the tuples, until somebody wants them. From then on they are what counts, for they can be changed.
-        table = self.__dict__.get("_table") if name == "_traces" else None
-        if table is None:
+        if name != "_traces" or not {"_table", "_loaded"} & self.__dict__.keys():
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        self._traces = table.to_list()
-        del self._table
+        self._traces = self._rows()
+        self.__dict__.pop("_table", None)
+        self.__dict__.pop("_loaded", None)
         return self._traces
 
     def _as_table(self):
         """Return the traces as a table; None when they are of a kind that only Python knows how to treat."""
+        if "_loaded" in self.__dict__:
+            # From a file: nobody else has this list, so that the table can take its place.
+            table = _heapsight.TraceTable.of(self._loaded)
+            if table is None:
+                return None
+            self._table = table
+            del self._loaded
         table = self.__dict__.get("_table")
         return _heapsight.TraceTable.of(self._traces) if table is None else table
 
     def _rows(self):
         """Return the tuples without keeping them."""
         table = self.__dict__.get("_table")
-        return self._traces if table is None else table.to_list()
+        if table is not None:
+            return table.to_list()
+        return self._loaded if "_loaded" in self.__dict__ else self._traces
 
     def __len__(self):
         table = self.__dict__.get("_table")
-        return len(self._traces if table is None else table)
+        return len(self._rows() if table is None else table)
 
     def __getitem__(self, index):
         table = self.__dict__.get("_table")
         if table is None:
-            found = self._traces[index]
+            found = self._rows()[index]
         elif isinstance(index, slice):
             found = table.select(range(len(table))[index])
         else:
@@ -300,7 +309,7 @@ class _Traces(Sequence):
 
     def __contains__(self, trace):
         table = self.__dict__.get("_table")
-        return trace._trace in (self._traces if table is None else table.distinct())
+        return trace._trace in (self._rows() if table is None else table.distinct())
 
     def __eq__(self, other):
         if not isinstance(other, _Traces):
@@ -316,16 +325,13 @@ class _Traces(Sequence):
         return f"<Traces len={len(self)}>"
 
     def __getstate__(self):
-        state = {name: value for name, value in self.__dict__.items() if name != "_table"}
+        state = {name: value for name, value in self.__dict__.items() if name not in ("_table", "_loaded")}
         state.setdefault("_traces", self._rows())
         return state
 
     def __setstate__(self, state):
         self.__dict__.update(state)
-        table = _heapsight.TraceTable.of(self._traces)
-        if table is not None:
-            self._table = table
-            del self._traces
+        self._loaded = self.__dict__.pop("_traces")
 
 
 class Snapshot:

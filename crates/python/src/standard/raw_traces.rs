@@ -1,8 +1,8 @@
 //! Reads traces that are Python tuples already: those of a file, or of a snapshot that a program puts together itself.
 
-use std::collections::HashMap;
-
+use foldhash::{HashMap, HashMapExt};
 use heapsight_analysis::traces::{FrameId, PathId, PathsBuilder, RowId, TraceRow, Traces};
+use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyInt, PyList, PyString, PyTuple};
 
@@ -108,8 +108,17 @@ impl<'py> Reader<'py> {
     }
 }
 
-/// A number that is exactly an int and fits.
-fn number<'a, 'py, N: FromPyObject<'a, 'py>>(value: &'a Bound<'py, PyAny>) -> Option<N> {
+/// A number that is exactly an int and fits. By hand: there are several for each of millions of blocks.
+fn number<N: TryFrom<i64>>(value: &Bound<'_, PyAny>) -> Option<N> {
     value.cast_exact::<PyInt>().ok()?;
-    value.extract().ok()
+    // SAFETY: the thread is attached, and the object is an int; -1 may be an error, which is then taken away.
+    let number = unsafe {
+        let number = ffi::PyLong_AsLongLong(value.as_ptr());
+        if number == -1 && !ffi::PyErr_Occurred().is_null() {
+            ffi::PyErr_Clear();
+            return None;
+        }
+        number
+    };
+    N::try_from(number).ok()
 }
