@@ -5,28 +5,49 @@
 //! was at the peak. What was allocated and freed on them is added to an element `[folded paths]` below
 //! their nearest caller that stays, so that no total changes.
 //!
-//! A path used since the sweep before stays as well: a program that goes through a million paths again and again would otherwise
-//! make them all anew each time. So the first sweep takes nothing away, it only notes what each path has counted.
+//! A path used lately stays as well: a program that goes through hundreds of thousands of paths again and again would otherwise
+//! make them all anew each time. Lately means [`LATELY_SECONDS`], or, when there are very many, since the sweep before.
 //!
 //! Other threads may be in the middle of a hook, without the GIL, with the number of an idle path in hand. So it goes in two
 //! steps. A sweep takes idle paths out of the index, so that they cannot be found again; only the next sweep, if nothing was
 //! allocated on them meanwhile, folds them and frees their numbers. Between two sweeps lie hundreds of thousands of new paths.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Instant;
 
 use crate::lock::{self, Guarded, Held};
 use crate::{codes, sites, thread, totals, tree};
 
-/// Paths before the first sweep: some 110 MB of tables. Only programs that branch without end have so many.
-const FIRST_LIMIT: u32 = 1 << 20;
+/// Paths before the first sweep: some 50 MB of tables.
+const FIRST_LIMIT: u32 = 1 << 18;
+
+/// From here on there are very many: some 200 MB of tables. Only programs that branch without end have so many.
+const VERY_MANY: u32 = 1 << 20;
+
+const LATELY_SECONDS: u32 = 10;
 
 static FIRST: AtomicU32 = AtomicU32::new(FIRST_LIMIT);
+static MANY: AtomicU32 = AtomicU32::new(VERY_MANY);
 static LIMIT: AtomicU32 = AtomicU32::new(FIRST_LIMIT);
 static PATHS: AtomicU32 = AtomicU32::new(0);
 static WANTED: AtomicBool = AtomicBool::new(false);
 static SWEEPS: AtomicU32 = AtomicU32::new(0);
-/// What [`usage`] said of each path at the last sweep.
-static SEEN: Guarded<Vec<u32>> = Guarded::new(Vec::new());
+/// Of each path at the last sweep.
+static SEEN: Guarded<Vec<Seen>> = Guarded::new(Vec::new());
+
+#[derive(Clone, Copy)]
+struct Seen {
+    usage: u32,
+    /// When a sweep first found that usage, in [`seconds`].
+    since: u32,
+}
+
+/// Seconds since the first time that this was asked.
+fn seconds() -> u32 {
+    static FIRST: OnceLock<Instant> = OnceLock::new();
+    FIRST.get_or_init(Instant::now).elapsed().as_secs() as u32
+}
 
 /// Counts a path just made; asks for a sweep when there are too many.
 pub(crate) fn count_new_path() {
@@ -53,12 +74,13 @@ pub(crate) fn reset(held: &mut Held) {
 
 /// Bytes held outside the mapped tables.
 pub(crate) fn heap_bytes(held: &mut Held) -> u64 {
-    (SEEN.get(held).capacity() * size_of::<u32>()) as u64
+    (SEEN.get(held).capacity() * size_of::<Seen>()) as u64
 }
 
-/// Sets how many paths there may be before idle ones are given back. For tests.
+/// Sets how many paths there may be before idle ones are given back, and are very many. For tests.
 pub(crate) fn set_limit(paths: u32) {
     FIRST.store(paths, Ordering::Relaxed);
+    MANY.store(paths, Ordering::Relaxed);
     LIMIT.store(paths, Ordering::Relaxed);
 }
 
@@ -77,10 +99,28 @@ fn sweep(held: &mut Held) {
     let folded = codes::folded(held);
     let needed = needed_paths(count, folded);
     let state_of = |id: u32| tree::node(id).state();
-    let seen = std::mem::take(SEEN.get(held));
+    let now = seconds();
+    let mut seen = std::mem::take(SEEN.get(held));
+    let known = seen.len();
+    let unknown = Seen {
+        usage: 0,
+        since: now,
+    };
+    seen.resize(count as usize, unknown);
+    let mut changed = vec![false; count as usize];
+    for (id, seen) in (0..count).zip(&mut seen) {
+        let usage = usage(id);
+        if id as usize >= known || seen.usage != usage {
+            changed[id as usize] = true;
+            *seen = Seen { usage, since: now };
+        }
+    }
+    let very_many = PATHS.load(Ordering::Relaxed) > MANY.load(Ordering::Relaxed);
     let used_lately = with_callers(count, |id| {
-        state_of(id) == tree::USED && seen.get(id as usize).copied() != Some(usage(id))
+        let is_late = !very_many && now - seen[id as usize].since < LATELY_SECONDS;
+        state_of(id) == tree::USED && (changed[id as usize] || is_late)
     });
+    *SEEN.get(held) = seen;
     // A path ends if it was idle before, still is, and no path that goes on for now hangs from it.
     let stays = with_callers(count, |id| {
         needed[id as usize] || state_of(id) == tree::USED
@@ -130,7 +170,6 @@ fn sweep(held: &mut Held) {
     }
     codes::sweep(held, used_codes);
     PATHS.store(kept, Ordering::Relaxed);
-    *SEEN.get(held) = (0..tree::len()).map(usage).collect();
     LIMIT.store(
         FIRST
             .load(Ordering::Relaxed)
