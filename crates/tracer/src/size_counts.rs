@@ -25,7 +25,8 @@ pub struct SizeCount {
 #[must_use]
 pub fn snapshot_with_sizes() -> (Tables, Vec<SizeCount>) {
     let mut exporter = Exporter::default();
-    exporter.update();
+    // The sums of the others are not wanted: only live blocks are told here.
+    let _ = exporter.update_needed();
     let mut counter = Counter::default();
     if config::get().sample_bytes.is_some() {
         for (_, block) in sampling::live_blocks(&mut lock::hold()) {
