@@ -147,6 +147,15 @@ impl<W: Write> Writer<W> {
         self.bytes_written
     }
 
+    /// Bytes of memory that the writer holds.
+    #[must_use]
+    pub fn held_bytes(&mut self) -> usize {
+        self.encoder.held_bytes()
+            + self.plain.capacity()
+            + self.frame.capacity()
+            + self.compressor.context_mut().sizeof()
+    }
+
     /// True when part of what was taken could not be written yet.
     #[must_use]
     pub fn has_backlog(&self) -> bool {

@@ -49,6 +49,27 @@ struct Lengths {
 const NONE: u32 = u32::MAX;
 
 impl Exporter {
+    /// Bytes on the heap, but for the identities, which are those of the tracer.
+    pub(crate) fn held_bytes(&self) -> usize {
+        fn of<T>(list: &Vec<T>) -> usize {
+            list.capacity() * size_of::<T>()
+        }
+        // Each text is there twice: in the list, and as a key.
+        let texts: usize = self.strings.iter().map(String::capacity).sum();
+        let keys = self.string_ids.capacity() * (size_of::<(String, StringId)>() + 1);
+        let lines = self.lines.capacity() * (size_of::<((u32, u32), u32)>() + 1);
+        of(&self.strings)
+            + 2 * texts
+            + (keys + lines) * 8 / 7
+            + of(&self.codes)
+            + of(&self.nodes)
+            + of(&self.sites)
+            + of(&self.identities)
+            + of(&self.node_ids)
+            + of(&self.site_ids)
+            + of(&self.site_of)
+    }
+
     /// Appends codes that the tracer has made since the last call, and the root of the tree.
     fn update_codes(&mut self) -> Lengths {
         if self.nodes.is_empty() {

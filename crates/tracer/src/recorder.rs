@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -92,6 +93,14 @@ struct State {
     began: Instant,
     statm: Option<Guarded>,
     failure: Option<String>,
+}
+
+/// What the recording holds on the heap since its last tick.
+static HELD_BYTES: AtomicU64 = AtomicU64::new(0);
+
+/// Bytes on the heap that the recording holds.
+pub(crate) fn held_bytes() -> u64 {
+    HELD_BYTES.load(Ordering::Relaxed)
 }
 
 static RECORDING: Mutex<Option<Recording>> = Mutex::new(None);
@@ -186,6 +195,7 @@ pub fn finish(exit: Exit) -> Option<Recorded> {
     state.tick();
     let elapsed_ns = state.elapsed_ns();
     let writer = state.writer.take()?;
+    HELD_BYTES.store(0, Ordering::Relaxed);
     let bytes_written = writer.bytes_written();
     if let Err(error) = writer.finish(&End {
         elapsed_ns,
@@ -296,6 +306,15 @@ impl State {
                 self.changed = Vec::new();
             }
         }
+        self.count_held_bytes();
+    }
+
+    fn count_held_bytes(&mut self) {
+        let held = self.exporter.held_bytes()
+            + self.written.capacity() * size_of::<u64>()
+            + self.changed.capacity() * size_of::<(SiteId, Counters)>()
+            + self.writer.as_mut().map_or(0, Writer::held_bytes);
+        HELD_BYTES.store(held as u64, Ordering::Relaxed);
     }
 
     fn note(&mut self, error: &WriteError) {

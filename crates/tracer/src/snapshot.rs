@@ -8,7 +8,8 @@ use crate::export::Exporter;
 use crate::live_map::Block;
 use crate::totals as total;
 use crate::{
-    codes, config, extension, live_map, lock, mapping, recycle, sampling, side_table, sites,
+    codes, config, extension, live_map, lock, mapping, recorder, recycle, sampling, side_table,
+    sites,
 };
 
 /// One live traced block.
@@ -136,6 +137,7 @@ pub fn tracer_bytes() -> u64 {
         + side_table::bytes(&mut held)
         + sampling::heap_bytes(&mut held)
         + extension::bytes(&mut held)
+        + recorder::held_bytes()
 }
 
 /// Names, call paths and counters at this moment: the paths that hold something or did at the peak, and one element for all others.

@@ -87,6 +87,12 @@ impl Encoder {
         }
     }
 
+    /// Bytes on the heap.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.counters.capacity() * size_of::<Counters>()
+            + self.first_lines.capacity() * size_of::<u32>()
+    }
+
     /// Number of sites that the reader knows.
     pub(crate) fn sites(&self) -> usize {
         self.counters.len()
