@@ -1,4 +1,4 @@
-"""Imported by ``heapsight.pth`` while the interpreter starts, only if something asked for tracing.
+"""Imported by ``heapsight.pth`` while the interpreter starts, only if something may have asked for tracing.
 
 Nothing here may change what the program sees, and nothing may stop it: whatever goes wrong is one line on stderr. So it
 imports only what every interpreter has already imported at this point, and it stands outside the package, whose import
