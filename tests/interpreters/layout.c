@@ -87,6 +87,18 @@ int main(void)
     print("frame_instruction", offsetof(Frame, instr_ptr));
 #endif
 #if PY_VERSION_HEX < 0x030C0000
+    static const int call_prefixes[] = {
+        PRECALL, PRECALL_ADAPTIVE, PRECALL_BOUND_METHOD, PRECALL_BUILTIN_CLASS, PRECALL_BUILTIN_FAST_WITH_KEYWORDS,
+        PRECALL_METHOD_DESCRIPTOR_FAST_WITH_KEYWORDS, PRECALL_NO_KW_BUILTIN_FAST, PRECALL_NO_KW_BUILTIN_O,
+        PRECALL_NO_KW_ISINSTANCE, PRECALL_NO_KW_LEN, PRECALL_NO_KW_LIST_APPEND, PRECALL_NO_KW_METHOD_DESCRIPTOR_FAST,
+        PRECALL_NO_KW_METHOD_DESCRIPTOR_NOARGS, PRECALL_NO_KW_METHOD_DESCRIPTOR_O, PRECALL_NO_KW_STR_1,
+        PRECALL_NO_KW_TUPLE_1, PRECALL_NO_KW_TYPE_1, PRECALL_PYFUNC,
+    };
+    for (size_t index = 0; index < sizeof call_prefixes / sizeof *call_prefixes; index++) {
+        char name[32];
+        snprintf(name, sizeof name, "call_prefix_%d", call_prefixes[index]);
+        print(name, 1);
+    }
     print("mark_is_entry", offsetof(Frame, is_entry));
 #elif PY_VERSION_HEX < 0x030E0000
     print("first_shim", FRAME_OWNED_BY_CSTACK);

@@ -8,7 +8,7 @@ use heapsight_cpython::version::{
 };
 
 /// The constants of one version that have a counterpart in the headers, with their keys.
-fn constants<V: Version>() -> Vec<(&'static str, u64)> {
+fn constants<V: Version>() -> Vec<(String, u64)> {
     let offsets = V::OFFSETS;
     let mut values = vec![
         ("tstate_interp", offsets.tstate_interp),
@@ -90,9 +90,11 @@ fn constants<V: Version>() -> Vec<(&'static str, u64)> {
     if offsets.frame_code_tag != 0 {
         values.push(("frame_code_tag", offsets.frame_code_tag));
     }
+    let prefixes = offsets.call_prefixes.iter();
     values
         .into_iter()
-        .map(|(key, value)| (key, value as u64))
+        .map(|(key, value)| (key.to_owned(), value as u64))
+        .chain(prefixes.map(|opcode| (format!("call_prefix_{opcode}"), 1)))
         .collect()
 }
 

@@ -1,7 +1,7 @@
 //! Frames of the calling thread: the running one, its callers, and where each of them is.
 
 use crate::line_table::NOT_STARTED;
-use crate::version::{CurrentFrame, Instruction, Version};
+use crate::version::{CALL_PREFIX_BYTES, CurrentFrame, Instruction, Version};
 
 /// Address of a frame (`PyFrameObject` before 3.11, `_PyInterpreterFrame` since). Never null.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -147,7 +147,17 @@ pub unsafe fn instruction_offset<V: Version>(frame: Frame, code: *const u8) -> O
                 if bytes < i64::from(first_traceable) * 2 && !is_generator::<V>(frame) {
                     return None;
                 }
-                Some(u32::try_from(bytes).unwrap_or(0))
+                let bytes = u32::try_from(bytes).unwrap_or(0);
+                // Else every path through a call would be there twice: before the interpreter specialises the call, and after.
+                let is_prefix = !V::OFFSETS.call_prefixes.is_empty()
+                    && V::OFFSETS
+                        .call_prefixes
+                        .contains(&load::<u8>(at as *const u8, 0));
+                Some(if is_prefix {
+                    bytes + CALL_PREFIX_BYTES
+                } else {
+                    bytes
+                })
             }
         }
     }

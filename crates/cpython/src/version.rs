@@ -100,6 +100,9 @@ pub struct Send {
     pub behind: usize,
 }
 
+/// From a `PRECALL` to its `CALL`: the instruction and one cache entry (3.11).
+pub const CALL_PREFIX_BYTES: u32 = 4;
+
 /// How a compact `str` is laid out (Include/cpython/unicodeobject.h).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unicode {
@@ -120,6 +123,9 @@ pub struct Offsets {
     pub current_frame: CurrentFrame,
     /// `interp` in the thread state.
     pub tstate_interp: usize,
+    /// Opcodes of `PRECALL` and its specialised forms (3.11; Include/opcode.h): one call, on one line, with the `CALL`
+    /// [`CALL_PREFIX_BYTES`] on. A specialised one does the call itself.
+    pub call_prefixes: &'static [u8],
     /// `f_back` / `previous` in the frame.
     pub frame_previous: usize,
     /// `f_code` / `f_executable` in the frame.

@@ -148,15 +148,15 @@ unsafe fn allocate<V: Version, const DOMAIN: u32, const FULL: bool>(
         if DOMAIN == RAW && (*thread).in_hook {
             return ask();
         }
-        let block = if DOMAIN != RAW && size > SMALL_REQUEST {
-            (*thread).in_hook = true;
-            let block = ask();
-            (*thread).in_hook = false;
-            block
-        } else {
-            ask()
-        };
+        // Counted before it is known to succeed: the sample points that fall on a failure are lost, which favours nobody.
         (*thread).bytes_to_sample -= size as i64;
+        if (*thread).bytes_to_sample >= 0 && (DOMAIN == RAW || size <= SMALL_REQUEST) {
+            // Nothing is left to do afterwards: this is a jump, not a call.
+            return ask();
+        }
+        let was_in_hook = std::mem::replace(&mut (*thread).in_hook, true);
+        let block = ask();
+        (*thread).in_hook = was_in_hook;
         if (*thread).bytes_to_sample < 0 && !block.is_null() {
             sample::<V, DOMAIN, FULL>(thread, block as usize, size);
         }

@@ -11,6 +11,9 @@ impl Version for V3_11 {
             current_frame: 8,
         },
         tstate_interp: 16,
+        call_prefixes: &[
+            166, 64, 65, 66, 67, 72, 73, 76, 77, 78, 79, 80, 81, 113, 121, 127, 141, 143,
+        ],
         frame_previous: 48,
         frame_code: 32,
         frame_code_tag: 0,

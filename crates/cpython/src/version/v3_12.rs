@@ -11,6 +11,7 @@ impl Version for V3_12 {
             current_frame: 0,
         },
         tstate_interp: 16,
+        call_prefixes: &[],
         frame_previous: 8,
         frame_code: 0,
         frame_code_tag: 0,

@@ -8,6 +8,7 @@ impl Version for V3_13 {
     const OFFSETS: Offsets = Offsets {
         current_frame: CurrentFrame::Direct(72),
         tstate_interp: 16,
+        call_prefixes: &[],
         frame_previous: 8,
         frame_code: 0,
         frame_code_tag: 0,

@@ -17,6 +17,7 @@ impl Version for V3_15 {
     const OFFSETS: Offsets = Offsets {
         current_frame: CurrentFrame::Direct(72),
         tstate_interp: 16,
+        call_prefixes: &[],
         frame_previous: 8,
         frame_code: 0,
         frame_code_tag: 3,

@@ -8,6 +8,7 @@ impl Version for V3_9 {
     const OFFSETS: Offsets = Offsets {
         current_frame: CurrentFrame::Direct(24),
         tstate_interp: 16,
+        call_prefixes: &[],
         frame_previous: 24,
         frame_code: 32,
         frame_code_tag: 0,
