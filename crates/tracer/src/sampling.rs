@@ -130,10 +130,24 @@ unsafe extern "C" fn realloc<V: Version, const DOMAIN: u32, const FULL: bool>(
 }
 
 unsafe extern "C" fn free(ctx: *mut c_void, block: *mut c_void) {
-    if let Some(known) = remove(block as usize) {
+    let bit = filter_bit(block as usize);
+    // SAFETY: as in `malloc`.
+    unsafe {
+        if may_be_sampled(bit) {
+            return free_slowly(ctx, block, bit);
+        }
+        (*ctx.cast::<Original>()).free(block);
+    }
+}
+
+/// Apart, so that the usual way needs no stack frame.
+#[cold]
+#[inline(never)]
+unsafe fn free_slowly(ctx: *mut c_void, block: *mut c_void, bit: usize) {
+    if let Some(known) = remove_sampled(block as usize, bit) {
         count_end(block as usize, known);
     }
-    // SAFETY: as in `malloc`.
+    // SAFETY: promised by the caller (`free`).
     unsafe { (*ctx.cast::<Original>()).free(block) };
 }
 
@@ -142,18 +156,35 @@ unsafe fn allocate<V: Version, const DOMAIN: u32, const FULL: bool>(
     size: usize,
     ask: impl FnOnce() -> *mut c_void,
 ) -> *mut c_void {
+    // SAFETY: the thread's own state, if it has one; nobody else refers to it.
+    unsafe {
+        if let Some(thread) = thread::existing().as_mut() {
+            if DOMAIN == RAW && thread.in_hook {
+                return ask();
+            }
+            // Counted before it is known to succeed: the sample points that fall on a failure are lost, which favours nobody.
+            let left = thread.bytes_to_sample - size as i64;
+            if left >= 0 && (DOMAIN == RAW || size <= SMALL_REQUEST) {
+                thread.bytes_to_sample = left;
+                // Nothing is left to do afterwards: this is a jump, not a call.
+                return ask();
+            }
+        }
+        allocate_slowly::<V, DOMAIN, FULL>(size, ask)
+    }
+}
+
+/// Apart, so that the usual way needs no stack frame.
+#[cold]
+#[inline(never)]
+unsafe fn allocate_slowly<V: Version, const DOMAIN: u32, const FULL: bool>(
+    size: usize,
+    ask: impl FnOnce() -> *mut c_void,
+) -> *mut c_void {
     let thread = thread::current();
     // SAFETY: the thread's own state; nobody else refers to it.
     unsafe {
-        if DOMAIN == RAW && (*thread).in_hook {
-            return ask();
-        }
-        // Counted before it is known to succeed: the sample points that fall on a failure are lost, which favours nobody.
         (*thread).bytes_to_sample -= size as i64;
-        if (*thread).bytes_to_sample >= 0 && (DOMAIN == RAW || size <= SMALL_REQUEST) {
-            // Nothing is left to do afterwards: this is a jump, not a call.
-            return ask();
-        }
         let was_in_hook = std::mem::replace(&mut (*thread).in_hook, true);
         let block = ask();
         (*thread).in_hook = was_in_hook;
@@ -257,11 +288,16 @@ fn keep(held: &mut Held, address: usize, block: Block) {
 #[inline(always)]
 fn remove(address: usize) -> Option<Block> {
     let bit = filter_bit(address);
-    if FILTER[bit / 64].load(Ordering::Relaxed) & (1 << (bit % 64)) == 0 {
-        None
-    } else {
+    if may_be_sampled(bit) {
         remove_sampled(address, bit)
+    } else {
+        None
     }
+}
+
+#[inline(always)]
+fn may_be_sampled(bit: usize) -> bool {
+    FILTER[bit / 64].load(Ordering::Relaxed) & (1 << (bit % 64)) != 0
 }
 
 #[cold]

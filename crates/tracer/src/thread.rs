@@ -46,6 +46,12 @@ pub(crate) fn current() -> *mut Thread {
     if thread.is_null() { make() } else { thread }
 }
 
+/// The calling thread's state if it has one; else null.
+#[inline(always)]
+pub(crate) fn existing() -> *mut Thread {
+    thread_slot::get()
+}
+
 #[cold]
 #[inline(never)]
 fn make() -> *mut Thread {
