@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import clean_environment, heapsight
+from harness import Start, clean_environment, heapsight
 
 needs_memray = pytest.mark.skipif(
     importlib.util.find_spec("memray") is None, reason="memray is not installed (pip install memray)"
@@ -246,6 +246,12 @@ def test_bytes_that_merely_begin_like_memray_are_refused_in_one_line(tmp_path: P
         assert done.text == "", number
         assert re.fullmatch(r"heapsight: \S+run\.bin is a recording of memray, but .+\n", done.errors), number
         assert done.status == 1
+
+
+def test_a_pipe_is_refused_in_one_line() -> None:
+    done = Start(["-m", "heapsight", "top", "/dev/stdin"], stdin=BEGINNING).plain()
+    expected = "/dev/stdin is a recording of memray, but memray cannot read it: it reads a recording more than once, and this is no file"
+    assert (done.status, done.text, done.errors) == (1, "", f"heapsight: {expected}\n")
 
 
 def test_without_memray_one_line_says_what_to_install(tmp_path: Path) -> None:

@@ -92,6 +92,15 @@ impl<'a> Files<'a> {
             path: std::env::temp_dir(),
             source,
         };
+        if !recording
+            .metadata()
+            .is_ok_and(|metadata| metadata.is_file())
+        {
+            return Err(Failure::OfMemray {
+                path: path.to_path_buf(),
+                reason: "it reads a recording more than once, and this is no file".to_owned(),
+            });
+        }
         let is_whole = ends_properly(recording).map_err(unreadable)?;
         let made = tempfile::tempfile().map_err(no_room)?;
         let sink = made.try_clone().map_err(no_room)?;
