@@ -64,10 +64,21 @@ impl Domain {
     pub const OBJ: Self = Self(2);
     /// Domains numbered by extensions (`PyTraceMalloc_Track(domain, …)`) are stored as `EXTENSION_BASE + domain`.
     pub const EXTENSION_BASE: u32 = 16;
+    /// What memray calls allocator `n` is stored as `MEMRAY_BASE + n`. No domain of an extension is as high.
+    pub const MEMRAY_BASE: u32 = 1 << 29;
 
-    /// Name shown to people: `python.raw`, `python.mem`, `python.obj`, or `domain <n>`.
+    /// The domain of blocks that came from memray's allocator `number`; `None` for one that frees, or that is not known.
+    #[must_use]
+    pub fn of_memray(number: u32) -> Option<Self> {
+        memray_name(number).map(|_| Self(Self::MEMRAY_BASE + number))
+    }
+
+    /// Name shown to people: `python.raw`, `python.mem`, `python.obj`, memray's name of the function that was called, or `domain <n>`.
     #[must_use]
     pub fn name(self) -> String {
+        if let Some(name) = self.0.checked_sub(Self::MEMRAY_BASE).and_then(memray_name) {
+            return name.to_owned();
+        }
         match self.0 {
             0 => "python.raw".to_owned(),
             1 => "python.mem".to_owned(),
@@ -76,6 +87,25 @@ impl Domain {
             n => format!("reserved domain {n}"),
         }
     }
+}
+
+/// The functions that memray tells apart, by its numbers of them.
+fn memray_name(number: u32) -> Option<&'static str> {
+    Some(match number {
+        2 => "pymalloc_malloc",
+        3 => "pymalloc_calloc",
+        4 => "pymalloc_realloc",
+        6 => "malloc",
+        7 => "realloc",
+        8 => "calloc",
+        9 => "posix_memalign",
+        10 => "aligned_alloc",
+        11 => "memalign",
+        12 => "valloc",
+        13 => "pvalloc",
+        14 => "mmap",
+        _ => return None,
+    })
 }
 
 /// An allocation site in full: a call path and the domain that was asked. The unit that counters belong to.

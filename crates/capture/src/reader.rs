@@ -90,6 +90,12 @@ impl Capture {
         Ok(replay.into_capture())
     }
 
+    /// Whether only what was live at the end and at the peak is known: see [`Note::ENDS_ONLY`].
+    #[must_use]
+    pub fn knows_ends_only(&self) -> bool {
+        self.notes.iter().any(|note| note.name == Note::ENDS_ONLY)
+    }
+
     /// When the highest traced memory was reached: the time of the first tick that knew of it, and the bytes.
     /// `None` for a capture without ticks.
     #[must_use]

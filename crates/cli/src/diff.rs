@@ -9,10 +9,15 @@ use heapsight_report::{Side, diff as report};
 use crate::args::{DiffOptions, Instant, instant};
 use crate::console::Console;
 use crate::failure::Failure;
+use crate::files::Files;
 use crate::view::{View, When};
 
 /// Shows what changed between two files, or between two moments of one.
-pub(crate) fn diff(options: &DiffOptions, console: &mut Console<'_>) -> Result<(), Failure> {
+pub(crate) fn diff(
+    options: &DiffOptions,
+    files: &Files<'_>,
+    console: &mut Console<'_>,
+) -> Result<(), Failure> {
     let select = &options.select;
     let look = (console.out_look)(select.color());
     let filters = select.filters();
@@ -42,7 +47,9 @@ pub(crate) fn diff(options: &DiffOptions, console: &mut Console<'_>) -> Result<(
             Instant::Start => When::Between(Instant::Start, Instant::Start),
             instant => When::At(*instant),
         };
-        views.push(View::open(path, when, &filters, &console.progress)?);
+        let view = View::open(path, when, &filters, files)?;
+        view.must_know(&select.metric)?;
+        views.push(view);
     }
     let names: Vec<String> = views
         .iter()

@@ -2,19 +2,29 @@
 
 use std::path::{Path, PathBuf};
 
+use heapsight_analysis::Metric;
 use heapsight_report::{ExportError, ExportOptions as What, Format, export as write};
 
 use crate::args::ExportOptions;
 use crate::console::Console;
 use crate::failure::Failure;
+use crate::files::Files;
 use crate::output;
 use crate::view::{View, When};
 
 /// Writes the capture in another format, beside it unless said otherwise.
-pub(crate) fn export(options: &ExportOptions, console: &mut Console<'_>) -> Result<(), Failure> {
+pub(crate) fn export(
+    options: &ExportOptions,
+    files: &Files<'_>,
+    console: &mut Console<'_>,
+) -> Result<(), Failure> {
     let select = &options.select;
     let when = When::of(select);
-    let view = View::open(&options.capture, when, &select.filters(), &console.progress)?;
+    let view = View::open(&options.capture, when, &select.filters(), files)?;
+    view.must_know(&select.metric)?;
+    if options.to.tells_all_metrics() {
+        view.must_know(&Metric::ALL)?;
+    }
     let what = What {
         metric: select.first_metric(),
         group_by: select.grouping(),

@@ -46,8 +46,18 @@ pub(crate) enum Failure {
     FileExists(PathBuf),
     #[error("{}: {source}", path.display())]
     BadPickle { path: PathBuf, source: PickleError },
-    #[error("{} is a recording of memray, which only memray reads: python -m memray stats FILE", .0.display())]
-    OfMemray(PathBuf),
+    #[error("{} is a recording of memray, which is read through memray's own package: pip install memray", .0.display())]
+    NeedsMemray(PathBuf),
+    #[error("{} is a recording of memray, but memray cannot read it: {reason}", path.display())]
+    OfMemray { path: PathBuf, reason: String },
+    #[error(
+        "{} was recorded with memray's --aggregate and tells only what was live at the end and at the peak: {unknown} is not known",
+        path.display()
+    )]
+    EndsOnly {
+        path: PathBuf,
+        unknown: &'static str,
+    },
     #[error("{} has no table of blocks, which {option} needs: record it with traces, as Snapshot.create(with_traces=True) does", path.display())]
     NoBlocks { path: PathBuf, option: &'static str },
     #[error("cannot write the report: {0}")]
@@ -63,7 +73,9 @@ impl Failure {
             | Self::HandOver(_)
             | Self::Exec { .. }
             | Self::BadPickle { .. }
-            | Self::OfMemray(_)
+            | Self::NeedsMemray(_)
+            | Self::OfMemray { .. }
+            | Self::EndsOnly { .. }
             | Self::NoBlocks { .. } => STATUS_FAILED,
             Self::Unreadable { source, .. } => match source {
                 ReadError::Io(error) if !is_about_the_name(error) => STATUS_IO,

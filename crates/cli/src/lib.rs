@@ -21,6 +21,8 @@ mod console;
 mod diff;
 mod export;
 mod failure;
+mod files;
+mod memray;
 mod merge;
 mod output;
 mod program;
@@ -35,12 +37,14 @@ mod view;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+pub use memray::{MemrayError, ReadMemray};
 pub use run_spec::{InvalidRunSpec, RUN_VARIABLE, RunSpec, header_for_run};
 pub use summary::{SummaryError, exit_summary};
 
 use args::{Arguments, Command};
 use console::Console;
 use failure::Failure;
+use files::Files;
 
 /// What only a running interpreter knows.
 pub struct Context<'a> {
@@ -54,6 +58,8 @@ pub struct Context<'a> {
     pub syntax_check: &'a dyn Fn(&Path) -> Result<(), String>,
     /// Says why a new interpreter could not start tracing.
     pub hand_over_check: &'a dyn Fn() -> Result<(), String>,
+    /// Reads a recording of memray with this interpreter's memray.
+    pub read_memray: &'a ReadMemray<'a>,
 }
 
 /// Carries out a command (`argv` without the program's name) and gives the exit status.
@@ -87,14 +93,21 @@ fn execute(
         Ok(arguments) => arguments,
         Err(answer) => return console.answer(&answer),
     };
-    match arguments.command {
+    let files = Files::new(console.progress, context.read_memray);
+    let result = match arguments.command {
         Command::Run(options) => Err(run::become_program(run::prepare(context, &options)?)),
-        Command::Top(options) => top::top(&options, console),
-        Command::Stats(options) => stats::stats(&options, console),
-        Command::Diff(options) => diff::diff(&options, console),
-        Command::Merge(options) => merge::merge(&options, console),
-        Command::Export(options) => export::export(&options, console),
+        Command::Top(options) => top::top(&options, &files, console),
+        Command::Stats(options) => stats::stats(&options, &files, console),
+        Command::Diff(options) => diff::diff(&options, &files, console),
+        Command::Merge(options) => merge::merge(&options, &files, console),
+        Command::Export(options) => export::export(&options, &files, console),
+    };
+    if result.is_ok() {
+        for warning in files.take_warnings() {
+            console.warn(&warning);
+        }
     }
+    result
 }
 
 #[cfg(test)]

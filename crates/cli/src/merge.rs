@@ -1,7 +1,7 @@
 //! `heapsight merge`: the captures of several processes become one.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{Chain, Cursor, Read, Write};
 use std::path::{Path, PathBuf};
 
 use heapsight_analysis::Combination;
@@ -12,16 +12,21 @@ use heapsight_report::{Selection, next_steps, summary};
 use crate::args::MergeOptions;
 use crate::console::Console;
 use crate::failure::Failure;
+use crate::files::{Files, Opened};
 use crate::output;
-use crate::progress::{Progress, Reading};
-use crate::view::{View, When, open_file};
+use crate::progress::Reading;
+use crate::view::{View, When};
 
 /// Writes the combined capture, then shows its top.
-pub(crate) fn merge(options: &MergeOptions, console: &mut Console<'_>) -> Result<(), Failure> {
+pub(crate) fn merge(
+    options: &MergeOptions,
+    files: &Files<'_>,
+    console: &mut Console<'_>,
+) -> Result<(), Failure> {
     let look = (console.out_look)(options.select.color());
     let mut processes = Vec::new();
     for path in &options.files {
-        processes.push(Process::open(path, &console.progress)?);
+        processes.push(Process::open(path, files)?);
     }
     for warning in warnings(&processes) {
         console.warn(&warning);
@@ -45,7 +50,7 @@ pub(crate) fn merge(options: &MergeOptions, console: &mut Console<'_>) -> Result
     }
     let select = &options.select;
     let when = When::of(select);
-    let view = View::open(&options.output, when, &select.filters(), &console.progress)?;
+    let view = View::open(&options.output, when, &select.filters(), files)?;
     let selection = Selection {
         count: options.number,
         group_by: select.grouping().unwrap_or_default(),
@@ -63,17 +68,18 @@ pub(crate) fn merge(options: &MergeOptions, console: &mut Console<'_>) -> Result
 /// One of the captures, played back.
 struct Process {
     path: PathBuf,
-    replay: Replay<Reading<File>>,
+    replay: Replay<Chain<Cursor<Vec<u8>>, Reading<File>>>,
     /// The time, since 1970-01-01 UTC in nanoseconds, of what is to be added next. `None` when all is added.
     next_ns: Option<u64>,
     is_over: bool,
 }
 
 impl Process {
-    fn open(path: &Path, progress: &Progress) -> Result<Self, Failure> {
-        let file = open_file(path)?;
-        let bytes = file.metadata().map_or(0, |metadata| metadata.len());
-        let replay = Replay::open(progress.reading(path, file, bytes))
+    fn open(path: &Path, files: &Files<'_>) -> Result<Self, Failure> {
+        let Opened {
+            first, file, bytes, ..
+        } = files.open(path)?;
+        let replay = Replay::open(first.chain(files.progress.reading(path, file, bytes)))
             .map_err(|source| unreadable(path, source))?;
         let mut process = Self {
             path: path.to_path_buf(),
@@ -82,6 +88,12 @@ impl Process {
             is_over: false,
         };
         process.advance()?;
+        if process.capture().knows_ends_only() {
+            return Err(Failure::EndsOnly {
+                path: path.to_path_buf(),
+                unknown: "memory at other moments",
+            });
+        }
         Ok(process)
     }
 

@@ -5,16 +5,22 @@ use heapsight_report::Statistics;
 use crate::args::StatsOptions;
 use crate::console::Console;
 use crate::failure::Failure;
+use crate::files::Files;
 use crate::view::{View, When};
 
 /// Describes each file in figures.
-pub(crate) fn stats(options: &StatsOptions, console: &mut Console<'_>) -> Result<(), Failure> {
+pub(crate) fn stats(
+    options: &StatsOptions,
+    files: &Files<'_>,
+    console: &mut Console<'_>,
+) -> Result<(), Failure> {
     let look = (console.out_look)(options.select.color());
     let filters = options.select.filters();
     let when = When::of(&options.select);
     let mut out = Vec::new();
     for path in &options.files {
-        let view = View::open(path, when, &filters, &console.progress)?;
+        let view = View::open(path, when, &filters, files)?;
+        view.must_know(&options.select.metric)?;
         let statistics = Statistics::new(&view.capture, view.file_bytes);
         out.push(if options.json {
             statistics.json(&view.capture, view.moment)

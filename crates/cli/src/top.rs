@@ -8,19 +8,26 @@ use heapsight_report::{
 use crate::args::TopOptions;
 use crate::console::Console;
 use crate::failure::Failure;
+use crate::files::Files;
 use crate::view::{View, When};
 
 /// Shows the files. All are read before the first is shown, so that a wrong name does not leave half an answer.
 ///
 /// One recording is a report with a picture. Several files, and snapshots that a program took of itself, are lines: each file
 /// compared with the one before.
-pub(crate) fn top(options: &TopOptions, console: &mut Console<'_>) -> Result<(), Failure> {
+pub(crate) fn top(
+    options: &TopOptions,
+    files: &Files<'_>,
+    console: &mut Console<'_>,
+) -> Result<(), Failure> {
     let look = (console.out_look)(options.select.color());
     let filters = options.select.filters();
     let when = When::of(&options.select);
     let mut views = Vec::new();
     for path in &options.files {
-        views.push(View::open(path, when, &filters, &console.progress)?);
+        let view = View::open(path, when, &filters, files)?;
+        view.must_know(&options.select.metric)?;
+        views.push(view);
     }
     views.sort_by_key(View::unix_ns);
     warn_of_different_processes(&views, console);

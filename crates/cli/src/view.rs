@@ -1,27 +1,23 @@
 //! A file, brought to the moment that was asked for.
 
-use std::fs::File;
-use std::io::{Cursor, ErrorKind, Read, Seek};
+use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use heapsight_analysis::standard_snapshot;
 use heapsight_analysis::{
-    Filter, apply_filters, apply_frame_limit, live_at_peak, set_peak, settle_peak, since,
+    Filter, Metric, apply_filters, apply_frame_limit, live_at_peak, set_peak, settle_peak, since,
 };
 use heapsight_capture::model::Mode;
-use heapsight_capture::{Capture, Header, ReadError, Replay, TimelinePoint};
+use heapsight_capture::{Capture, Header, Note, ReadError, Replay, TimelinePoint};
 use heapsight_report::Moment;
 
 use crate::args::{Instant, SelectOptions};
 use crate::failure::Failure;
-use crate::progress::Progress;
+use crate::files::{Files, Opened};
 
 /// The first byte of every pickle since protocol 2.
 const PICKLE: u8 = 0x80;
-
-/// Bytes that tell what kind of file it is.
-const LOOKED_AT: u64 = 64;
 
 /// The whole recording, but with the tables of one moment.
 #[derive(Debug)]
@@ -47,6 +43,11 @@ impl When {
             None => Self::At(options.at.unwrap_or(Instant::End)),
         }
     }
+
+    /// Whether it is one of the two moments that every recording tells of.
+    fn is_an_end(self) -> bool {
+        matches!(self, Self::At(Instant::End | Instant::Peak))
+    }
 }
 
 impl View {
@@ -55,23 +56,20 @@ impl View {
         path: &Path,
         when: When,
         filters: &[Filter],
-        progress: &Progress,
+        files: &Files<'_>,
     ) -> Result<Self, Failure> {
         let unreadable = |source: ReadError| Failure::Unreadable {
             path: path.to_path_buf(),
             source,
         };
-        let mut file = open_file(path)?;
-        let file_bytes = file.metadata().map_or(0, |metadata| metadata.len());
-        let mut first = Vec::new();
-        let looked = (&mut file).take(LOOKED_AT).read_to_end(&mut first);
-        looked.map_err(|error| unreadable(error.into()))?;
-        if is_of_memray(&first) {
-            return Err(Failure::OfMemray(path.to_path_buf()));
-        }
-        let is_pickle = first.first() == Some(&PICKLE);
-        // Not read again from the beginning: a pipe could not.
-        let whole = Cursor::new(first).chain(progress.reading(path, &mut file, file_bytes));
+        let Opened {
+            first,
+            mut file,
+            bytes,
+            file_bytes,
+        } = files.open(path)?;
+        let is_pickle = first.get_ref().first() == Some(&PICKLE);
+        let whole = first.chain(files.progress.reading(path, &mut file, bytes));
         if is_pickle {
             let capture = standard(path, whole)?;
             return Ok(Self::filtered(
@@ -83,11 +81,22 @@ impl View {
             ));
         }
         let capture = Capture::read(whole).map_err(unreadable)?;
+        if capture.knows_ends_only() && !when.is_an_end() {
+            return Err(Failure::EndsOnly {
+                path: path.to_path_buf(),
+                unknown: "memory at other moments",
+            });
+        }
+        let mut notes = capture.notes.iter();
+        let on_times = notes.find(|note| note.name == Note::SOME_TIMES);
+        if let Some(note) = on_times.filter(|_| when != When::At(Instant::End)) {
+            files.warn(format!("{}: {}", path.display(), note.text));
+        }
         let (capture, moment) = if when == When::At(Instant::End) {
             (capture, Moment::End)
         } else {
             file.rewind().map_err(|error| unreadable(error.into()))?;
-            let read = progress.reading(path, &mut file, file_bytes);
+            let read = files.progress.reading(path, &mut file, bytes);
             bring(capture, when, read).map_err(unreadable)?
         };
         Ok(Self::filtered(path, capture, moment, filters, file_bytes))
@@ -121,35 +130,29 @@ impl View {
         }
     }
 
+    /// Refuses metrics that the file does not tell.
+    pub(crate) fn must_know(&self, metrics: &[Metric]) -> Result<(), Failure> {
+        let unknown = metrics.iter().find_map(|metric| match metric {
+            Metric::Live | Metric::Peak => None,
+            Metric::Allocated => Some("allocated memory"),
+            Metric::Freed => Some("freed memory"),
+            Metric::Temporary => Some("temporary memory"),
+        });
+        match unknown {
+            Some(unknown) if self.capture.knows_ends_only() => Err(Failure::EndsOnly {
+                path: self.path.clone(),
+                unknown,
+            }),
+            _ => Ok(()),
+        }
+    }
+
     /// When the last tick was: nanoseconds since 1970-01-01 UTC.
     pub(crate) fn unix_ns(&self) -> u64 {
         let last = self.capture.timeline.last();
         let elapsed_ns = last.map_or(0, |point| point.elapsed_ns);
         self.capture.header.start_unix_ns.saturating_add(elapsed_ns)
     }
-}
-
-/// Whether a file that begins so was written by memray: its name comes first, or soon in a file compressed with LZ4.
-fn is_of_memray(first: &[u8]) -> bool {
-    const NAME: &[u8] = b"memray\0";
-    const LZ4: [u8; 4] = [0x04, 0x22, 0x4d, 0x18];
-    let is_named = |bytes: &[u8]| bytes.windows(NAME.len()).any(|word| word == NAME);
-    first.starts_with(NAME) || (first.starts_with(&LZ4) && is_named(first))
-}
-
-/// Opens a file that a command names. What is no file may have been meant as a command.
-pub(crate) fn open_file(path: &Path) -> Result<File, Failure> {
-    File::open(path).map_err(|error| {
-        let looks_like_a_file = path.extension().is_some() || path.components().count() > 1;
-        if error.kind() == ErrorKind::NotFound && !looks_like_a_file {
-            Failure::NeitherCommandNorFile(path.to_path_buf())
-        } else {
-            Failure::Unreadable {
-                path: path.to_path_buf(),
-                source: error.into(),
-            }
-        }
-    })
 }
 
 /// A snapshot of the standard module. The time is not in it: that of the file comes closest.

@@ -22,6 +22,7 @@ mod keys;
 mod large_dict;
 mod last_tick;
 mod live;
+mod memray;
 mod object;
 mod pickle;
 mod process;

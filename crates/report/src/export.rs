@@ -63,6 +63,15 @@ impl Format {
         }
     }
 
+    /// Whether such a file has a figure for each metric, whichever was asked for.
+    #[must_use]
+    pub fn tells_all_metrics(self) -> bool {
+        match self {
+            Self::Pprof | Self::Parquet | Self::Csv | Self::Json => true,
+            Self::Collapsed | Self::Speedscope | Self::Firefox => false,
+        }
+    }
+
     /// How names of such files end.
     #[must_use]
     pub fn extension(self) -> &'static str {

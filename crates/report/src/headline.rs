@@ -20,10 +20,13 @@ pub(crate) fn headline(capture: &Capture, look: &Look) -> String {
         program(header, look),
         python(header, look),
         format_duration(elapsed),
-        format!(
-            "{} allocated",
-            counted(last_tick.allocated_blocks, "block", "blocks")
-        ),
+        match capture.knows_ends_only() {
+            true => "only live memory and its peak known".to_owned(),
+            false => {
+                let blocks = counted(last_tick.allocated_blocks, "block", "blocks");
+                format!("{blocks} allocated")
+            }
+        },
         mode(header.mode, look),
         match lost {
             0 => "nothing lost".to_owned(),

@@ -49,6 +49,7 @@ impl Moment {
             Self::End if is_snapshot(capture) => "in the snapshot".to_owned(),
             Self::End if capture.end.is_some() => "at exit".to_owned(),
             Self::End => "at the last tick".to_owned(),
+            Self::Peak { .. } if capture.knows_ends_only() => "at the peak".to_owned(),
             Self::Peak { elapsed_ns } => format!("at the peak ({})", time(elapsed_ns)),
             Self::At { elapsed_ns } => format!("at {}", time(elapsed_ns)),
             Self::Between { to_ns, .. } => format!("at {}", time(to_ns)),
@@ -84,6 +85,19 @@ impl Moment {
 #[must_use]
 pub fn is_snapshot(capture: &Capture) -> bool {
     capture.header.tick_ms == 0 && capture.timeline.len() == 1
+}
+
+/// The highest traced memory, and the time at which it was known, if that means anything.
+pub(crate) fn peak(capture: &Capture) -> Option<(Option<u64>, u64)> {
+    let (elapsed_ns, bytes) = capture.peak()?;
+    Some(((!capture.knows_ends_only()).then_some(elapsed_ns), bytes))
+}
+
+/// ` at 2.5 s`, if the time is known.
+pub(crate) fn at(elapsed_ns: Option<u64>) -> String {
+    elapsed_ns.map_or_else(String::new, |elapsed_ns| {
+        format!(" at {}", time(elapsed_ns))
+    })
 }
 
 /// A time as text.

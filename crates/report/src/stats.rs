@@ -13,7 +13,7 @@ use crate::export::header_json;
 use crate::figures::{counted, format_count, format_size};
 use crate::headline::headline;
 use crate::look::{Look, Role};
-use crate::moment::{Moment, time};
+use crate::moment::{Moment, at, peak};
 use crate::text::wrap;
 
 /// The figures of a capture, or of the part of it that filters kept.
@@ -23,7 +23,7 @@ pub struct Statistics {
     file_bytes: u64,
     /// Sum of each metric over all sites.
     metrics: Vec<(Metric, Amount)>,
-    domains: Vec<(String, Vec<Amount>)>,
+    domains: Vec<(String, Vec<(Metric, Amount)>)>,
     shape: Shape,
 }
 
@@ -57,21 +57,25 @@ impl Statistics {
     pub fn new(capture: &Capture, file_bytes: u64) -> Self {
         let tables = &capture.tables;
         let sum = |metric: Metric| tables.counters.iter().map(|of| metric.of(of)).sum();
-        let mut domains: Vec<(String, Vec<Amount>)> = ledger(tables, GroupBy::Domain)
+        let is_known = |metric: &Metric| {
+            !capture.knows_ends_only() || matches!(metric, Metric::Live | Metric::Peak)
+        };
+        let known = || Metric::ALL.into_iter().filter(is_known);
+        let mut domains: Vec<(String, Vec<(Metric, Amount)>)> = ledger(tables, GroupBy::Domain)
             .into_iter()
             .map(|(key, counters)| {
                 let name = match key {
                     Key::Domain(domain) => domain.name(),
                     _ => String::new(),
                 };
-                let amounts = Metric::ALL.iter().map(|metric| metric.of(&counters));
+                let amounts = known().map(|metric| (metric, metric.of(&counters)));
                 (name, amounts.collect())
             })
             .collect();
         domains.sort_by(|a, b| a.0.cmp(&b.0));
         Self {
             file_bytes,
-            metrics: Metric::ALL.map(|metric| (metric, sum(metric))).to_vec(),
+            metrics: known().map(|metric| (metric, sum(metric))).collect(),
             domains,
             shape: Shape::of(capture),
         }
@@ -102,9 +106,9 @@ impl Statistics {
             let painted = look.paint(Role::Figure, &size).to_string();
             out += &entry(metric.name(), &text, look).replacen(&size, &painted, 1);
         }
-        if let Some((elapsed_ns, bytes)) = capture.peak() {
-            let (size, when) = (format_size(bytes), time(elapsed_ns));
-            out += &format!("  {:<12} {size} at {when}\n", "whole peak");
+        if let Some((elapsed_ns, bytes)) = peak(capture) {
+            let (size, when) = (format_size(bytes), at(elapsed_ns));
+            out += &format!("  {:<12} {size}{when}\n", "whole peak");
         }
         let rss = capture.timeline.iter().map(|point| point.rss_bytes).max();
         if let Some(highest @ 1..) = rss {
@@ -124,21 +128,27 @@ impl Statistics {
         );
         out += &entry("recording", &text, look);
         if !self.domains.is_empty() {
-            let title = "Live and allocated memory by allocator domain";
+            let title = match capture.knows_ends_only() {
+                true => "Live memory by allocator domain",
+                false => "Live and allocated memory by allocator domain",
+            };
             out += &format!("\n{}\n", look.paint(Role::Heading, title));
         }
+        let longest = self.domains.iter().map(|(name, _)| name.len()).max();
+        let name_width = longest.unwrap_or(0).max(12);
         for (name, amounts) in &self.domains {
             let of = |metric: Metric| {
-                let index = Metric::ALL.iter().position(|known| *known == metric);
-                index.map_or(Amount::default(), |index| amounts[index])
+                let found = amounts.iter().find(|(known, _)| *known == metric);
+                found.map(|(_, amount)| {
+                    let blocks = counted(amount.blocks, "block", "blocks");
+                    format!("{} in {blocks}", format_size(amount.bytes))
+                })
             };
-            let (live, allocated) = (of(Metric::Live), of(Metric::Allocated));
+            let live = of(Metric::Live).unwrap_or_default();
+            let allocated = of(Metric::Allocated).map(|of| format!(", of {of} allocated"));
             out += &format!(
-                "  {name:<12} {} in {}, of {} in {} allocated\n",
-                format_size(live.bytes),
-                counted(live.blocks, "block", "blocks"),
-                format_size(allocated.bytes),
-                counted(allocated.blocks, "block", "blocks"),
+                "  {name:<name_width$} {live}{}\n",
+                allocated.unwrap_or_default()
             );
         }
         out
@@ -164,8 +174,8 @@ impl Statistics {
             .domains
             .iter()
             .map(|(name, amounts)| {
-                let metrics = Metric::ALL.iter().zip(amounts);
-                let metrics: serde_json::Map<String, Value> = metrics
+                let metrics: serde_json::Map<String, Value> = amounts
+                    .iter()
                     .map(|(metric, of)| {
                         let of = json!({"bytes": of.bytes, "blocks": of.blocks});
                         (metric.name().to_owned(), of)
@@ -186,7 +196,7 @@ impl Statistics {
             "file_bytes": self.file_bytes,
             "metrics": metrics,
             "domains": domains,
-            "peak": capture.peak().map(|(elapsed_ns, bytes)| json!({"elapsed_ns": elapsed_ns, "bytes": bytes})),
+            "peak": peak(capture).map(|(elapsed_ns, bytes)| json!({"elapsed_ns": elapsed_ns, "bytes": bytes})),
             "highest_rss_bytes": rss.filter(|rss| *rss > 0),
             "tracer_bytes": capture.tables.totals.tracer_bytes,
             "recording": self.shape,

@@ -1,17 +1,16 @@
 //! The report of one capture: what was traced, the picture, the tables.
 
 use std::path::Path;
-use std::time::Duration;
 
 use heapsight_analysis::path::frames;
 use heapsight_analysis::{GroupBy, Grouped, Metric, Query, group, standard_error_bytes};
 use heapsight_capture::{Capture, TimelinePoint};
 
 use crate::chart::chart;
-use crate::figures::{counted, format_duration, format_size};
+use crate::figures::{counted, format_size};
 use crate::headline::headline;
 use crate::look::{Look, Role};
-use crate::moment::Moment;
+use crate::moment::{Moment, at, peak};
 use crate::places::Places;
 use crate::source::Source;
 use crate::table::{Content, noun, table};
@@ -159,9 +158,9 @@ fn figures(capture: &Capture, moment: Moment, look: &Look) -> String {
         "  Traced memory  {} in {live} {when}\n",
         bytes(totals.live_bytes)
     );
-    if let Some((elapsed_ns, peak_bytes)) = capture.peak() {
-        let when = format_duration(Duration::from_nanos(elapsed_ns));
-        out += &format!("  Peak           {} at {when}\n", bytes(peak_bytes));
+    if let Some((elapsed_ns, peak_bytes)) = peak(capture) {
+        let when = at(elapsed_ns);
+        out += &format!("  Peak           {}{when}\n", bytes(peak_bytes));
     }
     let rss = capture.timeline.iter().map(|point| point.rss_bytes);
     let last = known_at(capture, moment).map_or(0, |point| point.rss_bytes);
@@ -189,13 +188,8 @@ fn known_at(capture: &Capture, moment: Moment) -> Option<&TimelinePoint> {
 fn title(capture: &Capture, query: Query, grouped: &Grouped<'_>, selection: &Selection) -> String {
     let what = selection.moment.describe(query.metric, capture);
     let total = format_size(grouped.total.bytes);
-    let total = match (query.metric, selection.moment, capture.peak()) {
-        (Metric::Peak, Moment::End, Some((elapsed_ns, _))) => {
-            format!(
-                "{total} at {}",
-                format_duration(Duration::from_nanos(elapsed_ns))
-            )
-        }
+    let total = match (query.metric, selection.moment, peak(capture)) {
+        (Metric::Peak, Moment::End, Some((elapsed_ns, _))) => total + &at(elapsed_ns),
         _ => total,
     };
     let shown = selection.count.min(grouped.rows.len()) as u64;
