@@ -151,9 +151,11 @@ impl<'py> Recording<'py> {
         })
     }
 
-    /// memray writes the time of the end when the program ends; in the file of one that was killed it is that of the start.
+    /// memray writes the time of the end when the program ends. Until then, and after a kill, it is that of the start, give or take a
+    /// millisecond: before the last moment, and too short for any program.
     fn has_end(&self) -> bool {
-        self.end_ms > self.start_ms
+        let last_ms = self.snapshots.last().map_or(0, |last| last.0);
+        self.end_ms > self.start_ms + 1 && self.end_ms >= last_ms
     }
 
     fn header(&self) -> Header {
