@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
+import os
 import queue
 import random
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 Function = Callable[[int], None]
@@ -60,6 +62,18 @@ class Instance:
         self.data = bytes(depth + 33)
 
 
+def wait_for_end(thread: threading.Thread) -> None:
+    """Wait until the system knows no such thread any more.
+
+    On its way out a thread frees raw blocks without the GIL. The standard tracemalloc forgets a block after it was
+    freed: whoever gets the same address in between loses its trace. So nobody allocates meanwhile.
+    """
+    thread.join()
+    task = Path(f"/proc/self/task/{thread.native_id}")
+    while task.exists():
+        os.sched_yield()
+
+
 class Heap:
     """Keeps objects and blocks, and changes them at random."""
 
@@ -87,7 +101,7 @@ class Heap:
     def finish(self) -> None:
         """End the other thread."""
         self.given.put(self)
-        self.taker.join()
+        wait_for_end(self.taker)
 
     def spent(self) -> bool:
         """Count an operation; true when there were enough."""
@@ -241,10 +255,12 @@ class Heap:
 
     def in_thread(self, function: Function, depth: int) -> None:
         """Call in another thread, while this one goes on for a bit."""
+        may_end = threading.Event()
 
         def work() -> None:
             with contextlib.suppress(Oops):
                 function(depth)
+            may_end.wait()
 
         thread = threading.Thread(target=work)
         thread.start()
@@ -252,4 +268,5 @@ class Heap:
             if self.random.random() < 0.5:
                 function(depth)
         finally:
-            thread.join()
+            may_end.set()
+            wait_for_end(thread)

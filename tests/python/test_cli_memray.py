@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib
 import importlib.util
 import io
 import json
@@ -81,9 +82,7 @@ def stats(path: Path, *options: str, warnings: int = 0) -> dict[str, Any]:
 
 def reader(path: Path) -> Any:
     """Open a file with memray's own reader."""
-    import memray
-
-    return memray.FileReader(path)
+    return importlib.import_module("memray").FileReader(path)
 
 
 def sums(records: Any) -> Counter[tuple[str, str]]:
