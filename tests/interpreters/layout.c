@@ -13,6 +13,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#if PY_VERSION_HEX < 0x030C0000
+#include "internal/pycore_runtime.h"
+#endif
 #if PY_VERSION_HEX >= 0x030E0000
 #include "internal/pycore_interpframe.h"
 #include "internal/pycore_interpframe_structs.h"
@@ -61,6 +64,9 @@ int main(void)
 #endif
 
     print("tstate_interp", offsetof(PyThreadState, interp));
+#if PY_VERSION_HEX < 0x030C0000
+    print("runtime_current", offsetof(_PyRuntimeState, gilstate.tstate_current));
+#endif
 #if PY_VERSION_HEX < 0x030B0000
     print("current_frame", offsetof(PyThreadState, frame));
     print("frame_previous", offsetof(Frame, f_back));

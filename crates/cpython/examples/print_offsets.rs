@@ -36,6 +36,9 @@ fn constants<V: Version>() -> Vec<(String, u64)> {
         ("unicode_ascii_data", offsets.unicode.ascii_data),
         ("unicode_compact_data", offsets.unicode.compact_data),
     ];
+    if let Some(offset) = offsets.runtime_current {
+        values.push(("runtime_current", offset));
+    }
     match offsets.current_frame {
         CurrentFrame::Direct(offset) => values.push(("current_frame", offset)),
         CurrentFrame::ThroughCFrame {

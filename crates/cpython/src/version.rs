@@ -121,6 +121,9 @@ pub struct Unicode {
 pub struct Offsets {
     /// Where the running frame is.
     pub current_frame: CurrentFrame,
+    /// `gilstate.tstate_current` in `_PyRuntime`: the state of the thread that holds the GIL. `None` since 3.12, which keeps it in a
+    /// thread-local variable.
+    pub runtime_current: Option<usize>,
     /// `interp` in the thread state.
     pub tstate_interp: usize,
     /// Opcodes of `PRECALL` and its specialised forms (3.11; Include/opcode.h): one call, on one line, with the `CALL`

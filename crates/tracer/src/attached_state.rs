@@ -1,26 +1,67 @@
-//! The calling thread's attached `PyThreadState`, read in one instruction where the interpreter keeps it in a thread-local variable.
+//! The calling thread's attached `PyThreadState`, read in one instruction where the interpreter keeps it in memory that we can find.
 //!
-//! Since 3.12 that is `_Py_tss_tstate`, which is not exported; in a shared libpython its getter costs two calls for each
-//! allocation. The variable is found by what it does: it lies in the thread-local block of a loaded module, holds the state while
+//! Its getter costs two calls for each allocation in a shared libpython, and the registers of the hook. Up to 3.11 it reads a word of
+//! `_PyRuntime`, which is exported. Since 3.12 it reads the thread-local `_Py_tss_tstate`, which is not. That
+//! one is found by what it does: it lies in the thread-local block of a loaded module, holds the state while
 //! the thread is attached and null while it is not. Its distance from the thread pointer is the same in every thread if the
-//! module was there when the program started, which is checked on another thread. Where any of this fails (3.11 and older have no such
-//! variable), the getter is called as before.
+//! module was there when the program started, which is checked on another thread. The word of `_PyRuntime` must pass the same test of what it
+//! does. Where any of this fails, the getter is called as before.
 
 use std::ffi::c_void;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use heapsight_cpython::api;
+use heapsight_cpython::version::Version;
+
+/// Address of the word of `_PyRuntime`; 0 when it was not found.
+static IN_RUNTIME: AtomicUsize = AtomicUsize::new(0);
 
 /// The attached state, `None` where it cannot be read directly.
 #[inline(always)]
-pub(crate) fn get() -> Option<*mut c_void> {
-    imp::get()
+pub(crate) fn get<V: Version>() -> Option<*mut c_void> {
+    if V::OFFSETS.runtime_current.is_none() {
+        return imp::get();
+    }
+    let address = IN_RUNTIME.load(Ordering::Relaxed) as *const *mut c_void;
+    // SAFETY: `find` made sure that this word of `_PyRuntime`, a static variable, is the thread state's. CPython writes it atomically; the
+    // read is volatile because other threads do when the GIL changes hands, though not while this one holds it.
+    (!address.is_null()).then(|| unsafe { address.read_volatile() })
 }
 
 /// Looks for the variable, once.
 ///
 /// # Safety
 /// The calling thread has an attached thread state; it is detached and attached again.
-pub(crate) unsafe fn find() {
+pub(crate) unsafe fn find<V: Version>() {
     // SAFETY: promised by the caller.
-    unsafe { imp::find() };
+    unsafe {
+        match V::OFFSETS.runtime_current {
+            Some(offset) => find_in_runtime(offset),
+            None => imp::find(),
+        }
+    }
+}
+
+/// # Safety
+/// As [`find`].
+unsafe fn find_in_runtime(offset: usize) {
+    let Some((runtime, getter)) =
+        api::symbol(c"_PyRuntime").zip(api::unchecked_thread_state_getter())
+    else {
+        return;
+    };
+    // SAFETY: every version with such an offset has that many bytes in `_PyRuntime`; the thread is attached before and after.
+    unsafe {
+        let word = runtime.cast::<u8>().add(offset).cast::<*mut c_void>();
+        let state = getter();
+        let held = word.read_volatile() == state;
+        let saved = api::PyEval_SaveThread();
+        let left = word.read_volatile() != state;
+        api::PyEval_RestoreThread(saved);
+        if held && left && word.read_volatile() == state {
+            IN_RUNTIME.store(word as usize, Ordering::Relaxed);
+        }
+    }
 }
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu"))]

@@ -133,16 +133,14 @@ unsafe fn record<V: Version, const DOMAIN: u32, const FULL: bool>(
     unsafe {
         let (thread_state, sharing) = thread_state::<V, DOMAIN>();
         let path = &mut (*thread).path;
-        let node = if FULL {
-            path.current::<V>(thread_state, sharing)
-        } else {
-            path.current_leaf::<V>(thread_state, sharing)
-        };
-        #[cfg(feature = "verify-paths")]
-        if FULL {
+        let site = if FULL {
+            let node = path.current::<V>(thread_state, sharing);
+            #[cfg(feature = "verify-paths")]
             crate::path::verify::<V>(node, thread_state);
-        }
-        let site = sites::of(node, DOMAIN, sharing);
+            sites::of(node, DOMAIN, sharing)
+        } else {
+            path.leaf_site::<V, DOMAIN>(thread_state, sharing)
+        };
         if site == 0 || site == sites::EXCLUDED || !live_map::insert(address, Block { site, size })
         {
             if site != sites::EXCLUDED {
@@ -168,7 +166,7 @@ pub(crate) unsafe fn thread_state<V: Version, const DOMAIN: u32>() -> (*const u8
                 Sharing::Shared,
             );
         }
-        let state: *const u8 = original::holder_of_gil().cast_const().cast();
+        let state: *const u8 = original::holder_of_gil::<V>().cast_const().cast();
         if V::FREE_THREADED {
             return (state, Sharing::Shared);
         }

@@ -57,8 +57,7 @@ pub fn start(config: &Config) -> Result<(), StartError> {
     if !original::find_thread_state_getter() {
         return Err(StartError::MissingFunction("_PyThreadState_UncheckedGet"));
     }
-    // SAFETY: the caller holds the GIL.
-    unsafe { attached_state::find() };
+    (interpreter.find_state)();
     if !tree::init(&mut lock::hold()) {
         return Err(StartError::OutOfMemory);
     }
@@ -80,6 +79,8 @@ pub fn start(config: &Config) -> Result<(), StartError> {
 /// What depends on the version that runs.
 struct Interpreter {
     hooks: fn(&Config) -> Hooks,
+    /// Looks for where the attached thread state is kept. To be called with the GIL held.
+    find_state: fn(),
     main: fn() -> usize,
     /// Chooses functions that the tracer calls outside the hooks; the argument tells whether whole paths are recorded.
     prepare: fn(bool),
@@ -103,6 +104,8 @@ impl Interpreter {
     fn with<V: Version>() -> Self {
         Self {
             hooks: hooks_of::<V>,
+            // SAFETY: promised by the caller.
+            find_state: || unsafe { attached_state::find::<V>() },
             main: current_interpreter::<V>,
             prepare: |full_paths| {
                 extension::set_version::<V>(full_paths);
@@ -116,7 +119,7 @@ impl Interpreter {
 fn current_interpreter<V: Version>() -> usize {
     // SAFETY: the getter was found, and the caller of `start` holds the GIL: the state is alive.
     unsafe {
-        let state: *const u8 = original::holder_of_gil().cast_const().cast();
+        let state: *const u8 = original::holder_of_gil::<V>().cast_const().cast();
         if state.is_null() {
             0
         } else {

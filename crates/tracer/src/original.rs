@@ -4,6 +4,7 @@ use std::ffi::c_void;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 use heapsight_cpython::api::{self, GetThreadState, PyMemAllocatorEx};
+use heapsight_cpython::version::Version;
 
 use crate::attached_state;
 
@@ -136,8 +137,8 @@ pub(crate) fn find_thread_state_getter() -> bool {
 /// # Safety
 /// [`find_thread_state_getter`] returned true.
 #[inline(always)]
-pub(crate) unsafe fn holder_of_gil() -> *mut c_void {
-    if let Some(state) = attached_state::get() {
+pub(crate) unsafe fn holder_of_gil<V: Version>() -> *mut c_void {
+    if let Some(state) = attached_state::get::<V>() {
         return state;
     }
     // SAFETY: promised by the caller.

@@ -10,7 +10,7 @@ use heapsight_cpython::mark::{self, Token};
 use heapsight_cpython::version::Version;
 
 use crate::totals::Sharing;
-use crate::{codes, thread, tree};
+use crate::{codes, sites, thread, tree};
 
 /// One frame of the thread's last call path.
 #[derive(Clone, Copy)]
@@ -44,6 +44,36 @@ struct Meaning {
 }
 
 const MEANING_BITS: u32 = 9;
+
+#[inline(always)]
+fn meaning_slot(position: Position) -> usize {
+    (position.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - MEANING_BITS)) as usize
+}
+
+/// One remembered site of a path of one frame, under the GIL.
+#[derive(Clone, Copy)]
+struct LeafSite {
+    position: Position,
+    site: u32,
+    domain: u32,
+}
+
+const LEAF_SITE_BITS: u32 = 10;
+
+#[inline(always)]
+fn leaf_slot<const DOMAIN: u32>(position: Position) -> usize {
+    let hash = position.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (hash >> (64 - LEAF_SITE_BITS)) as usize ^ DOMAIN as usize
+}
+
+impl LeafSite {
+    /// Of no domain.
+    const NONE: Self = Self {
+        position: 0,
+        site: 0,
+        domain: u32::MAX,
+    };
+}
 
 impl Meaning {
     /// In no frame's place: no code has that many bytes.
@@ -83,6 +113,8 @@ pub(crate) struct PathCache {
     fresh: Vec<Frame>,
     steps: Box<[Step; 1 << STEP_BITS]>,
     meanings: Box<[Meaning; 1 << MEANING_BITS]>,
+    leaf_sites: Box<[LeafSite; 1 << LEAF_SITE_BITS]>,
+    has_leaf_sites: bool,
 }
 
 /// The caller of entry `.0` is not the one that the cache says. The entries above it are on the stack.
@@ -101,6 +133,8 @@ impl PathCache {
             fresh: Vec::with_capacity(64),
             steps: Box::new([Step::NONE; 1 << STEP_BITS]),
             meanings: Box::new([Meaning::NONE; 1 << MEANING_BITS]),
+            leaf_sites: Box::new([LeafSite::NONE; 1 << LEAF_SITE_BITS]),
+            has_leaf_sites: false,
         }
     }
 
@@ -138,6 +172,67 @@ impl PathCache {
                 return self.step_in_leaf::<V>(position);
             }
             self.walk::<V>(leaf)
+        }
+    }
+
+    /// The site of `DOMAIN` on the call path of the running frame alone. See [`sites::of`] for what the result may be.
+    ///
+    /// # Safety
+    /// As [`Self::current`].
+    #[inline(always)]
+    pub(crate) unsafe fn leaf_site<V: Version, const DOMAIN: u32>(
+        &mut self,
+        thread_state: *const u8,
+        sharing: Sharing,
+    ) -> u32 {
+        // From the position straight to the site: neither the step nor the node is waited for.
+        if sharing == Sharing::Gil
+            && self.epoch == thread::cache_epoch()
+            && self.thread_state == thread_state
+            && !thread_state.is_null()
+        {
+            // SAFETY: promised by the caller: the running frame is live.
+            unsafe {
+                if let Some(frame) = frame::current::<V>(thread_state) {
+                    let position = frame::position::<V>(frame);
+                    let known = self.leaf_sites[leaf_slot::<DOMAIN>(position)];
+                    if known.position == position && known.domain == DOMAIN {
+                        return known.site;
+                    }
+                }
+            }
+        }
+        // SAFETY: promised by the caller.
+        unsafe { self.new_leaf_site::<V, DOMAIN>(thread_state, sharing) }
+    }
+
+    #[inline(never)]
+    unsafe fn new_leaf_site<V: Version, const DOMAIN: u32>(
+        &mut self,
+        thread_state: *const u8,
+        sharing: Sharing,
+    ) -> u32 {
+        // SAFETY: promised by the caller: the running frame is live.
+        unsafe {
+            let node = self.current_leaf::<V>(thread_state, sharing);
+            let site = sites::of(node, DOMAIN, sharing);
+            if sharing == Sharing::Gil
+                && site != 0
+                && !thread_state.is_null()
+                && let Some(frame) = frame::current::<V>(thread_state)
+            {
+                let position = frame::position::<V>(frame);
+                // Else the frame was not shown, or will not always be.
+                if self.meanings[meaning_slot(position)].position == position {
+                    self.leaf_sites[leaf_slot::<DOMAIN>(position)] = LeafSite {
+                        position,
+                        site,
+                        domain: DOMAIN,
+                    };
+                    self.has_leaf_sites = true;
+                }
+            }
+            site
         }
     }
 
@@ -184,6 +279,10 @@ impl PathCache {
         self.epoch = thread::cache_epoch();
         self.thread_state = thread_state;
         self.base = crate::config::base_path();
+        if self.has_leaf_sites {
+            self.leaf_sites.fill(LeafSite::NONE);
+            self.has_leaf_sites = false;
+        }
         self.entries.clear();
     }
 
@@ -239,8 +338,7 @@ impl PathCache {
         position: Position,
         slot: usize,
     ) -> (u32, bool) {
-        let hash = position.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let place = (hash >> (64 - MEANING_BITS)) as usize;
+        let place = meaning_slot(position);
         let known = self.meanings[place];
         let (code, offset, holds_for_position) =
             if known.position == position && known.offset != tree::NO_OFFSET {

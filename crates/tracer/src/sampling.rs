@@ -4,8 +4,8 @@
 //! `p = 1 − exp(−s/R)`; it is then traced with weight `1/p` blocks and `s/p` bytes (Horvitz–Thompson), so every sum over paths is
 //! unbiased. The weight depends on the size only, which the block keeps: what is subtracted at its end is what was added at its birth.
 //!
-//! A malloc costs one subtraction, a free one bit test: bit `hash(address)` of a filter is set as long as a sampled block lives
-//! at an address with that hash.
+//! A malloc costs one subtraction, a free one bit test: a bit of a filter is set as long as a sampled block lives at one of the
+//! addresses, 8 MiB apart, that the bit stands for.
 
 use std::collections::HashMap;
 use std::ffi::c_void;
@@ -268,9 +268,11 @@ fn next_random(state: &mut u64) -> u64 {
     z ^ (z >> 31)
 }
 
+/// Neighbours in the heap are neighbours in the filter, so that it takes as little of the processor's cache as the blocks
+/// that are freed lately; a hash would spread them over all of it.
 #[inline(always)]
 fn filter_bit(address: usize) -> usize {
-    ((address as u64 >> 4).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - FILTER_BITS)) as usize
+    (address >> 4) & ((1 << FILTER_BITS) - 1)
 }
 
 fn keep(held: &mut Held, address: usize, block: Block) {

@@ -7,6 +7,7 @@ impl Version for V3_10 {
     const MINOR: u8 = 10;
     const OFFSETS: Offsets = Offsets {
         current_frame: CurrentFrame::Direct(24),
+        runtime_current: Some(568),
         tstate_interp: 16,
         call_prefixes: &[],
         frame_previous: 24,

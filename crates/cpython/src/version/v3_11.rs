@@ -10,6 +10,7 @@ impl Version for V3_11 {
             cframe: 56,
             current_frame: 8,
         },
+        runtime_current: Some(576),
         tstate_interp: 16,
         call_prefixes: &[
             166, 64, 65, 66, 67, 72, 73, 76, 77, 78, 79, 80, 81, 113, 121, 127, 141, 143,

@@ -10,6 +10,7 @@ impl Version for V3_12 {
             cframe: 56,
             current_frame: 0,
         },
+        runtime_current: None,
         tstate_interp: 16,
         call_prefixes: &[],
         frame_previous: 8,

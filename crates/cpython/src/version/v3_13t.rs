@@ -11,6 +11,7 @@ impl Version for V3_13T {
     const FREE_THREADED: bool = true;
     const OFFSETS: Offsets = Offsets {
         current_frame: CurrentFrame::Direct(72),
+        runtime_current: None,
         tstate_interp: 16,
         call_prefixes: &[],
         frame_previous: 8,

@@ -16,6 +16,7 @@ impl Version for V3_14 {
     const MINOR: u8 = 14;
     const OFFSETS: Offsets = Offsets {
         current_frame: CurrentFrame::Direct(72),
+        runtime_current: None,
         tstate_interp: 16,
         call_prefixes: &[],
         frame_previous: 8,

@@ -7,6 +7,7 @@ impl Version for V3_9 {
     const MINOR: u8 = 9;
     const OFFSETS: Offsets = Offsets {
         current_frame: CurrentFrame::Direct(24),
+        runtime_current: Some(568),
         tstate_interp: 16,
         call_prefixes: &[],
         frame_previous: 24,
