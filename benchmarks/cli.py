@@ -17,6 +17,7 @@ from benchmarks.environment import (
     BENCHMARKS,
     Environment,
     RefusedError,
+    alone,
     describe,
     file_digest,
     find_wheel,
@@ -204,7 +205,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         show_list()
         return 0
     try:
-        folder = run(options)
+        with alone():
+            folder = run(options)
     except RefusedError as error:
         print(f"benchmarks/run: {error}", file=sys.stderr)
         return 1

@@ -6,10 +6,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import json
 import shutil
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -158,6 +161,20 @@ class Environment:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         return folder
+
+
+@contextlib.contextmanager
+def alone(folder: Path = BENCHMARKS / ".env") -> Iterator[None]:
+    """Hold the lock of the environments. Raises `RefusedError` when another run holds it: each would measure the other, too."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RefusedError(
+                "another benchmark is running: wait for its end, two would measure each other"
+            ) from error
+        yield
 
 
 def file_digest(path: Path) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import collections
+import ctypes
 import gc
 import random
 import sys
@@ -85,6 +86,7 @@ class Tracers:
         heapsight.clear_filters()
         standard.start(UNUSUAL_FRAMES)
         self.retrace = retrace_switch()
+        self.clear_type_cache = ctypes.pythonapi.PyType_ClearCache
         standard.stop()
         standard.start(limit)
         drop_in.start(limit)
@@ -97,6 +99,7 @@ class Tracers:
     def snapshots(self) -> tuple[Any, Any]:
         """Take one with each."""
         gc.collect()
+        self.clear_type_cache()  # it holds strings that the program made, until another lookup takes the place
         ours = drop_in.take_snapshot()
         self.retrace(True)
         theirs = standard.take_snapshot()

@@ -71,6 +71,7 @@ class TwoTracers:
         self.traceback = ctypes.pythonapi._PyTraceMalloc_GetTraceback
         self.traceback.argtypes = [ctypes.c_uint, ctypes.c_size_t]
         self.traceback.restype = ctypes.py_object
+        self.clear_type_cache = ctypes.pythonapi.PyType_ClearCache
         heapsight.set_traceback_limit(frames)
         heapsight.enable()
         self.retrace(False)
@@ -94,6 +95,9 @@ class TwoTracers:
         gc.disable()
         # As long as tracemalloc answers it also looks at free lists: a full collection empties them.
         gc.collect()
+        # The cache of attribute lookups holds names, strings that a program made among them, until another lookup takes the place:
+        # one of those below, say, so that a block would be gone before both were asked.
+        self.clear_type_cache()
         found: list[tuple[Any, Lines | None]] = []
         self.retrace(True)
         traces, blocks = _tracemalloc._get_traces(), _heapsight.get_blocks()

@@ -122,7 +122,7 @@ def test_reads_a_snapshot_of_the_standard_module(tmp_path: Path) -> None:
         "tracemalloc.take_snapshot().dump('standard.pickle')\n"
     )
     subprocess.run([sys.executable, script], cwd=tmp_path, env=clean_environment(), check=True)
-    assert "standard.py:3: size=197 KiB, count=5" in top(tmp_path, "-n1", "standard.pickle")
+    assert re.search(r"standard\.py:3: size=19[78] KiB, count=5", top(tmp_path, "-n1", "standard.pickle"))
 
 
 def test_a_hostile_pickle_is_refused_by_name(tmp_path: Path) -> None:

@@ -111,7 +111,7 @@ def test_disk_that_fills_up_later_costs_the_rest_of_the_capture_and_not_the_prog
 
 
 def test_settings_that_nobody_sent_are_one_line_and_the_program_runs() -> None:
-    outcome = Start(HELLO, environment={"HEAPSIGHT_RUN": "{nonsense"}).plain()
+    outcome = Start(HELLO, environment={"HEAPSIGHT_RUN": "{nonsense", "PYTHONHEAPSIGHT": "run"}).plain()
     assert (outcome.status, outcome.stdout) == (0, b"hello\n")
     [line] = outcome.errors.splitlines()
     assert line.startswith("heapsight: ")

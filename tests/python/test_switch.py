@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from harness import Start
 
@@ -92,3 +94,17 @@ def test_second_interpreter_in_the_process_is_left_alone() -> None:
     )
     traced = Start(["-c", code], flags=["-X", "heapsight"]).plain()
     assert (traced.text, traced.errors) == ("done\n", "")
+
+
+def test_value_that_heapsight_run_sets_is_refused_from_anybody_else() -> None:
+    found, errors = state(PYTHONHEAPSIGHT="run")
+    assert found == "False 1"
+    assert "invalid traceback limit 'run'" in errors
+
+
+@pytest.mark.parametrize("value", ["3", "0", "", None])
+def test_recording_leaves_the_switch_as_the_user_set_it(value: str | None, capture: Path) -> None:
+    code = "import os, heapsight; print(os.environ.get('PYTHONHEAPSIGHT'), 'HEAPSIGHT_RUN' in os.environ, heapsight.is_enabled())"
+    environment = {} if value is None else {"PYTHONHEAPSIGHT": value}
+    start = Start(["-c", code], flags=["-E"], environment=environment)
+    assert start.traced(capture, "--quiet").text == f"{value} False True\n"

@@ -38,7 +38,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 pub use memray::{MemrayError, ReadMemray};
-pub use run_spec::{InvalidRunSpec, RUN_VARIABLE, RunSpec, header_for_run};
+pub use run_spec::{InvalidRunSpec, LOOK, RUN_VARIABLE, RunSpec, SWITCH_VARIABLE, header_for_run};
 pub use summary::{SummaryError, exit_summary};
 
 use args::{Arguments, Command};

@@ -8,7 +8,7 @@ use std::process::Command;
 use crate::args::{Frames, RunOptions};
 use crate::failure::Failure;
 use crate::program::Program;
-use crate::run_spec::{RUN_VARIABLE, RunSpec};
+use crate::run_spec::{LOOK, RUN_VARIABLE, RunSpec, SWITCH_VARIABLE};
 use crate::{Context, output};
 
 /// Most bytes of the program's arguments that are recorded: one environment variable can hold 128 KiB.
@@ -55,6 +55,9 @@ pub(crate) fn prepare(context: &Context<'_>, options: &RunOptions) -> Result<Pre
         .args(program.words())
         .args(arguments)
         .env(RUN_VARIABLE, value);
+    if std::env::var_os(SWITCH_VARIABLE).is_none() {
+        command.env(SWITCH_VARIABLE, LOOK);
+    }
     Ok(Prepared { command, output })
 }
 

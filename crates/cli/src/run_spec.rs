@@ -10,6 +10,12 @@ use serde::{Deserialize, Serialize};
 /// Environment variable that carries the [`RunSpec`]. Removed before the program's own code runs.
 pub const RUN_VARIABLE: &str = "HEAPSIGHT_RUN";
 
+/// `heapsight.pth` looks at this variable only, so it must be set for [`RUN_VARIABLE`] to be found.
+pub const SWITCH_VARIABLE: &str = "PYTHONHEAPSIGHT";
+
+/// What [`SWITCH_VARIABLE`] is set to when the user has not set it. Removed with [`RUN_VARIABLE`].
+pub const LOOK: &str = "run";
+
 /// Settings of one recording.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -10,10 +10,15 @@ import sys
 
 _HIGHEST_LIMIT = 65535
 
+#: Value of ``PYTHONHEAPSIGHT`` when it is set only for ``heapsight.pth``, which looks at no other variable, to import this module.
+_LOOK = "run"
+
 
 def start() -> None:
     """Do what the environment or ``-X`` asks for."""
     spec = os.environ.pop("HEAPSIGHT_RUN", None)  # the program and its children must not see it
+    if spec is not None and os.environ.get("PYTHONHEAPSIGHT") == _LOOK:
+        del os.environ["PYTHONHEAPSIGHT"]
     try:
         if spec is not None:
             _begin_run(spec)
@@ -36,6 +41,7 @@ def _begin_run(spec: str) -> None:
         _replace_standard_module()
     if for_children is not None:  # --follow
         os.environ["HEAPSIGHT_RUN"] = for_children
+        os.environ.setdefault("PYTHONHEAPSIGHT", _LOOK)
         os.register_at_fork(after_in_child=_follow_fork)
     os.register_at_fork(before=_heapsight.run_before_fork, after_in_parent=_heapsight.run_after_fork)
     # Registered before anything of the program's, so run after everything of the program's.
