@@ -9,7 +9,7 @@
 
 use std::collections::HashMap;
 use std::ffi::c_void;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use heapsight_cpython::api::{self, PyMemAllocatorEx};
 use heapsight_cpython::version::Version;
@@ -38,6 +38,67 @@ static STATE: Guarded<State> = Guarded::new(State {
     random: 0,
 });
 
+/// To the next sample point among all that is allocated under the GIL, up to 3.11, where there is one for the whole process.
+static UNDER_GIL: Countdown = Countdown::new();
+
+/// One stream of allocations with sample points of its own. Whoever counts is alone, so loads and stores do.
+pub(crate) struct Countdown {
+    /// Bytes to allocate before the next sample point; negative once it was passed.
+    left: AtomicI64,
+    /// Was `left` drawn? It starts at zero: the first block of the stream starts the process and is looked at again.
+    drawn: AtomicBool,
+}
+
+impl Countdown {
+    pub(crate) const fn new() -> Self {
+        Self {
+            left: AtomicI64::new(0),
+            drawn: AtomicBool::new(false),
+        }
+    }
+
+    /// Counts a block of `size` bytes unless it holds a sample point.
+    #[inline(always)]
+    fn passes_over(&self, size: usize) -> bool {
+        let left = self.left.load(Ordering::Relaxed) - size as i64;
+        if left >= 0 {
+            self.left.store(left, Ordering::Relaxed);
+        }
+        left >= 0
+    }
+
+    /// Counts a block of `size` bytes; does it hold a sample point?
+    fn reaches(&self, size: usize) -> bool {
+        let left = self.left.load(Ordering::Relaxed) - size as i64;
+        self.left.store(left, Ordering::Relaxed);
+        left < 0
+    }
+
+    /// The block of `size` bytes counted last seems to hold a sample point: draws the next one. False when it held none after all.
+    fn draw(&self, size: usize) -> bool {
+        let mut holds = true;
+        if !self.drawn.swap(true, Ordering::Relaxed) {
+            let left = next_distance() - size as i64;
+            self.left.store(left, Ordering::Relaxed);
+            holds = left < 0;
+        }
+        if holds {
+            self.left.store(next_distance(), Ordering::Relaxed);
+        }
+        holds
+    }
+
+    fn reset(&self) {
+        self.left.store(0, Ordering::Relaxed);
+        self.drawn.store(false, Ordering::Relaxed);
+    }
+}
+
+/// Is there one countdown for all threads? It is quicker to find than the thread's own.
+const fn shares_countdown<V: Version, const DOMAIN: u32>() -> bool {
+    DOMAIN != RAW && V::MINOR < 12
+}
+
 struct State {
     /// The sampled blocks that live, by address.
     live: Option<HashMap<usize, Block>>,
@@ -48,6 +109,7 @@ struct State {
 pub(crate) fn prepare(config: &config::Config) {
     let mut held = lock::hold();
     forget_all(&mut held);
+    UNDER_GIL.reset();
     MEAN_BYTES.store(config.sample_bytes.unwrap_or(0), Ordering::Relaxed);
     let mut seed = 0_u64;
     // SAFETY: writes at most eight bytes to `seed`. A failure leaves the seed zero, which `next_random` copes with.
@@ -87,8 +149,24 @@ unsafe extern "C" fn malloc<V: Version, const DOMAIN: u32, const FULL: bool>(
 ) -> *mut c_void {
     // SAFETY: `ctx` is the original allocator that `allocator` put there; a domain's rules on the GIL are the caller's to keep.
     unsafe {
+        if passes_over::<V, DOMAIN>(size) {
+            return (*ctx.cast::<Original>()).malloc(size);
+        }
+        malloc_slowly::<V, DOMAIN, FULL>(ctx, size)
+    }
+}
+
+/// Apart, with the same arguments, and unable to unwind: the hook needs no stack frame and jumps to either way on.
+#[cold]
+#[inline(never)]
+unsafe extern "C" fn malloc_slowly<V: Version, const DOMAIN: u32, const FULL: bool>(
+    ctx: *mut c_void,
+    size: usize,
+) -> *mut c_void {
+    // SAFETY: as in `malloc`.
+    unsafe {
         let original = &*ctx.cast::<Original>();
-        allocate::<V, DOMAIN, FULL>(size, || original.malloc(size))
+        allocate_slowly::<V, DOMAIN, FULL>(size, || original.malloc(size))
     }
 }
 
@@ -99,8 +177,25 @@ unsafe extern "C" fn calloc<V: Version, const DOMAIN: u32, const FULL: bool>(
 ) -> *mut c_void {
     // SAFETY: as in `malloc`.
     unsafe {
+        if passes_over::<V, DOMAIN>(count.wrapping_mul(size)) {
+            return (*ctx.cast::<Original>()).calloc(count, size);
+        }
+        calloc_slowly::<V, DOMAIN, FULL>(ctx, count, size)
+    }
+}
+
+#[cold]
+#[inline(never)]
+unsafe extern "C" fn calloc_slowly<V: Version, const DOMAIN: u32, const FULL: bool>(
+    ctx: *mut c_void,
+    count: usize,
+    size: usize,
+) -> *mut c_void {
+    // SAFETY: as in `malloc`.
+    unsafe {
         let original = &*ctx.cast::<Original>();
-        allocate::<V, DOMAIN, FULL>(count.wrapping_mul(size), || original.calloc(count, size))
+        let bytes = count.wrapping_mul(size);
+        allocate_slowly::<V, DOMAIN, FULL>(bytes, || original.calloc(count, size))
     }
 }
 
@@ -117,7 +212,11 @@ unsafe extern "C" fn realloc<V: Version, const DOMAIN: u32, const FULL: bool>(
         } else {
             remove(old as usize)
         };
-        let block = allocate::<V, DOMAIN, FULL>(size, || original.realloc(old, size));
+        let block = if passes_over::<V, DOMAIN>(size) {
+            original.realloc(old, size)
+        } else {
+            allocate_slowly::<V, DOMAIN, FULL>(size, || original.realloc(old, size))
+        };
         if let Some(known) = known {
             if block.is_null() {
                 keep(&mut lock::hold(), old as usize, known);
@@ -140,10 +239,10 @@ unsafe extern "C" fn free(ctx: *mut c_void, block: *mut c_void) {
     }
 }
 
-/// Apart, so that the usual way needs no stack frame.
+/// Apart, as [`malloc_slowly`].
 #[cold]
 #[inline(never)]
-unsafe fn free_slowly(ctx: *mut c_void, block: *mut c_void, bit: usize) {
+unsafe extern "C" fn free_slowly(ctx: *mut c_void, block: *mut c_void, bit: usize) {
     if let Some(known) = remove_sampled(block as usize, bit) {
         count_end(block as usize, known);
     }
@@ -151,30 +250,25 @@ unsafe fn free_slowly(ctx: *mut c_void, block: *mut c_void, bit: usize) {
     unsafe { (*ctx.cast::<Original>()).free(block) };
 }
 
+/// Counts a block of `size` bytes if there is nothing else to do for it: it holds no sample point, and what the original allocator asks of
+/// the raw domain for it, if anything, is not counted twice.
+///
+/// The caller asks the original then, as its last act: that is a jump, not a call. What is counted here may still fail:
+/// the sample points that fall on a failure are lost, which favours nobody.
 #[inline(always)]
-unsafe fn allocate<V: Version, const DOMAIN: u32, const FULL: bool>(
-    size: usize,
-    ask: impl FnOnce() -> *mut c_void,
-) -> *mut c_void {
-    // SAFETY: the thread's own state, if it has one; nobody else refers to it.
-    unsafe {
-        if let Some(thread) = thread::existing().as_mut() {
-            if DOMAIN == RAW && thread.in_hook {
-                return ask();
-            }
-            // Counted before it is known to succeed: the sample points that fall on a failure are lost, which favours nobody.
-            let left = thread.bytes_to_sample - size as i64;
-            if left >= 0 && (DOMAIN == RAW || size <= SMALL_REQUEST) {
-                thread.bytes_to_sample = left;
-                // Nothing is left to do afterwards: this is a jump, not a call.
-                return ask();
-            }
-        }
-        allocate_slowly::<V, DOMAIN, FULL>(size, ask)
+unsafe fn passes_over<V: Version, const DOMAIN: u32>(size: usize) -> bool {
+    if DOMAIN != RAW && size > SMALL_REQUEST {
+        return false;
     }
+    if shares_countdown::<V, DOMAIN>() {
+        return UNDER_GIL.passes_over(size);
+    }
+    // SAFETY: the thread's own state, if it has one; nobody else changes it.
+    unsafe { thread::existing().as_ref() }.is_some_and(|thread| {
+        (DOMAIN == RAW && thread.in_hook) || thread.countdown.passes_over(size)
+    })
 }
 
-/// Apart, so that the usual way needs no stack frame.
 #[cold]
 #[inline(never)]
 unsafe fn allocate_slowly<V: Version, const DOMAIN: u32, const FULL: bool>(
@@ -184,11 +278,16 @@ unsafe fn allocate_slowly<V: Version, const DOMAIN: u32, const FULL: bool>(
     let thread = thread::current();
     // SAFETY: the thread's own state; nobody else refers to it.
     unsafe {
-        (*thread).bytes_to_sample -= size as i64;
+        let countdown = if shares_countdown::<V, DOMAIN>() {
+            &UNDER_GIL
+        } else {
+            &(*thread).countdown
+        };
+        let reaches = countdown.reaches(size);
         let was_in_hook = std::mem::replace(&mut (*thread).in_hook, true);
         let block = ask();
         (*thread).in_hook = was_in_hook;
-        if (*thread).bytes_to_sample < 0 && !block.is_null() {
+        if reaches && !block.is_null() && config::tracing() && countdown.draw(size) {
             sample::<V, DOMAIN, FULL>(thread, block as usize, size);
         }
         block
@@ -208,17 +307,6 @@ unsafe fn sample<V: Version, const DOMAIN: u32, const FULL: bool>(
 ) {
     // SAFETY: promised by the caller; as in `hooks::record`.
     unsafe {
-        if !config::tracing() {
-            return;
-        }
-        if !std::mem::replace(&mut (*thread).sampling, true) {
-            // A thread's countdown starts at zero: its first block starts the process and is looked at again.
-            (*thread).bytes_to_sample = next_distance() - size as i64;
-            if (*thread).bytes_to_sample >= 0 {
-                return;
-            }
-        }
-        (*thread).bytes_to_sample = next_distance();
         let (thread_state, sharing) = hooks::thread_state::<V, DOMAIN>();
         let path = &mut (*thread).path;
         let node = if FULL {

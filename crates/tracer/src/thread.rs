@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::path::PathCache;
+use crate::sampling::Countdown;
 use crate::sites::OwnSites;
 use crate::{shared_total, thread_slot};
 
@@ -11,10 +12,8 @@ use crate::{shared_total, thread_slot};
 pub(crate) struct Thread {
     /// True while the original allocator runs: what it asks of other domains is part of the block being allocated.
     pub(crate) in_hook: bool,
-    /// Sampled tracing: bytes to allocate before the next sample point; negative once it was passed.
-    pub(crate) bytes_to_sample: i64,
-    /// Sampled tracing: has `bytes_to_sample` been drawn yet?
-    pub(crate) sampling: bool,
+    /// Sampled tracing: to the next sample point among what this thread allocates side by side with others.
+    pub(crate) countdown: Countdown,
     /// Where it counts what it does side by side with other threads; [`NO_SHARD`] until it does. See [`shared_total`].
     shard: u8,
     /// Address of the block that it allocated last side by side with other threads; 0 once it was freed.
@@ -57,8 +56,7 @@ pub(crate) fn existing() -> *mut Thread {
 fn make() -> *mut Thread {
     let thread = Thread {
         in_hook: false,
-        bytes_to_sample: 0,
-        sampling: false,
+        countdown: Countdown::new(),
         shard: NO_SHARD,
         last_block: 0,
         own_sites: OwnSites::default(),
