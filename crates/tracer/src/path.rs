@@ -33,7 +33,7 @@ struct Step {
     node: u32,
 }
 
-const STEP_BITS: u32 = 10;
+const STEP_BITS: u32 = 12;
 
 /// What frames at `position` are.
 #[derive(Clone, Copy)]
@@ -95,8 +95,9 @@ impl Step {
 /// How far down the last path a frame is looked for. Beyond it the whole stack is compared from the outermost frame.
 const SEARCH_ENTRIES: usize = 16;
 
-/// How far down it is looked at first, for the running frame and as many of its callers: mostly one function was called or returned from.
+/// How far down [`PathCache::walk`] looks for each frame, and for how many of them.
 const NEAR: usize = 3;
+const NEAR_FRESH: usize = 8;
 
 /// The last call path of one thread.
 pub(crate) struct PathCache {
@@ -376,8 +377,103 @@ impl PathCache {
         (node, true)
     }
 
+    /// The path to `leaf`, which is not the frame that the last path ended in, or not the same invocation, or not known to be.
+    ///
+    /// Mostly one function was called, or returned from, or both, and a caller close by is trusted. That case is
+    /// here, without a list of fresh frames and with each entry looked at once; [`Self::walk_far`] knows all cases.
     #[inline(never)]
     unsafe fn walk<V: Version>(&mut self, leaf: Frame) -> u32 {
+        let mut fresh = [leaf; NEAR_FRESH];
+        let mut fresh_len = 0;
+        let mut frame = leaf;
+        // Entries from here on are known not to be on the stack.
+        let mut end = self.entries.len();
+        let entries = self.entries.as_mut_ptr();
+        // SAFETY: promised by the caller: frames from the running one outwards are live, and so are those of entries below one of them
+        // as long as the links agree, which is checked before the next is touched. All indices are below `end`, which only
+        // gets smaller, and nothing changes the list until `truncate`.
+        unsafe {
+            let (top, trusted, changed) = 'search: loop {
+                // Frames that are not among the entries.
+                let top = loop {
+                    if end < NEAR {
+                        return self.walk_far::<V>(leaf);
+                    }
+                    let near = (1..=NEAR)
+                        .map(|back| end - back)
+                        .find(|&index| (*entries.add(index)).frame == frame);
+                    if let Some(top) = near {
+                        break top;
+                    }
+                    let caller = frame::previous::<V>(frame);
+                    let (Some(place), Some(caller)) = (fresh.get_mut(fresh_len), caller) else {
+                        return self.walk_far::<V>(leaf);
+                    };
+                    *place = frame;
+                    fresh_len += 1;
+                    frame = caller;
+                };
+                // Then entries, until one is trusted.
+                let mut changed = top + 1;
+                let mut callee = fresh[..fresh_len].last().copied();
+                let mut index = top;
+                loop {
+                    let entry = &*entries.add(index);
+                    if frame::position::<V>(entry.frame) != entry.position {
+                        changed = index;
+                    }
+                    if entry.shown && mark::is_trusted::<V>(entry.frame, callee, entry.token) {
+                        break 'search (top, index, changed);
+                    }
+                    let below = frame::previous::<V>(entry.frame);
+                    if index == 0 {
+                        return self.walk_far::<V>(leaf);
+                    }
+                    if below == Some((*entries.add(index - 1)).frame) {
+                        callee = Some(entry.frame);
+                        index -= 1;
+                        continue;
+                    }
+                    // It has another caller than before: as good as fresh, like those above.
+                    let Some(caller) = below else {
+                        return self.walk_far::<V>(leaf);
+                    };
+                    for again in (index..=top).rev() {
+                        let Some(place) = fresh.get_mut(fresh_len) else {
+                            return self.walk_far::<V>(leaf);
+                        };
+                        *place = (*entries.add(again)).frame;
+                        fresh_len += 1;
+                    }
+                    frame = caller;
+                    end = index;
+                    continue 'search;
+                }
+            };
+            let fresh = &fresh[..fresh_len];
+            let mut node = self.node_below(changed);
+            for index in changed..=top {
+                let entry = entries.add(index);
+                let frame = (*entry).frame;
+                let position = frame::position::<V>(frame);
+                let (found, shown) = self.step::<V>(node, frame, position);
+                node = found;
+                (*entry).position = position;
+                (*entry).node = node;
+                (*entry).shown = shown;
+            }
+            self.entries.truncate(top + 1);
+            for &frame in fresh.iter().rev() {
+                node = self.push::<V>(frame);
+            }
+            // The trusted one carries its mark.
+            self.mark_from::<V>(trusted + 1);
+            node
+        }
+    }
+
+    #[inline(never)]
+    unsafe fn walk_far<V: Version>(&mut self, leaf: Frame) -> u32 {
         self.fresh.clear();
         let mut searched = self.entries.len();
         let mut next = Some(leaf);
@@ -406,32 +502,9 @@ impl PathCache {
 
     /// The first of the frames from `next` outwards that is among the entries below `top`. Those before it become fresh; without
     /// one, all of them.
-    #[inline(always)]
-    unsafe fn find<V: Version>(&mut self, next: Option<Frame>, top: usize) -> Option<usize> {
-        let above = self.fresh.len();
-        let mut at = next;
-        for _ in 0..NEAR {
-            let frame = at?;
-            if let Some(index) = self.search(frame, top, NEAR) {
-                return Some(index);
-            }
-            self.fresh.push(frame);
-            // SAFETY: promised by the caller: these frames are live.
-            at = unsafe { frame::previous::<V>(frame) };
-        }
-        self.fresh.truncate(above);
-        // SAFETY: as above.
-        unsafe { self.find_far::<V>(next, top) }
-    }
-
-    #[inline(never)]
-    unsafe fn find_far<V: Version>(
-        &mut self,
-        mut next: Option<Frame>,
-        top: usize,
-    ) -> Option<usize> {
+    unsafe fn find<V: Version>(&mut self, mut next: Option<Frame>, top: usize) -> Option<usize> {
         while let Some(frame) = next {
-            if let Some(index) = self.search(frame, top, SEARCH_ENTRIES) {
+            if let Some(index) = self.search(frame, top) {
                 return Some(index);
             }
             self.fresh.push(frame);
@@ -441,10 +514,10 @@ impl PathCache {
         None
     }
 
-    /// The entry of `frame` among the `most` that end at `top`.
+    /// The entry of `frame` among those right below `top`.
     #[inline(always)]
-    fn search(&self, frame: Frame, top: usize, most: usize) -> Option<usize> {
-        let bottom = top.saturating_sub(most);
+    fn search(&self, frame: Frame, top: usize) -> Option<usize> {
+        let bottom = top.saturating_sub(SEARCH_ENTRIES);
         self.entries[bottom..top]
             .iter()
             .rposition(|entry| entry.frame == frame)
@@ -452,7 +525,7 @@ impl PathCache {
     }
 
     /// Compares the stack from entry `top` outwards. Gives the outermost entry that changed (or `top + 1`) and the outermost
-    /// that had to be compared.
+    /// that carries no mark.
     #[inline(always)]
     unsafe fn compare<V: Version>(&self, top: usize) -> Result<(usize, usize), Diverged> {
         let mut changed = top + 1;
@@ -468,7 +541,7 @@ impl PathCache {
                     changed = index;
                 }
                 if entry.shown && mark::is_trusted::<V>(entry.frame, callee, entry.token) {
-                    return Ok((changed, index));
+                    return Ok((changed, index + 1));
                 }
                 let below = frame::previous::<V>(entry.frame);
                 if index == 0 {
@@ -534,24 +607,39 @@ impl PathCache {
     unsafe fn push_fresh<V: Version>(&mut self, mark_from: usize) -> u32 {
         while let Some(frame) = self.fresh.pop() {
             // SAFETY: promised by the caller.
-            unsafe {
-                let position = frame::position::<V>(frame);
-                let parent = self.node_below(self.entries.len());
-                let (node, shown) = self.step::<V>(parent, frame, position);
-                let token = self.next_token;
-                self.next_token += 1;
-                self.entries.push(Entry {
-                    frame,
-                    position,
-                    token,
-                    node,
-                    shown,
-                });
-            }
+            unsafe { self.push::<V>(frame) };
         }
+        // SAFETY: as above.
+        unsafe { self.mark_from::<V>(mark_from) };
+        self.node_below(self.entries.len())
+    }
+
+    /// Appends one frame, called by the one that the list ends in. Gives the path up to it.
+    #[inline(always)]
+    unsafe fn push<V: Version>(&mut self, frame: Frame) -> u32 {
+        let parent = self.node_below(self.entries.len());
+        // SAFETY: promised by the caller.
+        let position = unsafe { frame::position::<V>(frame) };
+        // SAFETY: as above.
+        let (node, shown) = unsafe { self.step::<V>(parent, frame, position) };
+        let token = self.next_token;
+        self.next_token += 1;
+        self.entries.push(Entry {
+            frame,
+            position,
+            token,
+            node,
+            shown,
+        });
+        node
+    }
+
+    /// Marks the entries from `first` on.
+    #[inline(always)]
+    unsafe fn mark_from<V: Version>(&mut self, first: usize) {
         if mark::supported::<V>() && crate::config::may_mark_frames() {
             let mut callee = None;
-            for entry in self.entries[mark_from..].iter().rev() {
+            for entry in self.entries.iter().skip(first).rev() {
                 if entry.shown {
                     // SAFETY: promised by the caller.
                     unsafe { mark::set::<V>(entry.frame, callee, entry.token) };
@@ -559,7 +647,6 @@ impl PathCache {
                 callee = Some(entry.frame);
             }
         }
-        self.node_below(self.entries.len())
     }
 }
 
