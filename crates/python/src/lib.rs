@@ -37,6 +37,10 @@ mod tracing_filters;
 
 use pyo3::prelude::*;
 
+/// An allocation that fails must not end the traced program.
+#[global_allocator]
+static ALLOCATOR: heapsight_tracer::reserve::Reserve = heapsight_tracer::reserve::Reserve;
+
 #[pymodule]
 fn _heapsight(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;

@@ -8,7 +8,7 @@ use heapsight_cpython::version::{V3_9, V3_10, V3_11, V3_12, V3_13, V3_13T, V3_14
 use crate::config::{self, Config, FrameLimit};
 use crate::{
     arena, attached_state, codes, extension, extension_calls, hooks, lock, objects, original,
-    sampling, sites, thread, totals, tree,
+    reserve, sampling, sites, thread, totals, tree,
 };
 
 /// Why tracing could not be switched on.
@@ -58,6 +58,7 @@ pub fn start(config: &Config) -> Result<(), StartError> {
         return Err(StartError::MissingFunction("_PyThreadState_UncheckedGet"));
     }
     (interpreter.find_state)();
+    reserve::prepare(&mut lock::hold());
     if !tree::init(&mut lock::hold()) {
         return Err(StartError::OutOfMemory);
     }

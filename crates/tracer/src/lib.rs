@@ -35,6 +35,7 @@ mod path;
 mod path_filter;
 pub mod recorder;
 mod recycle;
+pub mod reserve;
 mod sampling;
 mod shared_total;
 mod side_table;
