@@ -6,7 +6,7 @@ import resource
 gc.disable()
 with open("/proc/self/statm") as file:
     in_use = int(file.read().split()[0]) * resource.getpagesize()
-resource.setrlimit(resource.RLIMIT_AS, (in_use + (64 << 20),) * 2)
+resource.setrlimit(resource.RLIMIT_AS, (in_use + (256 << 20),) * 2)
 held = [None] * 1_000_000
 taken = 0
 for size in (1 << 20, 1 << 16, 1 << 12, 1 << 9, 1):
