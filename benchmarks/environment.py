@@ -110,7 +110,7 @@ class Environment:
 
     def refuse_debug_extension(self) -> str:
         """The build profile of the installed heapsight. Raises `RefusedError` unless it is "release"."""
-        code = "from heapsight import _heapsight; print(_heapsight.build_profile())"
+        code = "from heapsight import _testing; print(_testing.build_profile())"
         answer = subprocess.run([self.python, "-c", code], capture_output=True, text=True, check=False)
         if answer.returncode != 0:
             reason = (answer.stderr.strip().splitlines() or ["no output"])[-1]

@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 
 #: Only these may contain `unsafe`; every other crate forbids it.
-UNSAFE_CRATES = {"cpython", "tracer", "python"}
+UNSAFE_CRATES = {"cpython", "tracer", "binding"}
 
 #: A file longer than this has a second idea in it.
 LONGEST_FILE = 600
@@ -51,9 +51,9 @@ def breaches(path: Path) -> Iterator[str]:
     if path.suffix in {".rs", ".py"} and len(lines) > LONGEST_FILE:
         yield f"{name}: {len(lines)} lines: more than {LONGEST_FILE}: look for the second idea in it"
     crate = name.parts[1] if name.parts[0] == "crates" and len(name.parts) > 2 else None
-    if crate not in (None, "python") and path.suffix in {".rs", ".toml"}:
+    if crate not in (None, "binding") and path.suffix in {".rs", ".toml"}:
         yield from (
-            f"{name}:{number}: names pyo3, which only crates/python may"
+            f"{name}:{number}: names pyo3, which only crates/binding may"
             for number, line in enumerate(lines, 1)
             if re.search(r"\bpyo3\b", line.split("//")[0])
         )

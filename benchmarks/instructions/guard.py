@@ -34,8 +34,8 @@ SAME_BUILD = 0.01
 _ASK = """
 import json, sys
 try:
-    from heapsight import _heapsight
-    profile = _heapsight.build_profile()
+    from heapsight import _testing
+    profile = _testing.build_profile()
 except ImportError:
     profile = ""
 print(json.dumps(["%d.%d.%d" % sys.version_info[:3], profile]))

@@ -18,15 +18,11 @@ __all__ = [
     "__version__",
     "add_filter",
     "adopt_tracing",
-    "advance_timer",
-    "build_profile",
-    "capture_totals",
     "clear_filters",
     "clear_traces",
     "cli_main",
     "disable",
     "enable",
-    "get_blocks",
     "get_filters",
     "get_object_address",
     "get_object_trace",
@@ -55,11 +51,12 @@ __all__ = [
     "stop_timer",
     "take_snapshot",
     "take_trace_table",
-    "trace_of_address",
+    "testing_functions",
     "tracemalloc_functions",
 ]
 
 __version__: str
+testing_functions: ModuleType
 tracemalloc_functions: ModuleType
 
 def clear_traces() -> None: ...
@@ -73,10 +70,6 @@ def is_enabled() -> bool: ...
 def reset_peak() -> None: ...
 def set_traceback_limit(limit: int | None) -> None: ...
 def get_object_address(obj: object) -> int: ...
-def trace_of_address(address: int) -> tuple[int, list[tuple[str, int, str]]] | None: ...
-def get_blocks() -> list[tuple[int, int, int, tuple[tuple[str, int, str], ...]]]: ...
-def capture_totals(path: str) -> tuple[int, int]: ...
-def build_profile() -> str: ...
 def cli_main(
     argv: list[str],
     executable: str,
@@ -94,7 +87,6 @@ def start_timer(
     delay: int, func: Callable[..., object], args: Iterable[Any] = (), kwargs: Mapping[str, Any] = {}
 ) -> None: ...
 def stop_timer() -> None: ...
-def advance_timer(seconds: int) -> None: ...
 
 @final
 class Frame:

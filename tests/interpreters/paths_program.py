@@ -80,9 +80,10 @@ class Heapsight(Backend):
     def start(self, frames: int | None) -> None:
         """See Backend."""
         import heapsight
-        from heapsight import _heapsight
+        from heapsight import _testing
 
-        self.module: Any = _heapsight
+        self.heapsight: Any = heapsight
+        self.module: Any = _testing
         self.limit = frames
         if hasattr(sys, "gettotalrefcount") or sysconfig.get_config_var("Py_GIL_DISABLED"):
             # Frames of debug and free-threaded builds are not marked: each allocation walks the whole stack.
@@ -92,7 +93,7 @@ class Heapsight(Backend):
 
     def path(self, kept: object) -> Path | None:
         """See Backend."""
-        trace = self.module.trace_of_address(self.module.get_object_address(kept))
+        trace = self.module.trace_of_address(self.heapsight.get_object_address(kept))
         if trace is None:
             return None
         size, frames = trace

@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import heapsight
-from heapsight import _heapsight
+from heapsight import _testing
 
 Lines = tuple[tuple[str, int], ...]
 
@@ -100,7 +100,7 @@ class TwoTracers:
         self.clear_type_cache()
         found: list[tuple[Any, Lines | None]] = []
         self.retrace(True)
-        traces, blocks = _tracemalloc._get_traces(), _heapsight.get_blocks()
+        traces, blocks = _tracemalloc._get_traces(), _testing.get_blocks()
         for block in blocks:
             if not self._is_own(block[3]):
                 found.append((block, self.traceback(0, block[0])))

@@ -14,7 +14,7 @@ import pytest
 from harness import clean_environment
 
 import heapsight
-from heapsight import TakeSnapshot, _heapsight
+from heapsight import TakeSnapshot, _testing
 
 HOUR = 3600
 
@@ -36,10 +36,10 @@ def test_calls_with_its_arguments_once_the_delay_is_over_and_something_is_alloca
     assert heapsight.is_enabled(), "it enables tracing"
     allocate()
     assert calls == []
-    _heapsight.advance_timer(HOUR - 1)
+    _testing.advance_timer(HOUR - 1)
     allocate()
     assert calls == []
-    _heapsight.advance_timer(2)
+    _testing.advance_timer(2)
     allocate()
     assert calls == [((1, 2), {"a": 3})]
 
@@ -48,7 +48,7 @@ def test_goes_on_from_the_last_call() -> None:
     calls: list[int] = []
     heapsight.start_timer(HOUR, calls.append, (1,))
     for count in range(1, 6):
-        _heapsight.advance_timer(10 * HOUR)
+        _testing.advance_timer(10 * HOUR)
         allocate()
         allocate()
         assert len(calls) == count, "many hours late is still one call"
@@ -59,7 +59,7 @@ def test_stops() -> None:
     heapsight.start_timer(HOUR, calls.append, (1,))
     heapsight.stop_timer()
     heapsight.stop_timer()
-    _heapsight.advance_timer(2 * HOUR)
+    _testing.advance_timer(2 * HOUR)
     allocate()
     assert calls == []
 
@@ -69,7 +69,7 @@ def test_disable_stops_it_for_good() -> None:
     heapsight.start_timer(HOUR, calls.append, (1,))
     heapsight.disable()
     heapsight.enable()
-    _heapsight.advance_timer(2 * HOUR)
+    _testing.advance_timer(2 * HOUR)
     allocate()
     assert calls == []
 
@@ -78,7 +78,7 @@ def test_new_traceback_limit_leaves_it_running() -> None:
     calls: list[int] = []
     heapsight.start_timer(HOUR, calls.append, (1,))
     heapsight.set_traceback_limit(7)
-    _heapsight.advance_timer(2 * HOUR)
+    _testing.advance_timer(2 * HOUR)
     allocate()
     assert calls == [1]
 
@@ -87,7 +87,7 @@ def test_second_start_takes_the_place_of_the_first() -> None:
     calls: list[int] = []
     for number in range(1000):
         heapsight.start_timer(HOUR, calls.append, (number,))
-    _heapsight.advance_timer(2 * HOUR)
+    _testing.advance_timer(2 * HOUR)
     allocate()
     allocate()
     assert calls == [999]
@@ -102,7 +102,7 @@ def test_exception_goes_to_the_hook_and_the_timer_goes_on(monkeypatch: pytest.Mo
 
     heapsight.start_timer(HOUR, fail)
     for _ in range(3):
-        _heapsight.advance_timer(2 * HOUR)
+        _testing.advance_timer(2 * HOUR)
         allocate()
     assert seen == [(KeyError, fail)] * 3
 
@@ -116,13 +116,13 @@ def test_function_is_never_called_while_it_is_running() -> None:
         depth.most = max(depth.most, depth.now)
         heapsight.start_timer(HOUR, function)
         for _ in range(3):
-            _heapsight.advance_timer(2 * HOUR)
+            _testing.advance_timer(2 * HOUR)
             allocate()
         depth.now -= 1
 
     heapsight.start_timer(HOUR, function)
     for _ in range(2):
-        _heapsight.advance_timer(2 * HOUR)
+        _testing.advance_timer(2 * HOUR)
         allocate()
     assert (depth.most, depth.calls) == (1, 2)
 
@@ -136,7 +136,7 @@ def test_function_may_disable_tracing() -> None:
 
     heapsight.start_timer(HOUR, function)
     for _ in range(3):
-        _heapsight.advance_timer(2 * HOUR)
+        _testing.advance_timer(2 * HOUR)
         allocate()
     assert calls == [1]
     assert not heapsight.is_enabled()
@@ -146,7 +146,7 @@ def test_allocation_in_another_thread_has_the_main_thread_call() -> None:
     callers: list[threading.Thread] = []
     heapsight.start_timer(HOUR, lambda: callers.append(threading.current_thread()))
     allocate()
-    _heapsight.advance_timer(2 * HOUR)
+    _testing.advance_timer(2 * HOUR)
     thread = threading.Thread(target=allocate)
     thread.start()
     thread.join()
@@ -185,11 +185,11 @@ def test_snapshot_task_survives_a_write_that_fails(tmp_path: Path, monkeypatch: 
     take = TakeSnapshot()
     take.filename_template = str(tmp_path / "out" / "$counter.heapsight")
     take.start(HOUR)
-    _heapsight.advance_timer(2 * HOUR)
+    _testing.advance_timer(2 * HOUR)
     allocate()
     assert seen == [FileNotFoundError]
     (tmp_path / "out").mkdir()
-    _heapsight.advance_timer(2 * HOUR)
+    _testing.advance_timer(2 * HOUR)
     allocate()
     take.stop()
     assert [file.name for file in (tmp_path / "out").iterdir()] == ["0001.heapsight"]
@@ -197,12 +197,12 @@ def test_snapshot_task_survives_a_write_that_fails(tmp_path: Path, monkeypatch: 
 
 FORKING = """
 import os, warnings, heapsight
-from heapsight import _heapsight
+from heapsight import _testing
 warnings.simplefilter("error")
 calls = []
 heapsight.start_timer(3600, calls.append, (1,))
 pid = os.fork()
-_heapsight.advance_timer(7200)
+_testing.advance_timer(7200)
 kept = [bytes(1000) for _ in range(10)]
 assert calls == [1], calls
 assert heapsight.get_object_trace(kept[0]) is not None

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from harness import ROOT, Outcome, Start, heapsight
 
-from heapsight import _heapsight
+from heapsight import _testing
 
 EXAMPLE = ROOT / "examples" / "index_stdlib.py"
 
@@ -55,6 +55,6 @@ def test_totals_are_those_of_the_standard_tracemalloc(demo: tuple[Path, Outcome]
     (tmp_path / "sitecustomize.py").write_text(JUDGE)
     judged = Start([EXAMPLE], environment={"PYTHONPATH": str(tmp_path)}).plain()
     live, peak = map(int, judged.errors.split())
-    own_live, own_peak = _heapsight.capture_totals(str(capture))
+    own_live, own_peak = _testing.capture_totals(str(capture))
     assert own_live == pytest.approx(live, rel=0.01)
     assert own_peak == pytest.approx(peak, rel=0.01)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from harness import Start, heapsight
 
-from heapsight import _heapsight
+from heapsight import _testing
 
 HOLDER = """
 def inner(): return [bytes(1000) for _ in range(5000)]
@@ -40,7 +40,7 @@ def test_quiet_writes_the_capture_and_says_nothing(script: Path, capture: Path) 
 
 def test_capture_holds_what_the_program_holds(script: Path, capture: Path) -> None:
     Start([script]).traced(capture)
-    live, peak = _heapsight.capture_totals(str(capture))
+    live, peak = _testing.capture_totals(str(capture))
     assert 5_000_000 < live < 7_000_000
     assert live <= peak
 
@@ -69,7 +69,7 @@ def test_frames_limit_what_is_kept_of_a_call_path(frames: int, script: Path, cap
 def test_sampled_figures_are_near_and_say_how_sure_they_are(script: Path, capture: Path) -> None:
     errors = Start([script]).traced(capture, "--sample=4K").errors
     assert "±" in errors
-    live, _ = _heapsight.capture_totals(str(capture))
+    live, _ = _testing.capture_totals(str(capture))
     # Standard error at most sqrt(5e6 * 4096) = 143,000; five of them are never seen.
     assert abs(live - 5_300_000) < 5 * 143_000 + 300_000
 

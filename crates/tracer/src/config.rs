@@ -5,8 +5,6 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize,
 use heapsight_capture::model::Mode;
 use heapsight_cpython::line_table::LineTableFormat;
 
-use crate::{codes, tree};
-
 /// Most recent frames kept for each block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FrameLimit {
@@ -144,22 +142,7 @@ pub(crate) fn get() -> Config {
     }
 }
 
-/// The path that the calling thread's outermost frame hangs from.
-pub(crate) fn base_path() -> u32 {
-    if !THREADS_APART.load(Ordering::Relaxed) {
-        return tree::ROOT;
-    }
-    tree::child(tree::ROOT, codes::thread(thread_name()), tree::NO_OFFSET)
-}
-
-/// The thread's name as the kernel knows it, and its id.
-fn thread_name() -> String {
-    let mut name = [0_u8; 16];
-    // SAFETY: PR_GET_NAME writes at most 16 bytes, NUL included; gettid has no preconditions.
-    let id = unsafe {
-        libc::prctl(libc::PR_GET_NAME, name.as_mut_ptr());
-        libc::syscall(libc::SYS_gettid)
-    };
-    let name = name.split(|&byte| byte == 0).next().unwrap_or_default();
-    format!("thread {id} ({})", String::from_utf8_lossy(name))
+/// Are the call paths of each thread kept apart?
+pub(crate) fn threads_apart() -> bool {
+    THREADS_APART.load(Ordering::Relaxed)
 }

@@ -12,55 +12,34 @@
 //!
 //! **Duties of the caller.** [`start`], [`stop`], [`clear`] and [`snapshot()`] are called with the GIL held.
 
-mod arena;
-mod attached_state;
-mod chunked;
-mod codes;
+mod background;
 mod config;
-pub mod descriptor;
-mod export;
-mod extension;
-pub mod extension_calls;
 mod hooks;
-mod id_table;
-mod install;
-mod live_map;
-mod lock;
-mod mapping;
+mod interpreter;
+mod memory;
 #[cfg(test)]
 mod model_tests;
-pub mod objects;
-mod original;
 mod path;
-mod path_filter;
-pub mod recorder;
-mod recycle;
-pub mod reserve;
-mod sampling;
-mod shared_total;
-mod side_table;
-mod sites;
-mod size_counts;
-mod snapshot;
+mod readout;
+mod session;
+mod tables;
 mod thread;
-mod thread_slot;
-pub mod timer;
-mod totals;
-mod tree;
+mod tracemalloc;
 
 pub use heapsight_cpython::api::{RunningVersion, running_version};
 
-pub use extension::{track, untrack};
-
+pub use background::{descriptor, recorder, timer};
 pub use config::{Config, FrameLimit};
-pub use install::{StartError, clear, start, stop};
-pub use size_counts::{SizeCount, snapshot_with_sizes};
-
-pub use path_filter::{PathFilter, set_path_filter};
-pub use snapshot::{
+pub use hooks::install::{StartError, clear, start, stop};
+pub use memory::reserve;
+pub use readout::size_counts::{SizeCount, snapshot_with_sizes};
+pub use readout::snapshot::{
     LiveBlock, LiveBlocks, snapshot, snapshot_with_blocks, totals, trace_of, traced_memory,
     tracer_bytes,
 };
+pub use tables::path_filter::{PathFilter, set_path_filter};
+pub use tracemalloc::extension::{track, untrack};
+pub use tracemalloc::{extension_calls, objects};
 
 /// Are blocks being traced?
 #[must_use]
@@ -76,17 +55,17 @@ pub fn configuration() -> Config {
 
 /// Makes the present the highest point: the peak is from now on the highest traced memory since this call.
 pub fn reset_peak() {
-    totals::reset_peak();
+    tables::totals::reset_peak();
 }
 
 /// Bytes of a memory page.
 #[must_use]
 pub fn page_bytes() -> usize {
-    mapping::page_size()
+    memory::mapping::page_size()
 }
 
 /// Sets how many call paths there may be before idle ones are folded together. For tests: the default suits every program.
 #[doc(hidden)]
 pub fn set_path_limit(paths: u32) {
-    recycle::set_limit(paths);
+    tables::recycle::set_limit(paths);
 }

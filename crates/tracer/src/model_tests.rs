@@ -5,9 +5,11 @@ use std::sync::{Mutex, PoisonError, mpsc};
 
 use proptest::prelude::*;
 
-use crate::live_map::{self, Block};
-use crate::totals::{self, Sharing};
-use crate::{lock, sites, tree};
+use crate::interpreter::event::Sharing;
+use crate::memory::lock;
+use crate::tables::live_map::{self, Block};
+use crate::tables::totals;
+use crate::tables::{sites, tree};
 
 /// The tables are statics: tests that use them take turns.
 static TURN: Mutex<()> = Mutex::new(());
@@ -178,7 +180,7 @@ fn compare(model: &Model, made: &[u32]) -> Result<(), TestCaseError> {
 
 fn run(events: &[Event], sharing: Sharing) -> Result<(), TestCaseError> {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    crate::install::forget_all();
+    crate::hooks::install::forget_all();
     let mut held = lock::hold();
     prop_assert!(tree::init(&mut held));
     drop(held);
@@ -249,7 +251,7 @@ impl Team {
 /// As [`run`], by several threads. A site is one of a path for the GIL, and one for each thread without it.
 fn run_divided(events: &[(Event, usize, bool)]) -> Result<(), TestCaseError> {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    crate::install::forget_all();
+    crate::hooks::install::forget_all();
     prop_assert!(tree::init(&mut lock::hold()));
     let team = Team::new();
     let site_of = |thread: usize, number: usize, sharing: Sharing| {
@@ -266,7 +268,7 @@ fn run_divided(events: &[(Event, usize, bool)]) -> Result<(), TestCaseError> {
     let mut made: Vec<u32> = (0..THREADS)
         .map(|thread| site_of(thread, 0, Sharing::Shared))
         .collect();
-    prop_assert!(crate::shared_total::is_divided());
+    prop_assert!(crate::tables::shared_total::is_divided());
     for &(event, thread, under_gil) in events {
         let free = |model: &mut Model, address: usize| {
             let known = live_map::remove(address);
@@ -329,7 +331,7 @@ proptest! {
 #[test]
 fn threads_that_count_at_the_same_site_lose_nothing() {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    crate::install::forget_all();
+    crate::hooks::install::forget_all();
     assert!(tree::init(&mut lock::hold()));
     let site = sites::of(tree::child(tree::ROOT, 1, 2), 0, Sharing::Shared);
     std::thread::scope(|scope| {
@@ -361,7 +363,7 @@ fn threads_that_count_at_the_same_site_lose_nothing() {
 #[test]
 fn the_inside_of_a_block_is_no_block() {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    crate::install::forget_all();
+    crate::hooks::install::forget_all();
     assert!(tree::init(&mut lock::hold()));
     let site = sites::of(tree::child(tree::ROOT, 1, 2), 0, Sharing::Gil);
     for size in [17, 24, 73, 133, 62 + 64, 5_000] {
@@ -378,7 +380,7 @@ fn the_inside_of_a_block_is_no_block() {
 #[test]
 fn a_block_at_the_end_of_a_page_of_the_map_is_told_once() {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    crate::install::forget_all();
+    crate::hooks::install::forget_all();
     assert!(tree::init(&mut lock::hold()));
     let site = sites::of(tree::child(tree::ROOT, 1, 2), 0, Sharing::Gil);
     let last = BASE - BASE % (16 << 10) + (16 << 10) - 16;
@@ -394,7 +396,7 @@ fn a_block_at_the_end_of_a_page_of_the_map_is_told_once() {
 
 /// A block that is allocated on a path of two frames and freed at once. Gives the path.
 fn pass_by(code: u32, offset: u32) -> u32 {
-    crate::recycle::sweep_if_wanted();
+    crate::tables::recycle::sweep_if_wanted();
     let path = tree::child(tree::child(tree::ROOT, code, offset), code + 1, offset);
     let site = sites::of(path, 2, Sharing::Gil);
     sites::allocated(site, BASE + 64, 24, 1);
@@ -405,11 +407,11 @@ fn pass_by(code: u32, offset: u32) -> u32 {
 #[test]
 fn paths_used_again_between_two_sweeps_stay_and_others_go() {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    crate::install::forget_all();
-    crate::recycle::set_limit(1_000);
+    crate::hooks::install::forget_all();
+    crate::tables::recycle::set_limit(1_000);
     assert!(tree::init(&mut lock::hold()));
     let again: Vec<u32> = (0..100).map(|offset| pass_by(1, offset)).collect();
-    let sweeps = crate::recycle::sweeps();
+    let sweeps = crate::tables::recycle::sweeps();
     for turn in 0..200 {
         for offset in 0..20 {
             pass_by(3, 20 * turn + offset);
@@ -418,16 +420,16 @@ fn paths_used_again_between_two_sweeps_stay_and_others_go() {
             assert_eq!(pass_by(1, offset), path, "turn {turn}");
         }
     }
-    crate::recycle::set_limit(1 << 20);
-    assert!(crate::recycle::sweeps() > sweeps + 5);
+    crate::tables::recycle::set_limit(1 << 20);
+    assert!(crate::tables::recycle::sweeps() > sweeps + 5);
     assert!(tree::len() < 6_000, "{} paths", tree::len());
 }
 
 #[test]
 fn idle_paths_are_folded_and_no_total_changes() {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    crate::install::forget_all();
-    crate::recycle::set_limit(1_000);
+    crate::hooks::install::forget_all();
+    crate::tables::recycle::set_limit(1_000);
     assert!(tree::init(&mut lock::hold()));
     let kept = sites::of(tree::child(tree::ROOT, 7, 0), 2, Sharing::Gil);
     assert!(live_map::insert(
@@ -439,7 +441,7 @@ fn idle_paths_are_folded_and_no_total_changes() {
     ));
     sites::allocated(kept, BASE, 100, 1);
     for turn in 0..20_000_u32 {
-        crate::recycle::sweep_if_wanted();
+        crate::tables::recycle::sweep_if_wanted();
         let path = tree::child(tree::child(tree::ROOT, 1, turn), 2, turn);
         let site = sites::of(path, 2, Sharing::Gil);
         let address = BASE + 64;
@@ -448,7 +450,7 @@ fn idle_paths_are_folded_and_no_total_changes() {
         assert_eq!(live_map::remove(address), Some(Block { site, size: 24 }));
         sites::freed(site, address, 24, 1);
     }
-    crate::recycle::set_limit(1 << 20);
+    crate::tables::recycle::set_limit(1 << 20);
     assert!(
         tree::len() < 10_000,
         "{} paths for 2,000 at a time",

@@ -5,6 +5,7 @@
 //! reached, looks up the call-path tree from the outermost changed entry upwards, and marks what it had to compare. Each frame
 //! is thus compared about once after it was called or returned into, however deep the stack.
 
+mod base;
 mod leaf;
 mod walk;
 
@@ -13,8 +14,9 @@ use heapsight_cpython::mark::{self, Token};
 use heapsight_cpython::version::Version;
 
 use self::leaf::LeafSite;
-use crate::totals::Sharing;
-use crate::{codes, thread, tree};
+use crate::interpreter::event::Sharing;
+use crate::session;
+use crate::tables::{codes, tree};
 
 /// One frame of the thread's last call path.
 #[derive(Clone, Copy)]
@@ -118,7 +120,7 @@ impl PathCache {
         thread_state: *const u8,
         sharing: Sharing,
     ) -> u32 {
-        if self.epoch != thread::cache_epoch() || self.thread_state != thread_state {
+        if self.epoch != session::cache_epoch() || self.thread_state != thread_state {
             self.forget(thread_state);
         }
         self.alone = sharing == Sharing::Gil;
@@ -155,7 +157,7 @@ impl PathCache {
         thread_state: *const u8,
         sharing: Sharing,
     ) -> u32 {
-        if self.epoch != thread::cache_epoch() || self.thread_state != thread_state {
+        if self.epoch != session::cache_epoch() || self.thread_state != thread_state {
             self.forget(thread_state);
         }
         self.alone = sharing == Sharing::Gil;
@@ -179,15 +181,15 @@ impl PathCache {
     #[cold]
     #[inline(never)]
     fn forget(&mut self, thread_state: *const u8) {
-        crate::recycle::sweep_if_wanted();
-        crate::timer::poll();
-        if self.epoch != thread::cache_epoch() {
+        crate::tables::recycle::sweep_if_wanted();
+        crate::background::timer::poll();
+        if self.epoch != session::cache_epoch() {
             self.steps.fill(Step::NONE);
             self.meanings.fill(Meaning::NONE);
         }
-        self.epoch = thread::cache_epoch();
+        self.epoch = session::cache_epoch();
         self.thread_state = thread_state;
-        self.base = crate::config::base_path();
+        self.base = base::base_path();
         if self.has_leaf_sites {
             self.leaf_sites.fill(LeafSite::NONE);
             self.has_leaf_sites = false;
@@ -308,9 +310,9 @@ pub(crate) unsafe fn verify<V: Version>(node: u32, thread_state: *const u8) {
         unsafe { resolve::<V>(*frame) }
             .map_or(path, |found| tree::child(path, found.code, found.offset))
     };
-    let afresh = frames.iter().rev().fold(crate::config::base_path(), step);
+    let afresh = frames.iter().rev().fold(base::base_path(), step);
     if afresh != node {
-        crate::totals::count_loss();
+        crate::tables::totals::count_loss();
         let describe = |mut node: u32| {
             let mut steps = Vec::new();
             while node != tree::ROOT && steps.len() < 8 {
@@ -319,7 +321,7 @@ pub(crate) unsafe fn verify<V: Version>(node: u32, thread_state: *const u8) {
                 let offset = at.offset.load(std::sync::atomic::Ordering::Relaxed);
                 steps.push(format!(
                     "{}+{offset}",
-                    codes::name(&mut crate::lock::hold(), code)
+                    codes::name(&mut crate::memory::lock::hold(), code)
                 ));
                 node = at.parent.load(std::sync::atomic::Ordering::Relaxed);
             }

@@ -1,12 +1,12 @@
 //! What the tracer keeps for each thread: whether it is inside a hook, and its last call path.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::hooks::sampled::Countdown;
+use crate::interpreter::thread_slot;
 use crate::path::PathCache;
-use crate::sampling::Countdown;
-use crate::sites::OwnSites;
-use crate::{shared_total, thread_slot};
+use crate::tables::shared_total;
+use crate::tables::sites::OwnSites;
 
 /// State of one thread, made at its first traced event and freed when the thread ends.
 pub(crate) struct Thread {
@@ -23,20 +23,6 @@ pub(crate) struct Thread {
 }
 
 const NO_SHARD: u8 = u8::MAX;
-
-/// Increases whenever cached call paths may have become wrong for all threads: a code object died, tracing was restarted.
-static CACHE_EPOCH: AtomicU64 = AtomicU64::new(1);
-
-/// The epoch that a thread's cache must carry to be used.
-#[inline(always)]
-pub(crate) fn cache_epoch() -> u64 {
-    CACHE_EPOCH.load(Ordering::Relaxed)
-}
-
-/// Makes every thread forget its cached call path before it is used next.
-pub(crate) fn invalidate_caches() {
-    CACHE_EPOCH.fetch_add(1, Ordering::Release);
-}
 
 /// The calling thread's state, made if necessary; null when there is no memory.
 #[inline(always)]

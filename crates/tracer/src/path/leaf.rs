@@ -4,8 +4,9 @@ use heapsight_cpython::frame::{self, Position};
 use heapsight_cpython::version::Version;
 
 use super::{PathCache, meaning_slot};
-use crate::totals::Sharing;
-use crate::{sites, thread};
+use crate::interpreter::event::Sharing;
+use crate::session;
+use crate::tables::sites;
 
 /// One remembered site of a path of one frame, under the GIL.
 #[derive(Clone, Copy)]
@@ -48,7 +49,7 @@ impl PathCache {
     ) -> u32 {
         // From the position straight to the site: neither the step nor the node is waited for.
         if sharing == Sharing::Gil
-            && self.epoch == thread::cache_epoch()
+            && self.epoch == session::cache_epoch()
             && self.thread_state == thread_state
             && !thread_state.is_null()
         {

@@ -1,0 +1,130 @@
+//! The lines of `DisplayTop`, from figures and keys that Python hands over.
+
+use heapsight_report::{
+    DisplayFigures, DisplayFrame, DisplayKey, DisplayMetric, DisplayOptions, DisplayTop,
+    MetricFormat, display_top, grouping_title,
+};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+
+use crate::api::frame::Frame;
+use crate::api::keys::grouping_of;
+
+/// (size difference, size, count difference, count).
+type Figures = (i64, u64, i64, u64);
+
+/// How lines look: colour, parts of a file name, then what is shown of size, count and average.
+type Options = (bool, usize, bool, bool, bool);
+
+/// What the first line says: time, whether and with which time it is compared, grouping, cumulative or not.
+type Title = (Option<String>, bool, Option<String>, String, bool);
+
+/// A metric: name, value, old value, format.
+type Metric = (String, f64, Option<f64>, String);
+
+/// The text of a top list. `rows` are differences as `StatsDiff` has them.
+#[pyfunction]
+fn render_top(
+    options: Options,
+    title: Title,
+    rows: Vec<(i64, u64, i64, u64, Bound<'_, PyAny>)>,
+    others: (usize, Figures),
+    total: Figures,
+    metrics: Vec<Metric>,
+) -> PyResult<String> {
+    let (color, filename_parts, show_size, show_count, show_average) = options;
+    let (timestamp, is_compared, compared_to, group_by, cumulative) = title;
+    let rows = rows
+        .into_iter()
+        .map(|(size_change, size, count_change, count, key)| {
+            Ok((
+                key_of(&key, &group_by)?,
+                figures((size_change, size, count_change, count)),
+            ))
+        })
+        .collect::<PyResult<Vec<_>>>()?;
+    let metrics = metrics
+        .into_iter()
+        .map(|(name, value, old, format)| {
+            let format = MetricFormat::from_name(&format).ok_or_else(|| {
+                PyValueError::new_err(format!(
+                    "a metric's format is 'int', 'size' or 'percent', not {format:?}"
+                ))
+            })?;
+            Ok(DisplayMetric {
+                name,
+                value,
+                old,
+                format,
+            })
+        })
+        .collect::<PyResult<Vec<_>>>()?;
+    let top = DisplayTop {
+        timestamp,
+        compared_to: is_compared.then_some(compared_to),
+        grouping: if group_by == "address" {
+            "address"
+        } else {
+            grouping_title(grouping_of(&group_by)?)
+        }
+        .to_owned(),
+        cumulative,
+        rows,
+        others: (others.0, figures(others.1)),
+        total: figures(total),
+        metrics,
+    };
+    let options = DisplayOptions {
+        color,
+        filename_parts,
+        show_size,
+        show_count,
+        show_average,
+    };
+    Ok(display_top(&top, &options))
+}
+
+fn figures((size_change_bytes, size_bytes, count_change, count): Figures) -> DisplayFigures {
+    DisplayFigures {
+        size_bytes,
+        size_change_bytes,
+        count,
+        count_change,
+    }
+}
+
+fn key_of(key: &Bound<'_, PyAny>, group_by: &str) -> PyResult<DisplayKey> {
+    Ok(match group_by {
+        "filename" => DisplayKey::Filename(key.extract()?),
+        "address" => DisplayKey::Address(key.extract()?),
+        "function" => {
+            let (filename, name) = key.extract()?;
+            DisplayKey::Function(filename, name)
+        }
+        "domain" | "thread" => DisplayKey::Name(key.extract()?),
+        "traceback" => {
+            let frames = key.cast::<PyTuple>()?.iter().map(|frame| {
+                let frame = frame.cast::<Frame>()?.get();
+                Ok(place(frame.filename.as_deref(), frame.lineno))
+            });
+            DisplayKey::Traceback(frames.collect::<PyResult<Vec<DisplayFrame>>>()?)
+        }
+        _ => {
+            let (filename, line): (Option<String>, Option<i64>) = key.extract()?;
+            DisplayKey::Line(place(filename.as_deref(), line))
+        }
+    })
+}
+
+fn place(filename: Option<&str>, line: Option<i64>) -> DisplayFrame {
+    (
+        filename.map(str::to_owned),
+        line.and_then(|line| u32::try_from(line).ok())
+            .filter(|line| *line > 0),
+    )
+}
+
+pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(render_top, module)?)
+}

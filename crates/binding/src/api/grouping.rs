@@ -1,0 +1,252 @@
+//! Statistics of a snapshot and differences between two: tables of the engine until somebody reads them as Python objects.
+
+use std::sync::Arc;
+
+use heapsight_analysis::{
+    self as analysis, AddressChange, AddressJoin, Amount, BiggestChanges, Comparison, GroupBy, Key,
+    Query,
+};
+use heapsight_capture::Block;
+use heapsight_capture::model::Tables;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList, PyTuple};
+
+use crate::api::blocks::BlockTable;
+use crate::api::keys::{KeyCache, grouping_of};
+use crate::api::large_dict;
+use crate::api::trace::TraceStats;
+
+/// What a snapshot's memory is grouped by, with the snapshot's tables: sums are made when somebody asks.
+#[pyclass(frozen, module = "heapsight._heapsight", skip_from_py_object)]
+#[derive(Debug)]
+pub(crate) struct Grouping(pub(crate) Source);
+
+#[derive(Clone, Debug)]
+pub(crate) enum Source {
+    Paths(Arc<Tables>, Query),
+    Blocks(BlockTable),
+}
+
+impl Grouping {
+    /// Groups by a name of seed vocabulary; `address` needs the blocks.
+    pub(crate) fn new(
+        tables: &Arc<Tables>,
+        blocks: Option<&BlockTable>,
+        group_by: &str,
+        cumulative: bool,
+    ) -> PyResult<Self> {
+        if group_by == "address" {
+            let blocks = blocks.ok_or_else(|| {
+                PyValueError::new_err(
+                    "grouping by 'address' needs the traces: take the snapshot with Snapshot.create(with_traces=True)",
+                )
+            })?;
+            return Ok(Self(Source::Blocks(blocks.clone())));
+        }
+        let query = Query {
+            group_by: grouping_of(group_by)?,
+            cumulative,
+            ..Query::default()
+        };
+        Ok(Self(Source::Paths(Arc::clone(tables), query)))
+    }
+}
+
+#[pymethods]
+impl Grouping {
+    /// Every group with memory: key to TraceStats, the largest first.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        match &self.0 {
+            Source::Paths(tables, query) => {
+                let dict = PyDict::new(py);
+                let mut keys = KeyCache::new(py, tables);
+                for row in analysis::group(tables, *query).rows {
+                    dict.set_item(keys.key(&row.key)?, stats(row.amount))?;
+                }
+                Ok(dict)
+            }
+            Source::Blocks(blocks) => {
+                let entry = |block: Block| {
+                    let (size, count) = (block.size, 1);
+                    Ok((block.address, TraceStats { size, count }))
+                };
+                large_dict::of_entries(py, blocks.iter().map(entry), blocks.len())
+            }
+        }
+    }
+
+    /// How it differs from `old`; from itself, so not at all, when there is none. None when the two are not grouped alike.
+    #[pyo3(signature = (old = None))]
+    fn compare(&self, py: Python<'_>, old: Option<&Bound<'_, Self>>) -> Option<Differences> {
+        let old = old.map_or(&self.0, |old| &old.get().0);
+        py.detach(|| match (&self.0, old) {
+            (Source::Paths(new, query), Source::Paths(old, old_query)) if query == old_query => {
+                Some(Differences(Compared::Paths(Box::new(Comparison::new(
+                    old, new, *query,
+                )))))
+            }
+            (Source::Blocks(new), Source::Blocks(old)) => {
+                let (old, new) = (old.clone(), new.clone());
+                Some(Differences(Compared::Addresses { old, new }))
+            }
+            _ => None,
+        })
+    }
+}
+
+fn stats(amount: Amount) -> TraceStats {
+    TraceStats {
+        size: amount.bytes,
+        count: amount.blocks,
+    }
+}
+
+/// Differences between two groupings, in order: the biggest change first.
+#[pyclass(frozen, module = "heapsight._heapsight", skip_from_py_object)]
+#[derive(Debug)]
+pub(crate) struct Differences(Compared);
+
+#[derive(Debug)]
+enum Compared {
+    Paths(Box<Comparison>),
+    /// Gone through when somebody asks.
+    Addresses {
+        old: BlockTable,
+        new: BlockTable,
+    },
+}
+
+/// (size difference, size, count difference, count).
+type Figures = (i64, u64, i64, u64);
+
+/// What `Differences.head` gives.
+type Head<'py> = (Bound<'py, PyList>, usize, Figures, Figures);
+
+#[pymethods]
+impl Differences {
+    /// All of them, as tuples of size difference, size, count difference, count and key.
+    fn to_list<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        match &self.0 {
+            Compared::Paths(comparison) => Ok(paths_head(py, comparison, usize::MAX)?.0),
+            Compared::Addresses { old, new } => {
+                let mut changes: Vec<AddressChange> = join(old, new).collect();
+                py.detach(|| changes.sort_unstable_by(|a, b| b.cmp(a)));
+                rows(py, &changes)
+            }
+        }
+    }
+
+    /// The first `count`; how many there are besides and their sums; the sums of all memory, each block counted once.
+    fn head<'py>(&self, py: Python<'py>, count: usize) -> PyResult<Head<'py>> {
+        match &self.0 {
+            Compared::Paths(comparison) => paths_head(py, comparison, count),
+            Compared::Addresses { old, new } => {
+                addresses_head(py, &py.detach(|| join(old, new).biggest(count)))
+            }
+        }
+    }
+
+    fn __len__(&self, py: Python<'_>) -> usize {
+        match &self.0 {
+            Compared::Paths(comparison) => comparison.changes().len(),
+            Compared::Addresses { old, new } => py.detach(|| join(old, new).count()),
+        }
+    }
+}
+
+fn join<'a>(
+    old: &'a BlockTable,
+    new: &'a BlockTable,
+) -> AddressJoin<impl Iterator<Item = (u64, u64)> + 'a> {
+    let sizes = |blocks: &'a BlockTable| blocks.iter().map(|block| (block.address, block.size));
+    AddressJoin::new(sizes(old), sizes(new))
+}
+
+fn paths_head<'py>(py: Python<'py>, comparison: &Comparison, count: usize) -> PyResult<Head<'py>> {
+    let head = PyList::empty(py);
+    let (mut others, mut rest) = (0, (Amount::default(), Amount::default()));
+    let mut keys = KeyCache::new(py, comparison.tables());
+    for (index, change) in comparison.changes().iter().enumerate() {
+        if index < count {
+            let (size_change, size, count_change, count) = figures(change.old, change.new);
+            let key = keys.key(&change.key)?;
+            head.append((size_change, size, count_change, count, key))?;
+        } else {
+            others += 1;
+            rest.0 += change.old;
+            rest.1 += change.new;
+        }
+    }
+    let (old, new) = comparison.totals();
+    Ok((head, others, figures(rest.0, rest.1), figures(old, new)))
+}
+
+fn addresses_head<'py>(py: Python<'py>, biggest: &BiggestChanges) -> PyResult<Head<'py>> {
+    let shown = |side: fn(&AddressChange) -> Amount| biggest.changes.iter().map(side).sum();
+    let without = |all: Amount, part: Amount| Amount {
+        bytes: all.bytes.saturating_sub(part.bytes),
+        blocks: all.blocks.saturating_sub(part.blocks),
+    };
+    let rest = figures(
+        without(biggest.old, shown(|change| change.amounts().0)),
+        without(biggest.new, shown(|change| change.amounts().1)),
+    );
+    let others = biggest.count - biggest.changes.len();
+    let total = figures(biggest.old, biggest.new);
+    Ok((rows(py, &biggest.changes)?, others, rest, total))
+}
+
+fn rows<'py>(py: Python<'py>, changes: &[AddressChange]) -> PyResult<Bound<'py, PyList>> {
+    let rows = changes.iter().map(|change| {
+        let (old, new) = change.amounts();
+        let (size_change, size, count_change, count) = figures(old, new);
+        (size_change, size, count_change, count, change.address)
+    });
+    PyList::new(py, rows.collect::<Vec<_>>())
+}
+
+fn figures(old: Amount, new: Amount) -> Figures {
+    let (bytes, blocks) = new.change_from(old);
+    (bytes, new.bytes, blocks, new.blocks)
+}
+
+/// File name to line to statistics, by the most recent frame.
+pub(crate) fn by_file_and_line<'py>(
+    py: Python<'py>,
+    tables: &Tables,
+) -> PyResult<Bound<'py, PyDict>> {
+    let files = PyDict::new(py);
+    let mut keys = KeyCache::new(py, tables);
+    let query = Query {
+        group_by: GroupBy::Line,
+        ..Query::default()
+    };
+    for row in analysis::group(tables, query).rows {
+        let Key::Line(place) = row.key else { continue };
+        let key = keys.place(place)?;
+        let (file, line) = (key.get_item(0)?, key.get_item(1)?);
+        let lines = match files.get_item(&file)? {
+            Some(lines) => lines.cast_into::<PyDict>()?,
+            None => {
+                let lines = PyDict::new(py);
+                files.set_item(&file, &lines)?;
+                lines
+            }
+        };
+        lines.set_item(line, stats(row.amount))?;
+    }
+    Ok(files)
+}
+
+/// The names that `group_by` takes.
+#[pyfunction]
+fn group_by_choices(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+    PyTuple::new(py, crate::api::keys::CHOICES)
+}
+
+pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(group_by_choices, module)?)?;
+    module.add_class::<Grouping>()?;
+    module.add_class::<Differences>()
+}

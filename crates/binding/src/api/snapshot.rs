@@ -1,0 +1,347 @@
+//! The tables of a snapshot: taken from the tracer or read from a file, filtered, grouped, written.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use heapsight_analysis::apply_filters;
+use heapsight_capture::model::{Counters, Mode, SiteId, Tables};
+use heapsight_capture::{Block, Capture, End, Exit, Header, Note, Tick, Writer};
+use heapsight_tracer as tracer;
+use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict};
+
+use crate::api::blocks::BlockTable;
+use crate::api::filter;
+use crate::api::grouping::{self, Grouping};
+use crate::api::header;
+use crate::api::live;
+use crate::api::pickle;
+
+/// Name of the note that holds what Python adds to the tables.
+const NOTE: &str = "snapshot";
+
+/// The engine's tables at one moment.
+#[pyclass(frozen, module = "heapsight._heapsight", skip_from_py_object)]
+#[derive(Debug)]
+pub(crate) struct SnapshotData {
+    header: Header,
+    state: Mutex<State>,
+    /// Resident bytes at the last tick of a recording; 0 when unknown.
+    rss_bytes: u64,
+    /// JSON, as Python wrote it.
+    note: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+struct State {
+    tables: Arc<Tables>,
+    blocks: Option<BlockTable>,
+}
+
+/// Takes a snapshot of the blocks that are live now. Costs time by call paths, with traces also by blocks.
+///
+/// # Errors
+/// `RuntimeError` when tracing is off.
+#[pyfunction]
+fn take_snapshot(py: Python<'_>, unix_ns: u64, with_traces: bool) -> PyResult<SnapshotData> {
+    if !tracer::is_tracing() {
+        return Err(PyRuntimeError::new_err(
+            "heapsight is not tracing, so there is nothing to take a snapshot of: call heapsight.enable() first, \
+             or start Python with -X heapsight",
+        ));
+    }
+    let config = tracer::configuration();
+    let header = Header {
+        start_unix_ns: unix_ns,
+        ..header::of_this_process(py, &config)
+    };
+    let (tables, blocks) = live::tables(with_traces);
+    let state = State {
+        tables: Arc::new(tables),
+        blocks,
+    };
+    Ok(SnapshotData {
+        header,
+        state: Mutex::new(state),
+        rss_bytes: 0,
+        note: None,
+    })
+}
+
+/// Reads a capture, or a pickle that the standard module's `Snapshot.dump` made.
+///
+/// # Errors
+/// `OSError` when the file cannot be read, `ValueError` when it is something else or refers to what is no data.
+#[pyfunction]
+fn load_snapshot(py: Python<'_>, path: PathBuf, with_traces: bool) -> PyResult<SnapshotData> {
+    py.detach(|| {
+        let named = |error: &dyn std::fmt::Display| {
+            PyValueError::new_err(format!("{}: {error}", path.display()))
+        };
+        let file = std::fs::File::open(&path).map_err(|error| os_error(&error, &path))?;
+        if pickle::looks_like_one(&file).map_err(|error| os_error(&error, &path))? {
+            let modified = file
+                .metadata()
+                .and_then(|metadata| metadata.modified())
+                .ok();
+            let (header, tables) = pickle::read(file, modified).map_err(|error| named(&error))?;
+            let state = State {
+                tables: Arc::new(tables),
+                blocks: None,
+            };
+            return Ok(SnapshotData {
+                header,
+                state: Mutex::new(state),
+                rss_bytes: 0,
+                note: None,
+            });
+        }
+        let capture = Capture::read(file).map_err(|error| named(&error))?;
+        SnapshotData::of_capture(capture, with_traces).map_err(|error| named(&error))
+    })
+}
+
+/// Reads what `to_bytes` gave.
+#[pyfunction]
+fn snapshot_from_bytes(data: &[u8]) -> PyResult<SnapshotData> {
+    let refused = |error: String| PyValueError::new_err(format!("not a pickled snapshot: {error}"));
+    let capture = Capture::read(data).map_err(|error| refused(error.to_string()))?;
+    SnapshotData::of_capture(capture, true).map_err(refused)
+}
+
+fn os_error(error: &std::io::Error, path: &Path) -> PyErr {
+    // With a number and a name Python makes the fitting subclass, such as FileNotFoundError.
+    match error.raw_os_error() {
+        Some(code) => {
+            let text = error.to_string();
+            let text = text
+                .split(" (os error")
+                .next()
+                .unwrap_or_default()
+                .to_owned();
+            PyOSError::new_err((code, text, path.display().to_string()))
+        }
+        None => PyOSError::new_err(format!("{}: {error}", path.display())),
+    }
+}
+
+impl SnapshotData {
+    fn of_capture(capture: Capture, with_traces: bool) -> Result<Self, String> {
+        if let Some(truncation) = capture.truncation.filter(|_| capture.timeline.is_empty()) {
+            return Err(truncation.to_string());
+        }
+        let last = capture.timeline.last().copied().unwrap_or_default();
+        let header = Header {
+            start_unix_ns: capture.header.start_unix_ns.saturating_add(last.elapsed_ns),
+            ..capture.header
+        };
+        let note = capture
+            .notes
+            .into_iter()
+            .rev()
+            .find(|note| note.name == NOTE)
+            .map(|note| note.text);
+        let blocks = capture
+            .blocks
+            .filter(|_| with_traces)
+            .map(BlockTable::loaded);
+        let state = State {
+            tables: Arc::new(capture.tables),
+            blocks,
+        };
+        Ok(Self {
+            header,
+            state: Mutex::new(state),
+            rss_bytes: last.rss_bytes,
+            note,
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes everything as a capture with one tick.
+    fn encode<W: Write>(&self, sink: W, rss_bytes: u64, note: String) -> Result<W, String> {
+        let State { tables, blocks } = self.state().clone();
+        let header = Header {
+            tick_ms: 0,
+            ..self.header.clone()
+        };
+        let text = |error: heapsight_capture::WriteError| error.to_string();
+        let mut writer = Writer::create(sink, &header).map_err(text)?;
+        let changed: Vec<(SiteId, Counters)> = (0..).zip(tables.counters.iter().copied()).collect();
+        let tick = Tick {
+            elapsed_ns: 0,
+            rss_bytes,
+            totals: tables.totals,
+            new_strings: &tables.strings,
+            new_codes: &tables.codes,
+            new_nodes: &tables.nodes,
+            new_sites: &tables.sites,
+            changed: &changed,
+        };
+        writer.tick(&tick).map_err(text)?;
+        if let Some(blocks) = blocks {
+            let blocks: Vec<Block> = blocks.iter().collect();
+            writer.blocks(&blocks).map_err(text)?;
+        }
+        writer
+            .note(&Note {
+                name: NOTE.to_owned(),
+                text: note,
+            })
+            .map_err(text)?;
+        let end = End {
+            elapsed_ns: 0,
+            exit: Exit::Unknown,
+            totals: tables.totals,
+        };
+        writer.finish(&end).map_err(text)
+    }
+}
+
+#[pymethods]
+impl SnapshotData {
+    /// Process id.
+    #[getter]
+    fn pid(&self) -> u32 {
+        self.header.pid
+    }
+
+    /// When it was taken, in nanoseconds since 1970-01-01 UTC.
+    #[getter]
+    fn unix_ns(&self) -> u64 {
+        self.header.start_unix_ns
+    }
+
+    /// Frames kept of each call path; 65535 when all.
+    #[getter]
+    fn traceback_limit(&self) -> u32 {
+        match self.header.mode {
+            Mode::Exact {
+                frame_limit: Some(limit),
+            } => limit,
+            Mode::Exact { frame_limit: None } | Mode::Sampled { .. } => u32::from(u16::MAX),
+        }
+    }
+
+    /// Bytes live, at the peak, and held by the tracer itself.
+    #[getter]
+    fn totals(&self) -> (u64, u64, u64) {
+        let totals = self.state().tables.totals;
+        (totals.live_bytes, totals.peak_bytes, totals.tracer_bytes)
+    }
+
+    /// Resident bytes of the process as a recording has it; 0 when unknown.
+    #[getter]
+    fn rss_bytes(&self) -> u64 {
+        self.rss_bytes
+    }
+
+    /// What Python added when the file was written, as JSON.
+    #[getter]
+    fn note(&self) -> Option<&str> {
+        self.note.as_deref()
+    }
+
+    /// Whether single blocks are known.
+    #[getter]
+    fn has_traces(&self) -> bool {
+        self.state().blocks.is_some()
+    }
+
+    /// File name to line to TraceStats.
+    fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let tables = Arc::clone(&self.state().tables);
+        grouping::by_file_and_line(py, &tables)
+    }
+
+    /// Address to Trace, None when single blocks are not known.
+    fn traces<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let State { tables, blocks } = self.state().clone();
+        let Some(blocks) = blocks else {
+            return Ok(None);
+        };
+        live::traces(py, &tables, &blocks).map(Some)
+    }
+
+    /// Drops what the filters drop, everywhere.
+    fn apply_filters(&self, py: Python<'_>, filters: &Bound<'_, PyAny>) -> PyResult<()> {
+        let rules: Vec<heapsight_analysis::Filter> = filter::extract(filters)?
+            .into_iter()
+            .map(|filter| filter.0)
+            .collect();
+        if rules.is_empty() {
+            return Ok(());
+        }
+        py.detach(|| {
+            let mut state = self.state();
+            let ids = apply_filters(Arc::make_mut(&mut state.tables), &rules);
+            if let Some(blocks) = &mut state.blocks {
+                blocks.renumber(&ids);
+            }
+        });
+        Ok(())
+    }
+
+    /// Statistics by `group_by`.
+    fn group(&self, group_by: &str, cumulative: bool) -> PyResult<Grouping> {
+        let state = self.state();
+        Grouping::new(&state.tables, state.blocks.as_ref(), group_by, cumulative)
+    }
+
+    /// Writes a file, whole or not at all: under another name first.
+    fn write(&self, py: Python<'_>, path: PathBuf, rss_bytes: u64, note: String) -> PyResult<()> {
+        py.detach(|| {
+            let folder = path
+                .parent()
+                .filter(|folder| !folder.as_os_str().is_empty())
+                .unwrap_or(Path::new("."));
+            let name = path.file_name().ok_or_else(|| {
+                PyValueError::new_err(format!(
+                    "cannot write a snapshot to {}: it names no file",
+                    path.display()
+                ))
+            })?;
+            let mut partial = std::ffi::OsString::from(".");
+            partial.push(name);
+            partial.push(format!(".{}.part", std::process::id()));
+            let partial = folder.join(partial);
+            let file = std::fs::File::create(&partial).map_err(|error| os_error(&error, &path))?;
+            let written = self
+                .encode(file, rss_bytes, note)
+                .map_err(|error| PyOSError::new_err(format!("{}: {error}", path.display())));
+            let result = written.and_then(|_| {
+                std::fs::rename(&partial, &path).map_err(|error| os_error(&error, &path))
+            });
+            if result.is_err() {
+                // The first error is the one to report.
+                let _ = std::fs::remove_file(&partial);
+            }
+            result
+        })
+    }
+
+    /// What `write` would write.
+    fn to_bytes<'py>(
+        &self,
+        py: Python<'py>,
+        rss_bytes: u64,
+        note: String,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let bytes = py
+            .detach(|| self.encode(Vec::new(), rss_bytes, note))
+            .map_err(PyRuntimeError::new_err)?;
+        Ok(PyBytes::new(py, &bytes))
+    }
+}
+
+pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(take_snapshot, module)?)?;
+    module.add_function(wrap_pyfunction!(load_snapshot, module)?)?;
+    module.add_function(wrap_pyfunction!(snapshot_from_bytes, module)?)?;
+    module.add_class::<SnapshotData>()
+}

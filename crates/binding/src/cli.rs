@@ -1,0 +1,60 @@
+//! The command line, for Python to call.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use pyo3::prelude::*;
+
+mod memray;
+
+/// Runs the command line and returns its exit status.
+///
+/// `heapsight run` replaces this process, so it returns only if it failed. `check_script(path)` gives `"line: message"` for a script
+/// that does not compile, and `hand_over_problem()` says why a new interpreter could not start tracing; both give None when all is well.
+#[pyfunction]
+fn cli_main(
+    argv: Vec<OsString>,
+    executable: PathBuf,
+    flags: Vec<OsString>,
+    check_script: &Bound<'_, PyAny>,
+    hand_over_problem: &Bound<'_, PyAny>,
+) -> PyResult<i32> {
+    let syntax_check = |script: &Path| refusal(check_script.call1((script.as_os_str(),)));
+    let hand_over_check = || refusal(hand_over_problem.call0());
+    let py = check_script.py();
+    let read_memray = |path: &Path, is_cut: bool, sink: File, progress: &dyn Fn(u64, u64)| {
+        memray::read(py, path, is_cut, sink, progress)
+    };
+    let context = heapsight_cli::Context {
+        executable,
+        flags,
+        python_version: python_version(),
+        syntax_check: &syntax_check,
+        hand_over_check: &hand_over_check,
+        read_memray: &read_memray,
+    };
+    Ok(heapsight_cli::main(&context, &argv))
+}
+
+/// What a check said: nothing when it returned None, else its text, or that of the exception it raised.
+fn refusal(answer: PyResult<Bound<'_, PyAny>>) -> Result<(), String> {
+    match answer.and_then(|text| text.extract::<Option<String>>()) {
+        Ok(None) => Ok(()),
+        Ok(Some(text)) => Err(text),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// `3.12.1`, as `platform.python_version()` has it.
+pub(crate) fn python_version() -> String {
+    let full = heapsight_tracer::running_version().text;
+    full.split_ascii_whitespace()
+        .next()
+        .unwrap_or(&full)
+        .to_owned()
+}
+
+pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(cli_main, module)?)
+}

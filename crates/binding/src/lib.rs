@@ -1,0 +1,42 @@
+//! `heapsight._heapsight`: the binding between Python and the engine.
+//!
+//! The only crate that names pyo3, and the only place where Python exceptions are made. It is thin: one file for each thing
+//! that Python can ask for, and each of them translates and calls.
+
+// The comments on classes and functions are Python's docstrings, with Python's brackets in their examples.
+#![allow(rustdoc::broken_intra_doc_links)]
+
+mod api;
+mod arguments;
+mod cli;
+mod run;
+mod testing;
+mod tracemalloc;
+
+use pyo3::prelude::*;
+
+/// An allocation that fails must not end the traced program.
+#[global_allocator]
+static ALLOCATOR: heapsight_tracer::reserve::Reserve = heapsight_tracer::reserve::Reserve;
+
+#[pymodule]
+fn _heapsight(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    api::frame::register(module)?;
+    api::trace::register(module)?;
+    api::filter::register(module)?;
+    api::tracing_filters::register(module)?;
+    api::live::register(module)?;
+    api::timer::register(module)?;
+    api::display::register(module)?;
+    api::grouping::register(module)?;
+    api::snapshot::register(module)?;
+    tracemalloc::register(module)?;
+    api::process::register(module)?;
+    api::object::register(module)?;
+    testing::register(module)?;
+    cli::register(module)?;
+    api::control::register(module)?;
+    run::fork::register(module)?;
+    run::recording::register(module)
+}

@@ -1,0 +1,86 @@
+//! Forks of a recorded program: the recorder's thread is away while they happen.
+//!
+//! Python 3.12 and newer warns of a fork in a process that has other threads, and counts them by asking the system: before or
+//! after the `after_in_parent` hooks, depending on the version. So the thread is started again only when `os.fork` has returned.
+
+use std::ffi::{c_int, c_void};
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
+
+use heapsight_tracer::{recorder, timer};
+use pyo3::ffi;
+use pyo3::prelude::*;
+
+use crate::run::recording;
+
+/// The frame that called `os.fork`, as an identity only: it is compared, never read.
+static FORKING_FRAME: AtomicPtr<ffi::PyFrameObject> = AtomicPtr::new(ptr::null_mut());
+
+/// Ends the recorder's thread. To be called before a fork.
+#[pyfunction]
+fn run_before_fork() {
+    before();
+    if recording::is_following() {
+        // The child's file begins here: without this, the parent's share of their combined memory would be known from its next tick on only.
+        recorder::tick_now();
+    }
+}
+
+/// Ends every thread of heapsight's own.
+pub(crate) fn before() {
+    recorder::pause();
+    timer::pause();
+}
+
+/// Has the recorder's thread started again, in the parent of a fork.
+#[pyfunction]
+fn run_after_fork() {
+    after_in_parent();
+}
+
+/// Has the threads started again as soon as `os.fork` has returned.
+pub(crate) fn after_in_parent() {
+    // SAFETY: the thread is attached: Python called us. The frame is borrowed from it.
+    FORKING_FRAME.store(unsafe { ffi::PyEval_GetFrame() }, Relaxed);
+    schedule();
+}
+
+fn schedule() {
+    // SAFETY: may be called at any time; the function has C's calling convention and unwinds never.
+    if unsafe { ffi::Py_AddPendingCall(Some(resume), ptr::null_mut()) } != 0 {
+        start_again(); // the queue is full: a warning too many does less harm than no recording
+    }
+}
+
+/// Called by the interpreter between two instructions of the main thread: of the frame that forked, or of a hook below it.
+extern "C" fn resume(_: *mut c_void) -> c_int {
+    if Python::attach(is_below_the_forking_frame) {
+        schedule();
+    } else {
+        start_again();
+    }
+    0
+}
+
+fn start_again() {
+    recorder::resume();
+    timer::resume();
+}
+
+/// Whether the running frame was called by the frame that forked: then it is a hook's, and `os.fork` has not returned.
+fn is_below_the_forking_frame(py: Python<'_>) -> bool {
+    let forking = FORKING_FRAME.load(Relaxed).cast::<ffi::PyObject>();
+    // SAFETY: the thread is attached; the result is borrowed, and may be null.
+    let running = unsafe { Bound::from_borrowed_ptr_or_opt(py, ffi::PyEval_GetFrame().cast()) };
+    std::iter::successors(running.as_ref().and_then(caller), caller)
+        .any(|frame| frame.as_ptr() == forking)
+}
+
+fn caller<'py>(frame: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
+    frame.getattr("f_back").ok().filter(|back| !back.is_none())
+}
+
+pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(run_before_fork, module)?)?;
+    module.add_function(wrap_pyfunction!(run_after_fork, module)?)
+}

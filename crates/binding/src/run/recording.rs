@@ -1,0 +1,176 @@
+//! What happens inside the process of `heapsight run`: recording begins at start-up and ends after the program.
+
+use std::path::PathBuf;
+use std::process;
+use std::sync::{Mutex, PoisonError};
+
+use heapsight_cli::RunSpec;
+use heapsight_tracer::{Config, FrameLimit, recorder};
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+
+use crate::cli;
+use crate::run::exit;
+use crate::run::last_tick;
+use heapsight_tracer::descriptor::{Guarded, Identity};
+
+/// A recording that is going on.
+#[derive(Debug)]
+pub(crate) struct ActiveRun {
+    /// The process that records. A forked child inherits this value but must leave the file alone.
+    pid: u32,
+    /// What was asked for.
+    pub(crate) spec: RunSpec,
+    /// The capture, as an absolute path: the program may change directory.
+    pub(crate) capture: PathBuf,
+    /// Standard error at the start; `None` when it was closed.
+    pub(crate) stderr: Option<Identity>,
+}
+
+impl ActiveRun {
+    /// Whether this process is the one that records, and not a forked child of it.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.pid == process::id()
+    }
+}
+
+static ACTIVE: Mutex<Option<ActiveRun>> = Mutex::new(None);
+
+/// Takes the recording out, so that it is ended once.
+pub(crate) fn take_active() -> Option<ActiveRun> {
+    ACTIVE.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+/// Whether this process is recorded. Takes no lock that another thread of a forked child's parent may have held.
+pub(crate) fn is_recorded() -> bool {
+    let active = ACTIVE.try_lock();
+    active.is_ok_and(|active| active.as_ref().is_some_and(ActiveRun::is_ours))
+}
+
+/// Whether the recording is to answer for the standard tracer as well.
+#[pyfunction]
+fn run_replaces_tracemalloc() -> bool {
+    let active = ACTIVE.lock().unwrap_or_else(PoisonError::into_inner);
+    active
+        .as_ref()
+        .is_some_and(|run| run.is_ours() && run.spec.replace_tracemalloc)
+}
+
+/// Whether this process is recorded, and its children are to be too.
+pub(crate) fn is_following() -> bool {
+    let active = ACTIVE.lock().unwrap_or_else(PoisonError::into_inner);
+    active
+        .as_ref()
+        .is_some_and(|run| run.is_ours() && run.spec.follow)
+}
+
+/// Starts tracing and recording as `heapsight run` asked in `spec`. `argv` is `sys.argv` of this process: a followed child's own.
+/// Returns what the children are to find in `HEAPSIGHT_RUN`; None when they are not followed.
+///
+/// # Errors
+/// `RuntimeError` with one line saying what failed; nothing is traced then.
+#[pyfunction]
+fn run_begin(py: Python<'_>, spec: &str, argv: Vec<String>) -> PyResult<Option<String>> {
+    let for_children = begin(spec, argv).map_err(PyRuntimeError::new_err)?;
+    last_tick::arrange(py);
+    Ok(for_children)
+}
+
+fn begin(spec: &str, argv: Vec<String>) -> Result<Option<String>, String> {
+    let mut spec = RunSpec::from_env_value(spec).map_err(|error| error.to_string())?;
+    if spec.is_child && !argv.is_empty() {
+        spec.program.clone_from(&argv[0]);
+        spec.argv = argv;
+    }
+    let (capture, first) = paths(&spec)?;
+    let file = Guarded::create(&capture).map_err(|error| cannot_write(&capture, &error))?;
+    heapsight_tracer::start(&tracer_config(&spec)).map_err(|error| error.to_string())?;
+    let children = spec.for_children(&first);
+    if let Err(error) = record(spec, capture, file) {
+        heapsight_tracer::stop();
+        return Err(error);
+    }
+    let value = children.map(|children| children.to_env_value());
+    value.transpose().map_err(|error| error.to_string())
+}
+
+/// This process's capture, and that of the first process, as absolute paths: the program may change directory.
+fn paths(spec: &RunSpec) -> Result<(PathBuf, PathBuf), String> {
+    let first =
+        std::path::absolute(&spec.output).map_err(|error| cannot_write(&spec.output, &error))?;
+    if !spec.is_child {
+        return Ok((first.clone(), first));
+    }
+    let own = spec.create_child_output();
+    let own = own.map_err(|error| cannot_write(&first, &error))?;
+    Ok((own, first))
+}
+
+/// Starts writing to `file`, and remembers that this process does.
+fn record(spec: RunSpec, capture: PathBuf, file: Guarded) -> Result<(), String> {
+    let header = heapsight_cli::header_for_run(&spec, &cli::python_version());
+    recorder::begin(file, &header, spec.tick()).map_err(|error| cannot_write(&capture, &error))?;
+    let run = ActiveRun {
+        pid: process::id(),
+        spec,
+        capture,
+        stderr: Identity::of_stderr(),
+    };
+    *ACTIVE.lock().unwrap_or_else(PoisonError::into_inner) = Some(run);
+    Ok(())
+}
+
+/// In a forked child: records it into a file of its own, if children are followed. Only what the child allocates itself counts: what it
+/// inherited is in its parent's file. Returns one line if that fails; the child then goes on untraced.
+#[pyfunction]
+fn run_follow_fork() -> Option<String> {
+    // Another thread of the parent may have held the lock: that thread is not here to give it back.
+    let parent = {
+        let active = ACTIVE.try_lock().ok()?;
+        let run = active.as_ref().filter(|run| !run.is_ours())?;
+        let first = match run.spec.is_child {
+            true => run.spec.output.clone(),
+            false => run.capture.clone(),
+        };
+        run.spec.for_children(&first)?
+    };
+    heapsight_tracer::clear();
+    let (capture, _) = match paths(&parent) {
+        Ok(paths) => paths,
+        Err(error) => return Some(error),
+    };
+    let file = match Guarded::create(&capture) {
+        Ok(file) => file,
+        Err(error) => return Some(cannot_write(&capture, &error)),
+    };
+    record(parent, capture, file).err()
+}
+
+fn tracer_config(spec: &RunSpec) -> Config {
+    Config {
+        frame_limit: match spec.frames {
+            None => FrameLimit::All,
+            Some(1) => FrameLimit::One,
+            Some(frames) => FrameLimit::UpTo(frames),
+        },
+        sample_bytes: spec.sample_bytes,
+        threads: spec.threads,
+    }
+}
+
+fn cannot_write(path: &std::path::Path, error: &std::io::Error) -> String {
+    format!("cannot write {}: {error}", path.display())
+}
+
+/// Writes the last tick and stops tracing; the summary is printed when the interpreter is done. Does nothing in a forked child.
+#[pyfunction]
+fn run_end() {
+    exit::end_recording();
+}
+
+pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(run_begin, module)?)?;
+    module.add_function(wrap_pyfunction!(run_follow_fork, module)?)?;
+    module.add_function(wrap_pyfunction!(run_replaces_tracemalloc, module)?)?;
+    module.add_function(wrap_pyfunction!(run_end, module)?)
+}

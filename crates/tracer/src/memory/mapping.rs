@@ -1,0 +1,154 @@
+//! Memory for the tables, straight from the kernel: zeroed, resident only where touched, accounted for honestly.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+
+use crate::memory::lock::{Guarded, Held};
+
+/// One anonymous private mapping.
+#[derive(Clone, Copy, Debug)]
+struct Region {
+    start: usize,
+    length: usize,
+}
+
+/// All mappings of the tracer, to tell how much of them is resident. Never touched by a hook except when a table grows.
+static REGIONS: Guarded<Vec<Region>> = Guarded::new(Vec::new());
+
+/// Reserves `length` bytes of zeroed memory; `None` when the kernel refuses.
+pub(crate) fn map(held: &mut Held, length: usize) -> Option<*mut u8> {
+    // SAFETY: an anonymous mapping at an address of the kernel's choice touches no existing memory.
+    let start = unsafe {
+        libc::mmap(
+            std::ptr::null_mut(),
+            length,
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
+            -1,
+            0,
+        )
+    };
+    if start == libc::MAP_FAILED {
+        return None;
+    }
+    REGIONS.get(held).push(Region {
+        start: start as usize,
+        length,
+    });
+    Some(start.cast())
+}
+
+/// Gives the pages wholly inside `[start, start + length)` back to the kernel; they read as zero from then on.
+///
+/// # Safety
+/// The range lies inside one mapping made by [`map`], and nobody relies on its contents.
+pub(crate) unsafe fn discard(start: *mut u8, length: usize) {
+    let page = page_size();
+    let from = (start as usize).next_multiple_of(page);
+    let to = (start as usize + length) & !(page - 1);
+    if from < to {
+        // SAFETY: promised by the caller; MADV_DONTNEED on a private anonymous mapping zeroes it.
+        unsafe { libc::madvise(from as *mut libc::c_void, to - from, libc::MADV_DONTNEED) };
+    }
+}
+
+/// Bytes of all mappings that are resident: what the kernel says (`mincore`), not what was asked for.
+pub(crate) fn resident_bytes(held: &mut Held) -> u64 {
+    let page = page_size();
+    let regions = REGIONS.get(held);
+    let mut flags = Vec::new();
+    let mut pages = 0_u64;
+    for region in regions.iter() {
+        flags.clear();
+        flags.resize(region.length.div_ceil(page), 0_u8);
+        // SAFETY: the vector has a byte for each page of a mapping that is never unmapped.
+        let result = unsafe {
+            libc::mincore(
+                region.start as *mut libc::c_void,
+                region.length,
+                flags.as_mut_ptr(),
+            )
+        };
+        if result == 0 {
+            pages += flags.iter().map(|flag| u64::from(flag & 1)).sum::<u64>();
+        }
+    }
+    pages * page as u64
+}
+
+/// Says which pages hold something: resident or swapped out. Where the kernel does not tell, it says all.
+///
+/// From `/proc/self/pagemap`, a word for each page of the address space: bit 63 present, bit 62 swapped
+/// (Documentation/admin-guide/mm/pagemap.rst). `mincore` would leave out what is swapped out.
+#[derive(Default)]
+pub(crate) struct Populated {
+    pagemap: Option<File>,
+    words: Vec<u8>,
+}
+
+const PAGEMAP_WORD_BYTES: usize = 8;
+const IN_USE: u64 = (1 << 63) | (1 << 62);
+
+impl Populated {
+    pub(crate) fn new() -> Self {
+        Self {
+            pagemap: File::open("/proc/self/pagemap").ok(),
+            words: Vec::new(),
+        }
+    }
+
+    /// For each page of the `length` bytes from `start` (the beginning of a page): does it hold anything?
+    pub(crate) fn pages(&mut self, start: *const u8, length: usize) -> impl Iterator<Item = bool> {
+        let pages = length.div_ceil(page_size());
+        self.words.clear();
+        self.words.resize(pages * PAGEMAP_WORD_BYTES, u8::MAX);
+        let offset = start as usize / page_size() * PAGEMAP_WORD_BYTES;
+        if let Some(pagemap) = &self.pagemap
+            && pagemap
+                .read_exact_at(&mut self.words, offset as u64)
+                .is_err()
+        {
+            self.words.fill(u8::MAX);
+        }
+        self.words
+            .as_chunks::<PAGEMAP_WORD_BYTES>()
+            .0
+            .iter()
+            .map(|word| u64::from_ne_bytes(*word) & IN_USE != 0)
+    }
+}
+
+pub(crate) fn page_size() -> usize {
+    // SAFETY: sysconf has no preconditions.
+    usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_written_to_are_populated_and_others_are_not() {
+        let page = page_size();
+        let start = map(&mut crate::memory::lock::hold(), 64 * page).expect("64 pages");
+        for index in [3, 40] {
+            // SAFETY: inside the mapping just made.
+            unsafe { start.add(index * page + 8).write(1) };
+        }
+        let mut populated = Populated::new();
+        let found: Vec<usize> = (0..)
+            .zip(populated.pages(start, 64 * page))
+            .filter(|&(_, holds)| holds)
+            .map(|(index, _)| index)
+            .collect();
+        assert_eq!(found, [3, 40]);
+    }
+
+    #[test]
+    fn all_pages_are_populated_where_the_kernel_does_not_tell() {
+        let page = page_size();
+        let start = map(&mut crate::memory::lock::hold(), 4 * page).expect("4 pages");
+        let found: Vec<bool> = Populated::default().pages(start, 4 * page).collect();
+        assert_eq!(found, [true; 4]);
+    }
+}

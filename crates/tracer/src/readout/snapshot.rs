@@ -1,0 +1,231 @@
+//! Reading the tables while the program goes on.
+
+use std::collections::HashMap;
+
+use heapsight_capture::model::{Counters, SiteId, Tables, Totals};
+
+use crate::background::recorder;
+use crate::config;
+use crate::hooks::sampled;
+use crate::memory::{lock, mapping};
+use crate::readout::export::Exporter;
+use crate::tables::live_map::Block;
+use crate::tables::totals as total;
+use crate::tables::{codes, live_map, recycle, side_table, sites};
+use crate::tracemalloc::extension;
+
+/// One live traced block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LiveBlock {
+    /// Where it is.
+    pub address: usize,
+    /// Bytes requested.
+    pub size: usize,
+    /// Index into [`Tables::sites`].
+    pub site: u32,
+}
+
+/// Live blocks, 16 bytes each.
+#[derive(Clone, Debug, Default)]
+pub struct LiveBlocks {
+    packed: Vec<Packed>,
+    /// Sizes that do not fit, by address.
+    huge: HashMap<usize, usize>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Packed {
+    address: usize,
+    site: u32,
+    /// Bytes requested; [`HUGE`] stands for an entry in [`LiveBlocks::huge`].
+    size: u32,
+}
+
+const HUGE: u32 = u32::MAX;
+
+impl LiveBlocks {
+    fn push(&mut self, block: LiveBlock) {
+        let size = u32::try_from(block.size).unwrap_or(HUGE);
+        if size == HUGE {
+            self.huge.insert(block.address, block.size);
+        }
+        self.packed.push(Packed {
+            address: block.address,
+            site: block.site,
+            size,
+        });
+    }
+
+    /// Number of blocks.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.packed.len()
+    }
+
+    /// Are there none?
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.packed.is_empty()
+    }
+
+    /// The blocks, in order of address.
+    pub fn iter(&self) -> impl Iterator<Item = LiveBlock> + '_ {
+        self.packed.iter().map(|packed| self.unpack(packed))
+    }
+
+    /// The block at this place in the order of addresses.
+    #[inline]
+    #[must_use]
+    pub fn get(&self, index: usize) -> Option<LiveBlock> {
+        self.packed.get(index).map(|packed| self.unpack(packed))
+    }
+
+    #[inline(always)]
+    fn unpack(&self, packed: &Packed) -> LiveBlock {
+        LiveBlock {
+            address: packed.address,
+            size: if packed.size == HUGE {
+                self.huge_size(packed.address)
+            } else {
+                packed.size as usize
+            },
+            site: packed.site,
+        }
+    }
+
+    #[cold]
+    fn huge_size(&self, address: usize) -> usize {
+        self.huge[&address]
+    }
+
+    /// They come sorted but for a few unusual ones at the end: the stable sort finds the two runs, and merges them.
+    fn sort(&mut self) {
+        if !self.packed.is_sorted_by_key(|packed| packed.address) {
+            self.packed.sort_by_key(|packed| packed.address);
+        }
+    }
+}
+
+/// Totals at this moment. All zero when tracing is off.
+#[must_use]
+pub fn totals() -> Totals {
+    let epoch = total::epoch();
+    let live_blocks = (1..sites::len())
+        .map(|id| sites::counters(id, epoch, false).live_blocks())
+        .sum();
+    Totals {
+        live_bytes: total::live_bytes(),
+        live_blocks,
+        peak_bytes: total::peak_bytes(),
+        lost_events: total::lost_events(),
+        tracer_bytes: tracer_bytes(),
+    }
+}
+
+/// Bytes in live traced blocks, the highest value they had: the two that cost nothing to ask for.
+#[must_use]
+pub fn traced_memory() -> (u64, u64) {
+    (total::live_bytes(), total::peak_bytes())
+}
+
+/// Bytes that the tracer itself holds: resident pages of its mappings and what it has on the heap.
+#[must_use]
+pub fn tracer_bytes() -> u64 {
+    let mut held = lock::hold();
+    mapping::resident_bytes(&mut held)
+        + codes::heap_bytes(&mut held)
+        + sites::heap_bytes(&mut held)
+        + recycle::heap_bytes(&mut held)
+        + side_table::bytes(&mut held)
+        + sampled::heap_bytes(&mut held)
+        + extension::bytes(&mut held)
+        + recorder::held_bytes()
+}
+
+/// Names, call paths and counters at this moment: the paths that hold something or did at the peak, and one element for all others.
+/// Costs time by call paths, not by blocks. Call with the GIL held.
+#[must_use]
+pub fn snapshot() -> Tables {
+    let mut exporter = Exporter::default();
+    let folded = exporter.update_needed();
+    into_tables(exporter, &folded)
+}
+
+/// The same with every live block.
+#[must_use]
+pub fn snapshot_with_blocks() -> (Tables, LiveBlocks) {
+    let mut exporter = Exporter::default();
+    let folded = exporter.update_needed();
+    let mut blocks = LiveBlocks::default();
+    // The heap was asked for once, not doubled on the way: that alone halves the time.
+    blocks
+        .packed
+        .reserve_exact(usize::try_from(totals().live_blocks).unwrap_or(0));
+    let mut visit = |address: usize, block: Block| {
+        if let Some(site) = exporter.site_id(block.site) {
+            blocks.push(LiveBlock {
+                address,
+                size: block.size,
+                site,
+            });
+        }
+    };
+    if config::get().sample_bytes.is_some() {
+        for (address, block) in sampled::live_blocks(&mut lock::hold()) {
+            visit(address, block);
+        }
+    } else {
+        live_map::for_each(&mut visit);
+    }
+    for (address, block) in extension::all(&mut lock::hold()) {
+        visit(address, block);
+    }
+    blocks.sort();
+    (into_tables(exporter, &folded), blocks)
+}
+
+fn into_tables(exporter: Exporter, folded: &[(SiteId, Counters)]) -> Tables {
+    let mut counters: Vec<Counters> = exporter.counters().map(|(_, counters)| counters).collect();
+    for (id, sum) in folded {
+        counters[*id as usize] = *sum;
+    }
+    Tables {
+        counters,
+        strings: exporter.strings,
+        codes: exporter.codes,
+        nodes: exporter.nodes,
+        sites: exporter.sites,
+        totals: totals(),
+    }
+}
+
+/// Tables without counters and totals, which take time by the size of everything that is traced.
+pub(crate) fn names_only(exporter: Exporter) -> Tables {
+    Tables {
+        strings: exporter.strings,
+        codes: exporter.codes,
+        nodes: exporter.nodes,
+        sites: exporter.sites,
+        ..Tables::default()
+    }
+}
+
+/// The block at exactly `address`, if it is traced, with tables that hold just its site, without counters. Costs time by the depth of its call path.
+#[must_use]
+pub fn trace_of(address: usize) -> Option<(LiveBlock, Tables)> {
+    let block = if config::get().sample_bytes.is_some() {
+        sampled::live_block(&mut lock::hold(), address)
+    } else {
+        live_map::get(address)
+    }?;
+    let mut exporter = Exporter::default();
+    let site = exporter.export_one(block.site)?;
+    Some((
+        LiveBlock {
+            address,
+            size: block.size,
+            site,
+        },
+        names_only(exporter),
+    ))
+}

@@ -1,0 +1,296 @@
+//! Code identity without references: what each code object is called is copied at first sight; the live map's free hook tells
+//! when the object at that address ends, so that its address can be used by another.
+//!
+//! Two levels. A *live code* is an address, valid until [`forget`]. An *identity* (file, name, first line, line table) has the id
+//! that call paths use; code objects that are made again and again from the same source share one.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use heapsight_cpython::code::CodeIdentity;
+use heapsight_cpython::line_table::LineTable;
+use heapsight_cpython::version::Version;
+
+use crate::config;
+use crate::memory::chunked::{Chunked, Zeroed};
+use crate::memory::id_table::{IdTable, hash2};
+use crate::memory::lock::{self, Guarded, Held};
+
+/// A code object that is alive (or whose end nobody told us of).
+#[repr(C)]
+#[derive(Default)]
+struct LiveCode {
+    address: AtomicU64,
+    identity: AtomicU32,
+    reserved: AtomicU32,
+}
+
+// SAFETY: all fields are atomic integers, valid when zero.
+unsafe impl Zeroed for LiveCode {}
+
+/// What an identity id stands for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Identity {
+    /// A Python code object.
+    Python(CodeIdentity),
+    /// A thread, by name.
+    Thread(String),
+    /// Paths on which nothing is live any more, folded into one. See [`crate::tables::recycle`].
+    Folded,
+    /// Nothing: the id waits to be used again.
+    Free,
+}
+
+#[derive(Default)]
+struct Identities {
+    ids: HashMap<Arc<Identity>, u32>,
+    all: Vec<Arc<Identity>>,
+    bytes: u64,
+    /// Ids that no path used at the last sweep, and may be used again after the next.
+    idle_ids: Vec<u32>,
+    free_ids: Vec<u32>,
+    /// Slots of [`LIVE`] whose code object is gone, but which the index still lists under their old hash.
+    dead_slots: Vec<u32>,
+    /// Slots that can be used again.
+    free_slots: Vec<u32>,
+}
+
+static LIVE: Chunked<LiveCode> = Chunked::new();
+static BY_ADDRESS: IdTable = IdTable::new();
+static IDENTITIES: Guarded<Option<Identities>> = Guarded::new(None);
+
+fn hash(address: u64) -> u64 {
+    hash2(address >> 4, 0)
+}
+
+fn hash_of_slot(slot: u32) -> u64 {
+    hash(LIVE.get(slot).address.load(Ordering::Relaxed))
+}
+
+/// Code objects that end before the index is rebuilt without them.
+const REBUILD_AFTER: usize = 1024;
+
+fn find(address: u64) -> Option<u32> {
+    let slot = BY_ADDRESS.find(hash(address), |slot| {
+        LIVE.get(slot).address.load(Ordering::Relaxed) == address
+    })?;
+    Some(LIVE.get(slot).identity.load(Ordering::Relaxed))
+}
+
+/// The identity id of a code object.
+///
+/// # Safety
+/// `code` is a live code object of version `V`.
+pub(crate) unsafe fn identity_of<V: Version>(code: *const u8) -> u32 {
+    find(code as u64).unwrap_or_else(|| {
+        // SAFETY: promised by the caller.
+        let identity = unsafe { heapsight_cpython::code::identity::<V>(code) };
+        insert(code as u64, identity)
+    })
+}
+
+#[cold]
+#[inline(never)]
+fn insert(address: u64, identity: CodeIdentity) -> u32 {
+    let mut held = lock::hold();
+    if let Some(id) = find(address) {
+        return id;
+    }
+    let id = intern(&mut held, Identity::Python(identity));
+    let slot = IDENTITIES
+        .get(&mut held)
+        .get_or_insert_default()
+        .free_slots
+        .pop();
+    let slot = slot.unwrap_or_else(|| LIVE.len().max(1));
+    if !LIVE.ensure(&mut held, slot) {
+        return id;
+    }
+    let entry = LIVE.get(slot);
+    entry.identity.store(id, Ordering::Relaxed);
+    entry.address.store(address, Ordering::Release);
+    if slot >= LIVE.len() {
+        LIVE.set_len(&mut held, slot + 1);
+    }
+    if BY_ADDRESS.insert(&mut held, slot, hash_of_slot) {
+        crate::tables::live_map::watch_code(&mut held, address as usize);
+    }
+    id
+}
+
+fn intern(held: &mut Held, identity: Identity) -> u32 {
+    let identities = IDENTITIES.get(held).get_or_insert_default();
+    if let Some(&id) = identities.ids.get(&identity) {
+        return id;
+    }
+    identities.bytes += identity.heap_bytes();
+    let identity = Arc::new(identity);
+    let id = if let Some(id) = identities.free_ids.pop() {
+        identities.all[id as usize] = Arc::clone(&identity);
+        id
+    } else {
+        identities.all.push(Arc::clone(&identity));
+        (identities.all.len() - 1) as u32
+    };
+    identities.ids.insert(identity, id);
+    id
+}
+
+/// The identity id that stands for folded paths.
+pub(crate) fn folded(held: &mut Held) -> u32 {
+    intern(held, Identity::Folded)
+}
+
+/// Forgets identities that neither a live code object nor a path uses; `used[id]` tells of paths. Ids are used again one sweep later.
+pub(crate) fn sweep(held: &mut Held, mut used: Vec<bool>) {
+    for slot in 1..LIVE.len() {
+        let code = LIVE.get(slot);
+        let id = code.identity.load(Ordering::Relaxed) as usize;
+        if code.address.load(Ordering::Relaxed) != 0 && id < used.len() {
+            used[id] = true;
+        }
+    }
+    let identities = IDENTITIES.get(held).get_or_insert_default();
+    let was_idle: HashSet<u32> = std::mem::take(&mut identities.idle_ids)
+        .into_iter()
+        .collect();
+    for (id, identity) in (0_u32..).zip(&mut identities.all) {
+        if matches!(**identity, Identity::Free | Identity::Folded) {
+            continue;
+        }
+        if used.get(id as usize).copied().unwrap_or(false) {
+            // It may have been taken out one sweep ago.
+            identities.ids.entry(Arc::clone(identity)).or_insert(id);
+            continue;
+        }
+        if identities.ids.get(identity) == Some(&id) {
+            identities.ids.remove(identity);
+        }
+        if was_idle.contains(&id) {
+            identities.bytes = identities.bytes.saturating_sub(identity.heap_bytes());
+            *identity = Arc::new(Identity::Free);
+            identities.free_ids.push(id);
+        } else {
+            identities.idle_ids.push(id);
+        }
+    }
+}
+
+/// The identity id that stands for a thread.
+pub(crate) fn thread(name: String) -> u32 {
+    intern(&mut lock::hold(), Identity::Thread(name))
+}
+
+/// The code object at `address` is about to be freed: its address, and instruction pointers into it, mean nothing from now on.
+pub(crate) fn forget(held: &mut Held, address: usize) {
+    let address = address as u64;
+    let Some(slot) = BY_ADDRESS.find(hash(address), |slot| {
+        LIVE.get(slot).address.load(Ordering::Relaxed) == address
+    }) else {
+        return;
+    };
+    // The index keeps the slot under the old hash until it is rebuilt; an address of 0 equals none.
+    LIVE.get(slot).address.store(0, Ordering::Relaxed);
+    crate::session::invalidate_caches();
+    let identities = IDENTITIES.get(held).get_or_insert_default();
+    identities.dead_slots.push(slot);
+    if identities.dead_slots.len() >= REBUILD_AFTER {
+        let reusable = std::mem::take(&mut identities.dead_slots);
+        identities.free_slots.extend(reusable);
+        let live: Vec<u32> = (1..LIVE.len())
+            .filter(|&slot| LIVE.get(slot).address.load(Ordering::Relaxed) != 0)
+            .collect();
+        BY_ADDRESS.rebuild(held, &live, hash_of_slot);
+    }
+}
+
+/// What the identity id stands for.
+pub(crate) fn identity(held: &mut Held, id: u32) -> Option<Arc<Identity>> {
+    IDENTITIES.get(held).as_ref()?.all.get(id as usize).cloned()
+}
+
+/// The identities from `first` on.
+pub(crate) fn identities_from(held: &mut Held, first: usize) -> Vec<Arc<Identity>> {
+    IDENTITIES
+        .get(held)
+        .as_ref()
+        .and_then(|identities| identities.all.get(first..))
+        .map(<[_]>::to_vec)
+        .unwrap_or_default()
+}
+
+/// Name of an identity, for messages.
+#[cfg(feature = "verify-paths")]
+pub(crate) fn name(held: &mut Held, id: u32) -> String {
+    match identities_from(held, id as usize)
+        .first()
+        .map(AsRef::as_ref)
+    {
+        Some(Identity::Python(code)) => code.name.clone(),
+        Some(Identity::Thread(name)) => name.clone(),
+        _ => String::new(),
+    }
+}
+
+/// Bytes held outside the mapped tables.
+pub(crate) fn heap_bytes(held: &mut Held) -> u64 {
+    IDENTITIES.get(held).as_ref().map_or(0, |identities| {
+        identities.bytes
+            + (identities.ids.capacity() * 8 / 7 * (size_of::<(Arc<Identity>, u32)>() + 1)) as u64
+            + (identities.all.capacity() * size_of::<Arc<Identity>>()) as u64
+    })
+}
+
+/// Forgets which code object is where, keeping the identities.
+pub(crate) fn reset_addresses(held: &mut Held) {
+    if let Some(identities) = IDENTITIES.get(held).as_mut() {
+        identities.dead_slots.clear();
+        identities.free_slots.clear();
+    }
+    BY_ADDRESS.reset(held);
+    LIVE.reset(held);
+}
+
+/// Forgets everything.
+pub(crate) fn reset(held: &mut Held) {
+    *IDENTITIES.get(held) = None;
+    BY_ADDRESS.reset(held);
+    LIVE.reset(held);
+}
+
+impl Identity {
+    /// The line that a frame of this code at byte `offset` of its bytecode is on; 0 when there is none.
+    pub(crate) fn line_at(&self, offset: u32) -> u32 {
+        match self {
+            Self::Python(code) => LineTable::new(
+                config::line_table_format(),
+                &code.line_table,
+                code.first_line,
+            )
+            .line_at(offset)
+            .unwrap_or(0),
+            Self::Thread(_) | Self::Folded | Self::Free => 0,
+        }
+    }
+
+    /// The file of a Python code object.
+    pub(crate) fn filename(&self) -> Option<&str> {
+        match self {
+            Self::Python(code) => Some(&code.filename),
+            Self::Thread(_) | Self::Folded | Self::Free => None,
+        }
+    }
+
+    /// Bytes of one entry on the heap, the allocator's headers included.
+    fn heap_bytes(&self) -> u64 {
+        let strings = match self {
+            Self::Python(code) => {
+                code.filename.capacity() + code.name.capacity() + code.line_table.capacity() + 48
+            }
+            Self::Thread(name) => name.capacity() + 16,
+            Self::Folded | Self::Free => 0,
+        };
+        (size_of::<Self>() + 32 + strings) as u64
+    }
+}

@@ -1,0 +1,425 @@
+//! Address → (site, size) of every live block: a two-level page table with 4 bytes for every 16 bytes of address space touched.
+//!
+//! An entry belongs to whoever owns the block at its address, so loads and stores need no lock: it is written after the
+//! allocator returned the block and cleared before the allocator gets it back.
+//!
+//! ```text
+//! entry = site id (26 bits) | size code (6 bits)          0 = nothing known at this address
+//! size code  0..=16  the size itself
+//!           17..=61  24 + 8 · (code − 17)
+//!               62   the size is in the next entry (the block is longer than 16 bytes, so that entry is its own)
+//!               63   look in the side table: huge block, site id too large, or a code object being watched
+//! ```
+//!
+//! Addresses that are not 16-aligned or have more than 47 bits always live in the side table ([`crate::tables::side_table`]).
+
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+
+use crate::memory::lock::{self, Held};
+use crate::memory::mapping::{self, Populated};
+use crate::tables::side_table;
+
+/// log2 of the bytes that one entry stands for.
+const GRANULE_SHIFT: u32 = 4;
+/// log2 of the bytes that one second-level table covers: 64 MiB, 16 MiB of entries, resident only where used.
+const LEAF_SHIFT: u32 = 26;
+const LEAF_ENTRIES: usize = 1 << (LEAF_SHIFT - GRANULE_SHIFT);
+const ADDRESS_BITS: u32 = 47;
+const TOP_ENTRIES: usize = 1 << (ADDRESS_BITS - LEAF_SHIFT);
+
+const SIZE_BITS: u32 = 6;
+const SIZE_MASK: u32 = (1 << SIZE_BITS) - 1;
+const SIZE_IN_NEXT: u32 = 62;
+const SIZE_ASIDE: u32 = 63;
+const MAX_INLINE_SIZE: usize = 24 + 8 * 44;
+
+/// Highest site id that fits an entry.
+pub(crate) const MAX_SITE: u32 = (1 << (32 - SIZE_BITS)) - 1;
+
+/// What is known of a live block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Block {
+    pub(crate) site: u32,
+    pub(crate) size: usize,
+}
+
+type Leaf = AtomicU32;
+
+/// First level; 16 MiB of address space in `.bss`, of which a handful of pages is ever touched.
+static TOP: [AtomicPtr<Leaf>; TOP_ENTRIES] =
+    [const { AtomicPtr::new(std::ptr::null_mut()) }; TOP_ENTRIES];
+
+#[inline(always)]
+fn in_map(address: usize) -> bool {
+    address & 15 == 0 && address >> ADDRESS_BITS == 0
+}
+
+/// The entry for a 16-aligned address below 2^47, if its leaf exists.
+#[inline(always)]
+fn entry(address: usize) -> Option<&'static AtomicU32> {
+    let leaf = TOP[(address >> LEAF_SHIFT) & (TOP_ENTRIES - 1)].load(Ordering::Relaxed);
+    if leaf.is_null() {
+        return None;
+    }
+    // SAFETY: a non-null leaf has LEAF_ENTRIES entries and is never unmapped; the index is below that.
+    Some(unsafe { &*leaf.add((address >> GRANULE_SHIFT) & (LEAF_ENTRIES - 1)) })
+}
+
+/// The same, made if necessary; `None` when the kernel has no memory for it.
+#[inline(always)]
+fn entry_or_map(address: usize) -> Option<&'static AtomicU32> {
+    entry(address).or_else(|| map_leaf(address))
+}
+
+#[cold]
+#[inline(never)]
+fn map_leaf(address: usize) -> Option<&'static AtomicU32> {
+    map_leaf_held(&mut lock::hold(), address)
+}
+
+fn map_leaf_held(held: &mut Held, address: usize) -> Option<&'static AtomicU32> {
+    let slot = &TOP[(address >> LEAF_SHIFT) & (TOP_ENTRIES - 1)];
+    if slot.load(Ordering::Relaxed).is_null() {
+        // One entry more than the leaf covers: the size of a block that starts in the last one goes behind it.
+        let leaf = mapping::map(held, (LEAF_ENTRIES + 1) * size_of::<Leaf>())?;
+        slot.store(leaf.cast(), Ordering::Release);
+    }
+    entry(address)
+}
+
+/// Second word of a block: the entry after its own.
+///
+/// # Safety
+/// `entry` came from [`entry`] for the same leaf, which has one entry more than it covers.
+#[inline(always)]
+unsafe fn next(entry: &AtomicU32) -> &AtomicU32 {
+    // SAFETY: promised by the caller.
+    unsafe { &*std::ptr::from_ref(entry).add(1) }
+}
+
+#[inline(always)]
+fn size_code(size: usize) -> u32 {
+    if size <= 16 {
+        size as u32
+    } else if size & 7 == 0 && size <= MAX_INLINE_SIZE {
+        (size as u32 - 24) / 8 + 17
+    } else {
+        SIZE_IN_NEXT
+    }
+}
+
+/// Records a block that the allocator has just returned. False when it could not be recorded: a loss to be counted.
+#[inline(always)]
+pub(crate) fn insert(address: usize, block: Block) -> bool {
+    if in_map(address) && block.size <= u32::MAX as usize && block.site <= MAX_SITE {
+        let Some(slot) = entry_or_map(address) else {
+            return false;
+        };
+        let code = size_code(block.size);
+        if code == SIZE_IN_NEXT {
+            // SAFETY: `slot` is an entry of a live leaf. Both words belong to this block, which is longer than 16 bytes.
+            unsafe { next(slot) }.store(block.size as u32, Ordering::Relaxed);
+        }
+        slot.store((block.site << SIZE_BITS) | code, Ordering::Relaxed);
+        true
+    } else {
+        insert_aside(address, block)
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn insert_aside(address: usize, block: Block) -> bool {
+    if in_map(address) {
+        let Some(slot) = entry_or_map(address) else {
+            return false;
+        };
+        slot.store(SIZE_ASIDE, Ordering::Relaxed);
+    }
+    side_table::insert(&mut lock::hold(), address, Some(block), false);
+    true
+}
+
+/// Forgets the block at `address`, which its owner is about to give back, and returns what was known of it.
+#[inline(always)]
+pub(crate) fn remove(address: usize) -> Option<Block> {
+    if !in_map(address) {
+        return remove_aside(address);
+    }
+    let slot = entry(address)?;
+    let word = slot.load(Ordering::Relaxed);
+    if word == 0 {
+        return None;
+    }
+    slot.store(0, Ordering::Relaxed);
+    let code = word & SIZE_MASK;
+    let size = match code {
+        0..=16 => code as usize,
+        17..=61 => (24 + 8 * (code - 17)) as usize,
+        // Cleared as well: it may become the first entry of a block that is not traced.
+        SIZE_IN_NEXT => {
+            // SAFETY: `slot` is an entry of a live leaf, and both words belong to the block.
+            let next = unsafe { next(slot) };
+            let size = next.load(Ordering::Relaxed);
+            next.store(0, Ordering::Relaxed);
+            size as usize
+        }
+        _ => return remove_aside(address),
+    };
+    Some(Block {
+        site: word >> SIZE_BITS,
+        size,
+    })
+}
+
+#[cold]
+#[inline(never)]
+fn remove_aside(address: usize) -> Option<Block> {
+    let mut held = lock::hold();
+    let gone = side_table::remove(&mut held, address)?;
+    if gone.is_code {
+        crate::tables::codes::forget(&mut held, address);
+    }
+    gone.block
+}
+
+/// What is known of the block at `address`.
+pub(crate) fn get(address: usize) -> Option<Block> {
+    let mut held = lock::hold();
+    if !in_map(address) {
+        return side_table::get(&mut held, address).and_then(|aside| aside.block);
+    }
+    if is_second_of_block(address) {
+        return None;
+    }
+    decode(&mut held, address, entry(address)?)
+}
+
+/// The same without the lock, for the owner of the block. Blocks aside are not looked at: `None` for them.
+#[inline(always)]
+pub(crate) fn peek(address: usize) -> Option<Block> {
+    if !in_map(address) || is_second_of_block(address) {
+        return None;
+    }
+    let slot = entry(address)?;
+    let word = slot.load(Ordering::Relaxed);
+    if word == 0 || word & SIZE_MASK == SIZE_ASIDE {
+        return None;
+    }
+    // SAFETY: `slot` is an entry of a live leaf.
+    let next = unsafe { next(slot) }.load(Ordering::Relaxed);
+    Some(Block {
+        site: word >> SIZE_BITS,
+        size: decode_size(word & SIZE_MASK, next),
+    })
+}
+
+/// Is the entry at `address` no entry but the size of the block before it?
+fn is_second_of_block(address: usize) -> bool {
+    // The size behind a leaf's last entry is in the same leaf, not in the next.
+    let first_of_leaf = address & ((1 << LEAF_SHIFT) - 1) == 0;
+    let before =
+        || entry(address - (1 << GRANULE_SHIFT)).map_or(0, |slot| slot.load(Ordering::Relaxed));
+    // A size that happens to look like this belongs to a block of 62 bytes or more, so that none begins here either.
+    !first_of_leaf && before() & SIZE_MASK == SIZE_IN_NEXT
+}
+
+fn decode(held: &mut Held, address: usize, slot: &AtomicU32) -> Option<Block> {
+    let word = slot.load(Ordering::Relaxed);
+    match word & SIZE_MASK {
+        _ if word == 0 => None,
+        SIZE_ASIDE => side_table::get(held, address).and_then(|aside| aside.block),
+        code => {
+            // SAFETY: `slot` is an entry of a live leaf.
+            let next = unsafe { next(slot) }.load(Ordering::Relaxed);
+            Some(Block {
+                site: word >> SIZE_BITS,
+                size: decode_size(code, next),
+            })
+        }
+    }
+}
+
+/// The size that `code` (not [`SIZE_ASIDE`]) stands for; `next` is the following entry.
+#[inline(always)]
+fn decode_size(code: u32, next: u32) -> usize {
+    match code {
+        0..=16 => code as usize,
+        17..=61 => (24 + 8 * (code - 17)) as usize,
+        _ => next as usize,
+    }
+}
+
+/// Arranges for [`crate::tables::codes::forget`] to be called when the code object at `address` is freed.
+///
+/// The code object must be alive: its entry can then change only by this.
+pub(crate) fn watch_code(held: &mut Held, address: usize) {
+    let slot = if in_map(address) {
+        map_leaf_held(held, address)
+    } else {
+        None
+    };
+    let Some(slot) = slot else {
+        side_table::watch(held, address);
+        return;
+    };
+    let word = slot.load(Ordering::Relaxed);
+    if word & SIZE_MASK == SIZE_ASIDE {
+        side_table::watch(held, address);
+        return;
+    }
+    let block = decode(held, address, slot);
+    side_table::insert(held, address, block, true);
+    if word & SIZE_MASK == SIZE_IN_NEXT {
+        // SAFETY: `slot` is an entry of a live leaf, and both words belong to the block.
+        unsafe { next(slot) }.store(0, Ordering::Relaxed);
+    }
+    slot.store(SIZE_ASIDE, Ordering::Relaxed);
+}
+
+/// Gives back the part of the map that covers only `[start, start + length)`, a range of addresses that the caller owns
+/// and that holds no live block (a freed arena).
+pub(crate) fn release_range(start: usize, length: usize) {
+    if (start + length) >> ADDRESS_BITS != 0 {
+        return;
+    }
+    let mut at = start;
+    while at < start + length {
+        let leaf_end = ((at >> LEAF_SHIFT) + 1) << LEAF_SHIFT;
+        let end = leaf_end.min(start + length);
+        if let Some(slot) = entry(at & !15) {
+            let entries = (end - at) >> GRANULE_SHIFT;
+            // SAFETY: the entries [at, end) lie in one leaf, and the caller owns all addresses they stand for.
+            unsafe {
+                mapping::discard(
+                    std::ptr::from_ref(slot).cast_mut().cast(),
+                    entries * size_of::<Leaf>(),
+                );
+            }
+        }
+        at = end;
+    }
+}
+
+/// Forgets every block and gives all memory back.
+pub(crate) fn clear() {
+    for slot in &TOP {
+        let leaf = slot.load(Ordering::Relaxed);
+        if !leaf.is_null() {
+            // SAFETY: a whole leaf; zero entries mean "nothing known".
+            unsafe { mapping::discard(leaf.cast(), (LEAF_ENTRIES + 1) * size_of::<Leaf>()) };
+        }
+    }
+    side_table::clear(&mut lock::hold());
+}
+
+/// Calls `visit(address, block)` for every known block, in address order but for those aside, which come last.
+///
+/// Blocks that other threads allocate or free meanwhile may or may not be among them.
+pub(crate) fn for_each(mut visit: impl FnMut(usize, Block)) {
+    for_each_entry(|address, slot, word| {
+        let block = decode_entry(slot, word);
+        visit(address, block);
+        entries_to_next(block.size)
+    });
+    for (address, aside) in side_table::all(&mut lock::hold()) {
+        if let Some(block) = aside.block {
+            visit(address, block);
+        }
+    }
+}
+
+/// Calls `visit(block, count)` so that every known block is counted, without addresses: equal neighbours come together.
+pub(crate) fn for_each_run(mut visit: impl FnMut(Block, u64)) {
+    let mut last_word = 0;
+    let mut last = Block { site: 0, size: 0 };
+    let mut count = 0;
+    for_each_entry(|_, slot, word| {
+        // Equal entries are equal blocks, unless the size is elsewhere.
+        if word == last_word && word & SIZE_MASK != SIZE_IN_NEXT {
+            count += 1;
+        } else {
+            let block = decode_entry(slot, word);
+            if block != last {
+                if count > 0 {
+                    visit(last, count);
+                }
+                last = block;
+                count = 0;
+            }
+            count += 1;
+            last_word = word;
+        }
+        entries_to_next(last.size)
+    });
+    if count > 0 {
+        visit(last, count);
+    }
+    for (_, aside) in side_table::all(&mut lock::hold()) {
+        if let Some(block) = aside.block {
+            visit(block, 1);
+        }
+    }
+}
+
+/// What the entry `word` in `slot` says, which is not aside.
+#[inline(always)]
+fn decode_entry(slot: &AtomicU32, word: u32) -> Block {
+    // SAFETY: `slot` is an entry of a live leaf.
+    let next = unsafe { next(slot) }.load(Ordering::Relaxed);
+    Block {
+        site: word >> SIZE_BITS,
+        size: decode_size(word & SIZE_MASK, next),
+    }
+}
+
+/// The second entry of a longer block may hold its size (now or from an earlier block): never an entry of its own.
+#[inline(always)]
+fn entries_to_next(size: usize) -> usize {
+    if size > 16 { 2 } else { 1 }
+}
+
+/// Calls `visit(address, entry, word)` for every entry that tells of a block itself; it says how many entries on the next may be.
+fn for_each_entry(mut visit: impl FnMut(usize, &AtomicU32, u32) -> usize) {
+    let mut populated = Populated::new();
+    for (top_index, slot) in TOP.iter().enumerate() {
+        let leaf = slot.load(Ordering::Acquire);
+        if !leaf.is_null() {
+            for_each_in_leaf(leaf, top_index << LEAF_SHIFT, &mut populated, &mut visit);
+        }
+    }
+}
+
+fn for_each_in_leaf(
+    leaf: *mut Leaf,
+    base: usize,
+    populated: &mut Populated,
+    visit: &mut impl FnMut(usize, &AtomicU32, u32) -> usize,
+) {
+    // Reading untouched pages would map them.
+    let populated = populated.pages(leaf.cast(), LEAF_ENTRIES * size_of::<Leaf>());
+    let entries_a_page = mapping::page_size() / size_of::<Leaf>();
+    // Carried from page to page: the second entry of a page's last block is the first of the next page.
+    let mut index = 0;
+    for (page, _) in populated.enumerate().filter(|&(_, holds)| holds) {
+        let first = page * entries_a_page;
+        index = index.max(first);
+        while index < first + entries_a_page {
+            // SAFETY: index < LEAF_ENTRIES, the leaf has one more.
+            let slot = unsafe { &*leaf.add(index) };
+            let word = slot.load(Ordering::Relaxed);
+            if word == 0 {
+                index += 1;
+                continue;
+            }
+            let address = base + (index << GRANULE_SHIFT);
+            if word & SIZE_MASK == SIZE_ASIDE {
+                // Told by the side table itself. A code object is longer than one granule, and so is a huge block, but
+                // their second entry may hold no size: nothing to skip.
+                index += 1;
+                continue;
+            }
+            index += visit(address, slot, word);
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! Traced memory of the whole program: live bytes, the exact peak, and which peak it is.
+//!
+//! Two writers. Events under the one GIL (`Sharing::Gil`) use plain loads and stores: whoever holds the GIL is alone. Events
+//! that run without it (raw domain, free-threaded builds, sub-interpreters with their own GIL) use atomic
+//! read-modify-write on words of their own ([`shared_total`]). The sum is what people see.
+//!
+//! **Peak composition in O(1).** `epoch` numbers the peaks: it goes up with the first free after the traced memory stood at its
+//! highest. Each site saves its live figures the first time it changes in an epoch (see [`crate::tables::sites`]); a site that has not
+//! changed since still has them.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+use crate::interpreter::event::Sharing;
+use crate::memory::lock;
+use crate::tables::shared_total;
+use crate::thread;
+
+/// Words written under the GIL only.
+#[repr(align(128))]
+struct UnderGil {
+    live_bytes: AtomicU64,
+    peak_bytes: AtomicU64,
+    /// Address of the block allocated last; 0 once it was freed.
+    last_block: AtomicUsize,
+}
+
+/// Words written by anybody, but seldom. The live bytes are in [`shared_total`].
+#[repr(align(128))]
+struct ByAnybody {
+    peak_bytes: AtomicU64,
+    epoch: AtomicU64,
+    at_peak: AtomicBool,
+    lost_events: AtomicU64,
+}
+
+static GIL: UnderGil = UnderGil {
+    live_bytes: AtomicU64::new(0),
+    peak_bytes: AtomicU64::new(0),
+    last_block: AtomicUsize::new(0),
+};
+static ANY: ByAnybody = ByAnybody {
+    peak_bytes: AtomicU64::new(0),
+    epoch: AtomicU64::new(1),
+    at_peak: AtomicBool::new(false),
+    lost_events: AtomicU64::new(0),
+};
+
+/// Bytes in live traced blocks. Either part may be negative when a block of one kind was freed as the other.
+#[inline(always)]
+pub(crate) fn live_bytes() -> u64 {
+    GIL.live_bytes
+        .load(Ordering::Relaxed)
+        .wrapping_add_signed(shared_total::exact())
+}
+
+/// Highest value of [`live_bytes`] so far.
+#[inline(always)]
+pub(crate) fn peak_bytes() -> u64 {
+    GIL.peak_bytes
+        .load(Ordering::Relaxed)
+        .max(ANY.peak_bytes.load(Ordering::Relaxed))
+}
+
+/// The number of the present peak.
+#[inline(always)]
+pub(crate) fn epoch() -> u64 {
+    ANY.epoch.load(Ordering::Relaxed)
+}
+
+/// Is the traced memory at its highest right now: has nothing been freed since it got there?
+#[inline(always)]
+pub(crate) fn at_peak() -> bool {
+    ANY.at_peak.load(Ordering::Relaxed)
+}
+
+#[inline(always)]
+fn set_at_peak() {
+    if !at_peak() {
+        ANY.at_peak.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Adds a block of `bytes` at `address`. Call after the site's counters were changed.
+#[inline(always)]
+pub(crate) fn allocated(sharing: Sharing, address: usize, bytes: u64) {
+    match sharing {
+        Sharing::Gil => {
+            let own = GIL.live_bytes.load(Ordering::Relaxed).wrapping_add(bytes);
+            GIL.live_bytes.store(own, Ordering::Relaxed);
+            let total = own.wrapping_add_signed(shared_total::at_most());
+            if total > peak_bytes() {
+                if shared_total::is_divided() {
+                    look_under_gil();
+                } else {
+                    GIL.peak_bytes.store(total, Ordering::Relaxed);
+                    set_at_peak();
+                }
+            }
+            GIL.last_block.store(address, Ordering::Relaxed);
+        }
+        Sharing::Shared => {
+            let thread = thread::current();
+            // SAFETY: the calling thread's own state, or null.
+            let shard = unsafe { thread::shard(thread) };
+            if !shared_total::is_divided() {
+                let shared = shared_total::add_undivided(bytes.cast_signed());
+                note_shared_peak(
+                    GIL.live_bytes
+                        .load(Ordering::Relaxed)
+                        .wrapping_add_signed(shared),
+                );
+                GIL.last_block.store(address, Ordering::Relaxed);
+                return;
+            }
+            if !shared_total::add(shard, bytes.cast_signed()) {
+                look_from_shard(shard);
+            }
+            if GIL.last_block.load(Ordering::Relaxed) != 0 {
+                GIL.last_block.store(0, Ordering::Relaxed);
+            }
+            // SAFETY: as above.
+            if let Some(thread) = unsafe { thread.as_mut() } {
+                thread.last_block = address;
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn note_shared_peak(total: u64) {
+    if total > peak_bytes() {
+        ANY.peak_bytes.fetch_max(total, Ordering::Relaxed);
+        set_at_peak();
+    }
+}
+
+/// What is live under the GIL and all that other threads may have live pass the peak: looks whether they do.
+#[cold]
+#[inline(never)]
+fn look_under_gil() {
+    let total = live_bytes();
+    if total > peak_bytes() {
+        GIL.peak_bytes.store(total, Ordering::Relaxed);
+        set_at_peak();
+    }
+    let under_gil = GIL.live_bytes.load(Ordering::Relaxed);
+    if under_gil.wrapping_add_signed(shared_total::at_most()) > peak_bytes() {
+        shared_total::take_back(&mut lock::hold(), None);
+    }
+}
+
+/// `shard` has more live than it may without asking: looks whether it is a new peak.
+#[cold]
+#[inline(never)]
+fn look_from_shard(shard: u8) {
+    let mut held = lock::hold();
+    note_shared_peak(live_bytes());
+    let under_gil = GIL.live_bytes.load(Ordering::Relaxed);
+    let ceiling = peak_bytes().wrapping_sub(under_gil).cast_signed();
+    shared_total::allow(&mut held, shard, ceiling);
+}
+
+/// Starts a new epoch if the traced memory is at its highest. Call before the counters of the freed block's site change.
+#[inline(always)]
+pub(crate) fn before_free(sharing: Sharing) {
+    if at_peak() {
+        ANY.at_peak.store(false, Ordering::Relaxed);
+        match sharing {
+            Sharing::Gil => ANY.epoch.store(epoch() + 1, Ordering::Relaxed),
+            Sharing::Shared => {
+                ANY.epoch.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+/// Takes a block of `bytes` away; true when it is the one allocated last (a temporary block): by anybody, or, once several
+/// threads allocate side by side, by the thread that frees it.
+#[inline(always)]
+pub(crate) fn freed(sharing: Sharing, address: usize, bytes: u64) -> bool {
+    match sharing {
+        Sharing::Gil => {
+            GIL.live_bytes.store(
+                GIL.live_bytes.load(Ordering::Relaxed).wrapping_sub(bytes),
+                Ordering::Relaxed,
+            );
+        }
+        Sharing::Shared if !shared_total::is_divided() => {
+            shared_total::add_undivided(-bytes.cast_signed());
+        }
+        Sharing::Shared => {
+            let thread = thread::current();
+            // SAFETY: the calling thread's own state, or null.
+            unsafe {
+                shared_total::subtract(thread::shard(thread), bytes.cast_signed());
+                return thread.as_mut().is_some_and(|thread| {
+                    let temporary = thread.last_block == address;
+                    if temporary {
+                        thread.last_block = 0;
+                    }
+                    temporary
+                });
+            }
+        }
+    }
+    let temporary = GIL.last_block.load(Ordering::Relaxed) == address;
+    if temporary {
+        GIL.last_block.store(0, Ordering::Relaxed);
+    }
+    temporary
+}
+
+/// Counts an event that could not be recorded.
+#[cold]
+pub(crate) fn count_loss() {
+    ANY.lost_events.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Events that could not be recorded so far.
+pub(crate) fn lost_events() -> u64 {
+    ANY.lost_events.load(Ordering::Relaxed)
+}
+
+/// Makes the present the highest point.
+pub(crate) fn reset_peak() {
+    let now = live_bytes();
+    GIL.peak_bytes.store(now, Ordering::Relaxed);
+    ANY.peak_bytes.store(0, Ordering::Relaxed);
+    ANY.epoch.fetch_add(1, Ordering::Relaxed);
+    ANY.at_peak.store(true, Ordering::Relaxed);
+    shared_total::take_back(&mut lock::hold(), None);
+}
+
+/// Sets everything to zero.
+pub(crate) fn reset() {
+    GIL.live_bytes.store(0, Ordering::Relaxed);
+    GIL.peak_bytes.store(0, Ordering::Relaxed);
+    GIL.last_block.store(0, Ordering::Relaxed);
+    shared_total::reset();
+    ANY.peak_bytes.store(0, Ordering::Relaxed);
+    ANY.lost_events.store(0, Ordering::Relaxed);
+    ANY.epoch.fetch_add(1, Ordering::Relaxed);
+    ANY.at_peak.store(true, Ordering::Relaxed);
+}

@@ -1,0 +1,14 @@
+"""What heapsight's own tests and benchmarks ask of the extension. Not for users: anything here may change or go."""
+
+from heapsight._heapsight import testing_functions as _functions
+
+#: Every live traced block: address, size, number of its allocator domain, and call path, most recent frame first.
+get_blocks = _functions.get_blocks
+#: Size and call path of the block at exactly this address; None when there is none.
+trace_of_address = _functions.trace_of_address
+#: Traced bytes in a capture: live at its last tick, and at the peak.
+capture_totals = _functions.capture_totals
+#: Moves the timer's clock on by so many seconds.
+advance_timer = _functions.advance_timer
+#: "release" or "debug".
+build_profile = _functions.build_profile
