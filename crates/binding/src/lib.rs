@@ -21,6 +21,7 @@ static ALLOCATOR: heapsight_tracer::reserve::Reserve = heapsight_tracer::reserve
 
 #[pymodule]
 fn _heapsight(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    heapsight_tracer::prepare();
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     api::frame::register(module)?;
     api::trace::register(module)?;

@@ -56,6 +56,18 @@ unsafe extern "C" {
     pub fn PyMem_GetAllocator(domain: c_int, allocator: *mut PyMemAllocatorEx);
     /// Makes `allocator` the one of `domain`.
     pub fn PyMem_SetAllocator(domain: c_int, allocator: *mut PyMemAllocatorEx);
+    /// `malloc` of the raw domain; needs no GIL.
+    pub fn PyMem_RawMalloc(size: usize) -> *mut c_void;
+    /// `free` of the raw domain; needs no GIL.
+    pub fn PyMem_RawFree(block: *mut c_void);
+    /// `malloc` of the mem domain.
+    pub fn PyMem_Malloc(size: usize) -> *mut c_void;
+    /// `free` of the mem domain.
+    pub fn PyMem_Free(block: *mut c_void);
+    /// `malloc` of the obj domain.
+    pub fn PyObject_Malloc(size: usize) -> *mut c_void;
+    /// `free` of the obj domain.
+    pub fn PyObject_Free(block: *mut c_void);
     /// Copies the allocator of pymalloc's arenas.
     pub fn PyObject_GetArenaAllocator(allocator: *mut PyObjectArenaAllocator);
     /// Sets the allocator of pymalloc's arenas.

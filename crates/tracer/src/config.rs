@@ -55,7 +55,7 @@ impl Config {
 }
 
 static MINOR: AtomicU8 = AtomicU8::new(0);
-static TRACING: AtomicBool = AtomicBool::new(false);
+static SEVERAL_INTERPRETERS: AtomicBool = AtomicBool::new(false);
 static MAY_MARK_FRAMES: AtomicBool = AtomicBool::new(false);
 static THREADS_APART: AtomicBool = AtomicBool::new(false);
 /// In [`FRAME_LIMIT`]: the whole path is recorded, whatever the limit.
@@ -67,14 +67,14 @@ static ALL_SHARED: AtomicBool = AtomicBool::new(false);
 /// `PyInterpreterState` of the main interpreter.
 static MAIN_INTERPRETER: AtomicUsize = AtomicUsize::new(0);
 
-/// Are blocks being traced?
+/// Has a thread been seen in another interpreter than the main one?
 #[inline(always)]
-pub(crate) fn tracing() -> bool {
-    TRACING.load(Ordering::Relaxed)
+pub(crate) fn has_several_interpreters() -> bool {
+    SEVERAL_INTERPRETERS.load(Ordering::Relaxed)
 }
 
-pub(crate) fn set_tracing(on: bool) {
-    TRACING.store(on, Ordering::Release);
+pub(crate) fn note_several_interpreters() {
+    SEVERAL_INTERPRETERS.store(true, Ordering::Relaxed);
 }
 
 /// How the running interpreter writes line tables.

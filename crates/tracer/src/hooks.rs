@@ -4,6 +4,7 @@
 //! through Python, wait for the GIL, run Python code or unwind.
 
 pub(crate) mod arena;
+pub(crate) mod dispatch;
 pub(crate) mod exact;
 pub(crate) mod install;
 pub(crate) mod sampled;

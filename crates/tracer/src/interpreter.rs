@@ -5,6 +5,7 @@
 
 pub(crate) mod attached_state;
 pub(crate) mod event;
+pub(crate) mod finalization;
 pub(crate) mod original;
 pub(crate) mod signals;
 pub(crate) mod thread_slot;

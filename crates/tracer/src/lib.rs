@@ -30,7 +30,9 @@ pub use heapsight_cpython::api::{RunningVersion, running_version};
 
 pub use background::{descriptor, recorder, timer};
 pub use config::{Config, FrameLimit};
-pub use hooks::install::{StartError, clear, start, stop};
+pub use hooks::install::{
+    StartError, clear, finalization_begins, hooks_may_be_gone, prepare, put_hooks_back, start, stop,
+};
 pub use memory::reserve;
 pub use readout::size_counts::{SizeCount, snapshot_with_sizes};
 pub use readout::snapshot::{
@@ -44,7 +46,7 @@ pub use tracemalloc::{extension_calls, objects};
 /// Are blocks being traced?
 #[must_use]
 pub fn is_tracing() -> bool {
-    config::tracing()
+    session::is_tracing()
 }
 
 /// The configuration that tracing was started with last.

@@ -8,3 +8,4 @@ pub(crate) mod id_table;
 pub(crate) mod lock;
 pub(crate) mod mapping;
 pub mod reserve;
+pub(crate) mod zeroed;

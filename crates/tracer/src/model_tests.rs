@@ -30,8 +30,6 @@ enum Event {
     },
     /// The end of whatever is in the slot.
     Free { place: usize },
-    /// The code object at the slot's address is first seen in a frame.
-    Watch { place: usize },
 }
 
 fn size() -> impl Strategy<Value = usize> {
@@ -48,8 +46,7 @@ fn event() -> impl Strategy<Value = Event> {
     let place = 0..40_usize;
     prop_oneof![
         5 => (place.clone(), size(), 0..6_usize).prop_map(|(place, size, site)| Event::Allocate { place, size, site }),
-        4 => place.clone().prop_map(|place| Event::Free { place }),
-        1 => place.prop_map(|place| Event::Watch { place }),
+        4 => place.prop_map(|place| Event::Free { place }),
     ]
 }
 
@@ -213,7 +210,6 @@ fn run(events: &[Event], sharing: Sharing) -> Result<(), TestCaseError> {
                 }
                 prop_assert_eq!(known, model.free(address, sharing, 0));
             }
-            Event::Watch { place } => live_map::watch_code(&mut lock::hold(), address(place)),
         }
     }
     compare(&model, &made)
@@ -303,7 +299,6 @@ fn run_divided(events: &[(Event, usize, bool)]) -> Result<(), TestCaseError> {
                 prop_assert_eq!(totals::peak_bytes(), model.peak);
             }
             Event::Free { place } => free(&mut model, address(place))?,
-            Event::Watch { place } => live_map::watch_code(&mut lock::hold(), address(place)),
         }
     }
     compare(&model, &made)

@@ -14,7 +14,9 @@ use heapsight_cpython::mark::{self, Token};
 use heapsight_cpython::version::Version;
 
 use self::leaf::LeafSite;
-use crate::interpreter::event::Sharing;
+use crate::config;
+use crate::interpreter::event::{self, Sharing};
+use crate::memory::zeroed::{self, Zeroable};
 use crate::session;
 use crate::tables::{codes, tree};
 
@@ -57,26 +59,33 @@ fn meaning_slot(position: Position) -> usize {
 }
 
 impl Meaning {
-    /// In no frame's place: no code has that many bytes.
+    /// In no frame's place: no frame is at position 0.
     const NONE: Self = Self {
         position: 0,
         code: 0,
-        offset: tree::NO_OFFSET,
+        offset: 0,
     };
 }
 
 impl Step {
+    /// Of no frame: none is at position 0.
     const NONE: Self = Self {
         position: 0,
-        parent: u32::MAX,
+        parent: 0,
         node: 0,
     };
 }
+
+// SAFETY: integers: all-zero bytes are the value `NONE`.
+unsafe impl Zeroable for Step {}
+// SAFETY: as for `Step`.
+unsafe impl Zeroable for Meaning {}
 
 /// The last call path of one thread.
 pub(crate) struct PathCache {
     epoch: u64,
     thread_state: *const u8,
+    attached: *const u8,
     /// Path that the outermost frame hangs from: the root, or the thread's own.
     base: u32,
     /// Does the event that is being recorded have the tables to itself? See [`tree::child_alone`].
@@ -93,21 +102,29 @@ pub(crate) struct PathCache {
 }
 
 impl PathCache {
-    pub(crate) fn new() -> Self {
-        Self {
+    /// `None` when there is no memory for it.
+    pub(crate) fn new() -> Option<Self> {
+        Some(Self {
             epoch: 0,
             thread_state: std::ptr::null(),
+            attached: std::ptr::null(),
             base: tree::ROOT,
             alone: false,
             next_token: 1,
             misses: 0,
-            entries: Vec::with_capacity(64),
-            fresh: Vec::with_capacity(64),
-            steps: Box::new([Step::NONE; 1 << STEP_BITS]),
-            meanings: Box::new([Meaning::NONE; 1 << MEANING_BITS]),
-            leaf_sites: Box::new([LeafSite::NONE; leaf::SITES]),
+            entries: Vec::new(),
+            fresh: Vec::new(),
+            steps: zeroed::boxed()?,
+            meanings: zeroed::boxed()?,
+            leaf_sites: zeroed::boxed()?,
             has_leaf_sites: false,
-        }
+        })
+    }
+
+    /// The state that the thread had its last event under the GIL with.
+    #[inline(always)]
+    pub(crate) fn attached(&self) -> *const u8 {
+        self.attached
     }
 
     /// The call path of the thread whose state is `thread_state` (null: no Python thread).
@@ -121,7 +138,8 @@ impl PathCache {
         sharing: Sharing,
     ) -> u32 {
         if self.epoch != session::cache_epoch() || self.thread_state != thread_state {
-            self.forget(thread_state);
+            // SAFETY: promised by the caller.
+            unsafe { self.forget::<V>(thread_state, sharing) };
         }
         self.alone = sharing == Sharing::Gil;
         if thread_state.is_null() {
@@ -158,7 +176,8 @@ impl PathCache {
         sharing: Sharing,
     ) -> u32 {
         if self.epoch != session::cache_epoch() || self.thread_state != thread_state {
-            self.forget(thread_state);
+            // SAFETY: promised by the caller.
+            unsafe { self.forget::<V>(thread_state, sharing) };
         }
         self.alone = sharing == Sharing::Gil;
         if thread_state.is_null() {
@@ -180,7 +199,7 @@ impl PathCache {
 
     #[cold]
     #[inline(never)]
-    fn forget(&mut self, thread_state: *const u8) {
+    unsafe fn forget<V: Version>(&mut self, thread_state: *const u8, sharing: Sharing) {
         crate::tables::recycle::sweep_if_wanted();
         crate::background::timer::poll();
         if self.epoch != session::cache_epoch() {
@@ -189,6 +208,13 @@ impl PathCache {
         }
         self.epoch = session::cache_epoch();
         self.thread_state = thread_state;
+        if sharing == Sharing::Gil && !thread_state.is_null() {
+            self.attached = thread_state;
+            // SAFETY: promised by the caller: a live thread state.
+            if unsafe { event::interpreter_of::<V>(thread_state) } != config::main_interpreter() {
+                config::note_several_interpreters();
+            }
+        }
         self.base = base::base_path();
         if self.has_leaf_sites {
             self.leaf_sites.fill(LeafSite::NONE);

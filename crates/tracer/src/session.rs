@@ -1,9 +1,92 @@
-//! One period of tracing: the numbers by which everything that remembers something knows whether it still holds.
+//! One period of tracing with one configuration, and the numbers by which everything that remembers something knows
+//! whether it still holds.
+//!
+//! * The **mode** is the one word that every hook reads first. Hooks stay installed; "off" is a mode.
+//! * The **generation** goes up whenever the tables are emptied. Numbers of paths, sites and codes mean something within
+//!   one generation only.
+//! * The **cache epoch** goes up whenever what threads remember of call paths may be wrong, a new generation included.
+//!
+//! **Changing a session while hooks run.** Whoever changes one holds the GIL, so no event under that GIL is under way.
+//! Events without it (raw domain, interpreters with a GIL of their own, free-threaded builds) announce themselves in the
+//! [`Presence`] of their thread before they look whether the session is open; [`close`] shuts it, then waits until nobody
+//! is present. Both sides use sequentially consistent operations, so one of the two sees the other. From then on until
+//! [`open`] nobody reads or writes the tables but the one who changes them.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Mutex;
+use std::sync::atomic::{
+    AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering,
+};
+use std::time::{Duration, Instant};
 
-/// Increases whenever cached call paths may have become wrong for all threads: a code object died, tracing was restarted.
+use crate::memory::lock::{self, Guarded, Held};
+
+/// What hooks do with an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(transparent)]
+pub(crate) struct Mode(u8);
+
+impl Mode {
+    /// Pass it on.
+    pub(crate) const OFF: Self = Self(0);
+    /// Record every block with its whole call path.
+    pub(crate) const EXACT_PATHS: Self = Self(1);
+    /// Record every block with the running frame alone.
+    pub(crate) const EXACT_FRAME: Self = Self(2);
+    /// Record a sample of the blocks with their whole call paths.
+    pub(crate) const SAMPLED_PATHS: Self = Self(3);
+    /// Record a sample of the blocks with the running frame alone.
+    pub(crate) const SAMPLED_FRAME: Self = Self(4);
+    /// Note that a hook was reached, and then do as the [`standing`] mode says. See [`while_checking`].
+    pub(crate) const CHECKING: Self = Self(5);
+
+    /// Is every block recorded?
+    #[inline(always)]
+    pub(crate) fn is_exact(self) -> bool {
+        self.0.wrapping_sub(Self::EXACT_PATHS.0) <= 1
+    }
+
+    /// Is a sample of the blocks recorded?
+    #[inline(always)]
+    pub(crate) fn is_sampled(self) -> bool {
+        self.0.wrapping_sub(Self::SAMPLED_PATHS.0) <= 1
+    }
+}
+
+static MODE: AtomicU8 = AtomicU8::new(Mode::OFF.0);
+/// What [`MODE`] says but for the moments of a check.
+static STANDING: AtomicU8 = AtomicU8::new(Mode::OFF.0);
+static IS_OPEN: AtomicBool = AtomicBool::new(false);
+static GENERATION: AtomicU32 = AtomicU32::new(1);
 static CACHE_EPOCH: AtomicU64 = AtomicU64::new(1);
+/// The thread that checks, as `pthread_self` tells it, and the domains whose hooks it reached.
+static CHECKER: AtomicUsize = AtomicUsize::new(0);
+static REACHED: AtomicU8 = AtomicU8::new(0);
+
+/// Held by whoever starts, stops or clears a session: in free-threaded builds, and with several GILs, there may be two.
+static CHANGING: Mutex<()> = Mutex::new(());
+
+/// What hooks do now.
+#[inline(always)]
+pub(crate) fn mode() -> Mode {
+    Mode(MODE.load(Ordering::Relaxed))
+}
+
+/// What hooks do, whether or not somebody is checking them.
+#[inline(always)]
+pub(crate) fn standing() -> Mode {
+    Mode(STANDING.load(Ordering::Relaxed))
+}
+
+/// Are blocks being traced?
+#[inline(always)]
+pub(crate) fn is_tracing() -> bool {
+    standing() != Mode::OFF
+}
+
+/// The number of the present generation of the tables.
+pub(crate) fn generation() -> u32 {
+    GENERATION.load(Ordering::Acquire)
+}
 
 /// The epoch that a thread's cache must carry to be used.
 #[inline(always)]
@@ -14,4 +97,157 @@ pub(crate) fn cache_epoch() -> u64 {
 /// Makes every thread forget its cached call path before it is used next.
 pub(crate) fn invalidate_caches() {
     CACHE_EPOCH.fetch_add(1, Ordering::Release);
+}
+
+/// Makes everything that refers to the tables by number out of date. To be called while the session is closed.
+pub(crate) fn begin_generation() {
+    GENERATION.fetch_add(1, Ordering::AcqRel);
+    invalidate_caches();
+}
+
+/// Runs `change` while nobody else changes the session.
+pub(crate) fn change<T>(change: impl FnOnce() -> T) -> T {
+    let _changing = CHANGING
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    change()
+}
+
+/// Lets hooks record as `mode` says. Call under [`change`].
+pub(crate) fn open(mode: Mode) {
+    STANDING.store(mode.0, Ordering::SeqCst);
+    MODE.store(mode.0, Ordering::SeqCst);
+    IS_OPEN.store(mode != Mode::OFF, Ordering::SeqCst);
+}
+
+/// Switches hooks off and waits until no event is under way. Call with the GIL, under [`change`].
+pub(crate) fn close() {
+    open(Mode::OFF);
+    wait_for_events();
+}
+
+/// One thread's announcement that it is inside an event without the GIL. Part of what is kept for the thread.
+pub(crate) struct Presence {
+    in_event: AtomicBool,
+    next: AtomicPtr<Presence>,
+}
+
+/// The presences of all threads, linked.
+static PRESENT: Guarded<AtomicPtr<Presence>> = Guarded::new(AtomicPtr::new(std::ptr::null_mut()));
+
+impl Presence {
+    pub(crate) const fn new() -> Self {
+        Self {
+            in_event: AtomicBool::new(false),
+            next: AtomicPtr::new(std::ptr::null_mut()),
+        }
+    }
+
+    /// Announces an event; false when the session is closed: the event must not touch the tables.
+    #[inline(always)]
+    pub(crate) fn enter(&self) -> bool {
+        // A read-modify-write is a full barrier on every processor: the load below cannot come before it.
+        self.in_event.swap(true, Ordering::SeqCst);
+        let is_open = IS_OPEN.load(Ordering::SeqCst);
+        if !is_open {
+            self.leave();
+        }
+        is_open
+    }
+
+    /// The event is over.
+    #[inline(always)]
+    pub(crate) fn leave(&self) {
+        self.in_event.store(false, Ordering::Release);
+    }
+}
+
+/// Adds a thread's presence to those that [`close`] waits for.
+///
+/// # Safety
+/// `presence` stays where it is until [`remove`].
+pub(crate) unsafe fn add(held: &mut Held, presence: *mut Presence) {
+    let first = PRESENT.get(held).get_mut();
+    // SAFETY: promised by the caller.
+    unsafe { (*presence).next.store(*first, Ordering::Relaxed) };
+    *first = presence;
+}
+
+/// Takes a thread's presence out.
+pub(crate) fn remove(held: &mut Held, presence: *mut Presence) {
+    let mut link: *mut AtomicPtr<Presence> = PRESENT.get(held);
+    // SAFETY: links are those of the list, which only the holder of the lock changes; its members stay where they are (`add`).
+    unsafe {
+        loop {
+            let at = (*link).load(Ordering::Relaxed);
+            if at.is_null() {
+                return;
+            }
+            if at == presence {
+                (*link).store((*at).next.load(Ordering::Relaxed), Ordering::Relaxed);
+                return;
+            }
+            link = &raw mut (*at).next;
+        }
+    }
+}
+
+/// In the child of a fork: the forking thread is the only one. `own` is its presence, or null.
+pub(crate) fn keep_only(held: &mut Held, own: *mut Presence) {
+    *PRESENT.get(held).get_mut() = own;
+    // SAFETY: the forking thread's own presence.
+    if let Some(own) = unsafe { own.as_ref() } {
+        own.next.store(std::ptr::null_mut(), Ordering::Relaxed);
+    }
+}
+
+fn is_anybody_present() -> bool {
+    let mut held = lock::hold();
+    let mut at = PRESENT.get(&mut held).load(Ordering::Relaxed);
+    // SAFETY: members of the list stay where they are while the lock is held.
+    while let Some(presence) = unsafe { at.as_ref() } {
+        if presence.in_event.load(Ordering::SeqCst) {
+            return true;
+        }
+        at = presence.next.load(Ordering::Relaxed);
+    }
+    false
+}
+
+/// The longest that [`close`] waits. An event takes microseconds; one that is not over by then never will be: its thread
+/// left it by `longjmp`, or is stopped by a debugger.
+const LONGEST_EVENT: Duration = Duration::from_secs(1);
+
+/// Waits until no event that found the session as it was before is under way.
+pub(crate) fn wait_for_events() {
+    let began = Instant::now();
+    while is_anybody_present() && began.elapsed() < LONGEST_EVENT {
+        std::thread::yield_now();
+    }
+}
+
+/// Runs `action`, which allocates and frees, and tells which domains' hooks were reached by it: bit `n` for domain `n`.
+/// Call with the GIL, under [`change`].
+pub(crate) fn while_checking(action: impl FnOnce()) -> u8 {
+    REACHED.store(0, Ordering::Relaxed);
+    CHECKER.store(this_thread(), Ordering::SeqCst);
+    MODE.store(Mode::CHECKING.0, Ordering::SeqCst);
+    action();
+    MODE.store(standing().0, Ordering::SeqCst);
+    CHECKER.store(0, Ordering::SeqCst);
+    REACHED.load(Ordering::Relaxed)
+}
+
+/// A hook of `domain` was reached while the mode was [`Mode::CHECKING`]. Is it the checking thread's own call?
+pub(crate) fn note_reached(domain: u32) -> bool {
+    let is_own = CHECKER.load(Ordering::SeqCst) == this_thread();
+    if is_own {
+        REACHED.fetch_or(1 << domain, Ordering::Relaxed);
+    }
+    is_own
+}
+
+fn this_thread() -> usize {
+    // SAFETY: has no preconditions.
+    unsafe { libc::pthread_self() as usize }
 }

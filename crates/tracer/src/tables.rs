@@ -12,3 +12,4 @@ pub(crate) mod side_table;
 pub(crate) mod sites;
 pub(crate) mod totals;
 pub(crate) mod tree;
+pub(crate) mod watch;

@@ -1,11 +1,12 @@
 //! Switching tracing on and off, and the counters that are one call away.
 
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
 use heapsight_tracer as tracer;
 use heapsight_tracer::{Config, FrameLimit};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
+use pyo3::types::PyCFunction;
 
 use crate::api::timer;
 use crate::api::tracing_filters;
@@ -26,6 +27,7 @@ static LIMIT: AtomicU32 = AtomicU32::new(1);
 fn enable(py: Python<'_>, sample_bytes: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
     let sample_bytes = sample_bytes.map(positive_u64).transpose()?;
     if tracer::is_tracing() {
+        tracer::put_hooks_back();
         return Ok(());
     }
     start(py, sample_bytes)
@@ -41,6 +43,7 @@ fn disable() {
 /// Whether tracing is on.
 #[pyfunction]
 fn is_enabled() -> bool {
+    tracer::put_hooks_back();
     tracer::is_tracing()
 }
 
@@ -83,12 +86,14 @@ fn clear_traces() {
 /// Bytes in live traced blocks.
 #[pyfunction]
 fn get_traced_memory() -> u64 {
+    tracer::put_hooks_back();
     tracer::traced_memory().0
 }
 
 /// Highest `get_traced_memory()` since tracing began, or since the last `clear_traces()` or `reset_peak()`.
 #[pyfunction]
 fn get_traced_peak() -> u64 {
+    tracer::put_hooks_back();
     tracer::traced_memory().1
 }
 
@@ -120,7 +125,19 @@ fn start(py: Python<'_>, sample_bytes: Option<u64>) -> PyResult<()> {
         threads: false,
     };
     tracer::start(&config).map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
+    expect_exit(py)?;
     tracemalloc::tracing_has_begun(py)
+}
+
+/// Has the tracer told when the interpreter is about to be torn down, from now on.
+fn expect_exit(py: Python<'_>) -> PyResult<()> {
+    static EXPECTED: AtomicBool = AtomicBool::new(false);
+    if EXPECTED.swap(true, Relaxed) {
+        return Ok(());
+    }
+    let tell = PyCFunction::new_closure(py, None, None, |_, _| tracer::finalization_begins())?;
+    py.import("atexit")?.call_method1("register", (tell,))?;
+    Ok(())
 }
 
 fn frame_limit(limit: u32) -> FrameLimit {

@@ -24,7 +24,9 @@ pub(crate) fn end_recording() {
     let Some(run) = recording::take_active().filter(ActiveRun::is_ours) else {
         return;
     };
+    heapsight_tracer::put_hooks_back();
     let recorded = recorder::finish(Exit::Interpreter);
+    heapsight_tracer::finalization_begins();
     heapsight_tracer::stop();
     if let Some(failure) = recorded.and_then(|recorded| recorded.failure) {
         say(

@@ -1,32 +1,45 @@
-//! The allocator hooks. One set of functions for each interpreter version, domain and depth, chosen once.
+//! The hooks that record every block. One set of functions for each interpreter version, domain and depth.
 //!
-//! No panic, no Python allocation, no GIL and no call into CPython but the original allocator, the two getters of the thread
-//! state and, when a timer is due, `Py_AddPendingCall` (see `timer.rs`). Only the outermost call counts: what pymalloc asks of the raw domain for a large block is that block.
+//! No panic, no Python allocation, no GIL and no call into CPython but the original allocator, the getters of the thread
+//! state and, when a timer is due, `Py_AddPendingCall`. Only the outermost call counts: what pymalloc asks of the raw
+//! domain for a large block is that block.
 
 use std::ffi::c_void;
-use std::ptr;
 
 use heapsight_cpython::api::{self, PyMemAllocatorEx};
 use heapsight_cpython::version::Version;
 
-use crate::config;
-use crate::interpreter::event;
-use crate::interpreter::original::{self, Original};
+use crate::hooks::dispatch;
+use crate::interpreter::event::{self, RAW};
+use crate::interpreter::original;
+use crate::session::{self, Mode};
 use crate::tables::live_map::{self, Block};
-use crate::tables::{sites, totals};
-use crate::thread::{self, Thread};
+use crate::tables::{codes, sites, totals, watch};
+use crate::thread::{self, Event, Thread};
 
-/// Index of the raw domain, the one that may be called without the GIL.
-const RAW: u32 = api::DOMAIN_RAW as u32;
+/// The domain that code objects are allocated in.
+const OBJ: u32 = api::DOMAIN_OBJ as u32;
 
-/// The hooks of `DOMAIN`, to be installed with `PyMem_SetAllocator`. `FULL` records whole call paths, else the running frame only.
-pub(crate) fn allocator<V: Version, const DOMAIN: u32, const FULL: bool>() -> PyMemAllocatorEx {
+/// The mode that these hooks are made for.
+const fn own_mode(full: bool) -> Mode {
+    if full {
+        Mode::EXACT_PATHS
+    } else {
+        Mode::EXACT_FRAME
+    }
+}
+
+/// The hooks of `DOMAIN`, for an allocator below them with that `ctx`. `FULL` records whole call paths, else the running
+/// frame only.
+pub(crate) fn allocator<V: Version, const DOMAIN: u32, const FULL: bool>(
+    ctx: *mut c_void,
+) -> PyMemAllocatorEx {
     PyMemAllocatorEx {
-        ctx: original::context(DOMAIN),
+        ctx,
         malloc: Some(malloc::<V, DOMAIN, FULL>),
         calloc: Some(calloc::<V, DOMAIN, FULL>),
         realloc: Some(realloc::<V, DOMAIN, FULL>),
-        free: Some(free),
+        free: Some(free::<V, DOMAIN>),
     }
 }
 
@@ -34,11 +47,25 @@ unsafe extern "C" fn malloc<V: Version, const DOMAIN: u32, const FULL: bool>(
     ctx: *mut c_void,
     size: usize,
 ) -> *mut c_void {
-    // SAFETY: `ctx` is the original allocator that `allocator` put there; a domain's rules on the GIL are the caller's to keep.
+    // SAFETY: CPython calls a hook of `DOMAIN` with the `ctx` that it was installed with, and keeps the domain's rules on
+    // the GIL.
     unsafe {
-        let original = &*ctx.cast::<Original>();
-        allocate::<V, DOMAIN, FULL>(size, || original.malloc(size))
+        if session::mode() != const { own_mode(FULL) } {
+            return dispatch::malloc::<V, DOMAIN>(ctx, size);
+        }
+        record_malloc::<V, DOMAIN, FULL>(ctx, size)
     }
+}
+
+/// # Safety
+/// As a hook of `DOMAIN`.
+#[inline(always)]
+pub(crate) unsafe fn record_malloc<V: Version, const DOMAIN: u32, const FULL: bool>(
+    ctx: *mut c_void,
+    size: usize,
+) -> *mut c_void {
+    // SAFETY: promised by the caller.
+    unsafe { allocate::<V, DOMAIN, FULL>(size, || original::malloc::<DOMAIN>(ctx, size)) }
 }
 
 unsafe extern "C" fn calloc<V: Version, const DOMAIN: u32, const FULL: bool>(
@@ -46,11 +73,27 @@ unsafe extern "C" fn calloc<V: Version, const DOMAIN: u32, const FULL: bool>(
     count: usize,
     size: usize,
 ) -> *mut c_void {
-    // SAFETY: as in `malloc`. The product cannot overflow when the original succeeds.
+    // SAFETY: as in `malloc`.
     unsafe {
-        let original = &*ctx.cast::<Original>();
-        allocate::<V, DOMAIN, FULL>(count.wrapping_mul(size), || original.calloc(count, size))
+        if session::mode() != const { own_mode(FULL) } {
+            return dispatch::calloc::<V, DOMAIN>(ctx, count, size);
+        }
+        record_calloc::<V, DOMAIN, FULL>(ctx, count, size)
     }
+}
+
+/// # Safety
+/// As a hook of `DOMAIN`.
+#[inline(always)]
+pub(crate) unsafe fn record_calloc<V: Version, const DOMAIN: u32, const FULL: bool>(
+    ctx: *mut c_void,
+    count: usize,
+    size: usize,
+) -> *mut c_void {
+    // The product cannot overflow when the original succeeds.
+    let bytes = count.wrapping_mul(size);
+    // SAFETY: promised by the caller.
+    unsafe { allocate::<V, DOMAIN, FULL>(bytes, || original::calloc::<DOMAIN>(ctx, count, size)) }
 }
 
 /// Runs the original allocator and records what it returns.
@@ -60,9 +103,13 @@ unsafe fn allocate<V: Version, const DOMAIN: u32, const FULL: bool>(
     ask: impl FnOnce() -> *mut c_void,
 ) -> *mut c_void {
     let thread = thread::current();
-    // SAFETY: the thread's own state; nobody else refers to it.
+    if thread.is_null() {
+        totals::count_loss();
+        return ask();
+    }
+    // SAFETY: the thread's own state; its fields are reached one by one, so that no two references overlap.
     unsafe {
-        if (DOMAIN == RAW && (*thread).in_hook) || !config::tracing() {
+        if DOMAIN == RAW && (*thread).in_hook {
             return ask();
         }
         (*thread).in_hook = true;
@@ -82,42 +129,115 @@ unsafe extern "C" fn realloc<V: Version, const DOMAIN: u32, const FULL: bool>(
 ) -> *mut c_void {
     // SAFETY: as in `malloc`.
     unsafe {
-        let original = &*ctx.cast::<Original>();
+        if session::mode() != const { own_mode(FULL) } {
+            return dispatch::realloc::<V, DOMAIN>(ctx, old, size);
+        }
+        record_realloc::<V, DOMAIN, FULL>(ctx, old, size)
+    }
+}
+
+/// # Safety
+/// As a hook of `DOMAIN`.
+#[inline(always)]
+pub(crate) unsafe fn record_realloc<V: Version, const DOMAIN: u32, const FULL: bool>(
+    ctx: *mut c_void,
+    old: *mut c_void,
+    size: usize,
+) -> *mut c_void {
+    // SAFETY: promised by the caller; the thread's own state, reached field by field.
+    unsafe {
+        let ask = || original::realloc::<DOMAIN>(ctx, old, size);
         if old.is_null() {
-            return allocate::<V, DOMAIN, FULL>(size, || original.realloc(ptr::null_mut(), size));
+            return allocate::<V, DOMAIN, FULL>(size, ask);
         }
         let thread = thread::current();
-        if (DOMAIN == RAW && (*thread).in_hook) || !config::tracing() {
-            return original.realloc(old, size);
+        if thread.is_null() {
+            totals::count_loss();
+            return ask();
+        }
+        if DOMAIN == RAW && (*thread).in_hook {
+            return ask();
         }
         // Cleared first: when the block moves, its old address may be another thread's before the original returns.
-        let known = live_map::remove(old as usize);
+        let generation = session::generation();
+        let known = take_block::<V, DOMAIN>(thread, old as usize);
         (*thread).in_hook = true;
-        let block = original.realloc(old, size);
+        let block = ask();
         (*thread).in_hook = false;
-        if block.is_null() {
-            if let Some(known) = known
-                && !live_map::insert(old as usize, known)
-            {
-                totals::count_loss();
+        if let Some(known) = known
+            && let Some(_event) = Event::begin::<V, DOMAIN>(thread)
+            && session::generation() == generation
+        {
+            if block.is_null() {
+                if !live_map::insert(old as usize, known) {
+                    totals::count_loss();
+                }
+            } else {
+                sites::freed(known.site, old as usize, known.size as u64, 1);
             }
-            return block;
         }
-        if let Some(known) = known {
-            sites::freed(known.site, old as usize, known.size as u64, 1);
+        if !block.is_null() {
+            record::<V, DOMAIN, FULL>(thread, block as usize, size);
         }
-        record::<V, DOMAIN, FULL>(thread, block as usize, size);
         block
     }
 }
 
-/// The same for all versions and domains: the live map knows what there is to know.
-unsafe extern "C" fn free(ctx: *mut c_void, block: *mut c_void) {
-    if let Some(known) = live_map::remove(block as usize) {
-        sites::freed(known.site, block as usize, known.size as u64, 1);
-    }
+/// The same for both depths: the live map knows what there is to know.
+unsafe extern "C" fn free<V: Version, const DOMAIN: u32>(ctx: *mut c_void, block: *mut c_void) {
     // SAFETY: as in `malloc`.
-    unsafe { (*ctx.cast::<Original>()).free(block) };
+    unsafe {
+        if !session::mode().is_exact() {
+            return dispatch::free::<V, DOMAIN>(ctx, block);
+        }
+        forget_block::<V, DOMAIN>(block as usize);
+        original::free::<DOMAIN>(ctx, block);
+    }
+}
+
+/// The block at `address` is about to be freed.
+///
+/// # Safety
+/// As a hook of `DOMAIN`.
+#[inline(always)]
+pub(crate) unsafe fn forget_block<V: Version, const DOMAIN: u32>(address: usize) {
+    if DOMAIN == OBJ && watch::may_hold(address) {
+        codes::ended(address);
+    }
+    // SAFETY: promised by the caller.
+    if DOMAIN != RAW && !unsafe { event::may_run_beside_others::<V>() } {
+        if let Some(known) = live_map::remove(address) {
+            sites::freed(known.site, address, known.size as u64, 1);
+        }
+    } else if live_map::is_known(address) {
+        // SAFETY: promised by the caller.
+        unsafe { forget_beside_others::<V, DOMAIN>(address) };
+    }
+}
+
+#[inline(never)]
+unsafe fn forget_beside_others<V: Version, const DOMAIN: u32>(address: usize) {
+    let thread = thread::current();
+    // SAFETY: promised by the caller; the thread's own state or null.
+    if let Some(_event) = unsafe { Event::begin::<V, DOMAIN>(thread) }
+        && let Some(known) = live_map::remove(address)
+    {
+        sites::freed(known.site, address, known.size as u64, 1);
+    }
+}
+
+/// Takes the block at `address` out of the live map, without counting.
+#[inline(always)]
+unsafe fn take_block<V: Version, const DOMAIN: u32>(
+    thread: *mut Thread,
+    address: usize,
+) -> Option<Block> {
+    if !live_map::is_known(address) {
+        return None;
+    }
+    // SAFETY: promised by the caller.
+    let _event = unsafe { Event::begin::<V, DOMAIN>(thread) }?;
+    live_map::remove(address)
 }
 
 /// Records a block that was just allocated.
@@ -130,17 +250,21 @@ unsafe fn record<V: Version, const DOMAIN: u32, const FULL: bool>(
     address: usize,
     size: usize,
 ) {
-    // SAFETY: promised by the caller; the getters return null or the calling thread's live state.
+    // SAFETY: promised by the caller; the getters return null or the calling thread's live state. The path cache is the
+    // only field of the thread's state that is borrowed, and only while it is asked.
     unsafe {
-        let (thread_state, sharing) = event::thread_state::<V, DOMAIN>();
-        let path = &mut (*thread).path;
+        let (thread_state, sharing) = event::thread_state::<V, DOMAIN>((*thread).path.attached());
+        let Some(_event) = Event::of_sharing(thread, sharing) else {
+            return;
+        };
+        let path = &raw mut (*thread).path;
         let site = if FULL {
-            let node = path.current::<V>(thread_state, sharing);
+            let node = (*path).current::<V>(thread_state, sharing);
             #[cfg(feature = "verify-paths")]
             crate::path::verify::<V>(node, thread_state);
             sites::of(node, DOMAIN, sharing)
         } else {
-            path.leaf_site::<V, DOMAIN>(thread_state, sharing)
+            (*path).leaf_site::<V, DOMAIN>(thread_state, sharing)
         };
         if site == 0 || site == sites::EXCLUDED || !live_map::insert(address, Block { site, size })
         {

@@ -1,17 +1,21 @@
-//! Switching tracing on and off.
+//! Starting, stopping and clearing a session; putting the hooks in their place, and seeing that they stay there.
+//!
+//! Hooks are installed once and stay for good. "Off" is a mode (see [`session`]): a thread that allocates raw memory
+//! without the GIL may be reading the allocator's functions at any time, and another tool may have remembered ours.
 
 use std::sync::Once;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use heapsight_cpython::api::{self, PyMemAllocatorEx, RunningVersion};
 use heapsight_cpython::version::{V3_9, V3_10, V3_11, V3_12, V3_13, V3_13T, V3_14, V3_15, Version};
 
 use crate::config::{self, Config, FrameLimit};
-use crate::hooks::arena;
-use crate::hooks::{exact, sampled};
-use crate::interpreter::{attached_state, original};
+use crate::hooks::{arena, exact, sampled};
+use crate::interpreter::{attached_state, finalization, original};
 use crate::memory::{lock, reserve};
-use crate::session;
-use crate::tables::{codes, sites, totals, tree};
+use crate::session::{self, Mode};
+use crate::tables::{codes, live_map, sites, totals, tree};
+use crate::thread;
 use crate::tracemalloc::{extension, extension_calls, objects};
 
 /// Why tracing could not be switched on.
@@ -23,6 +27,8 @@ pub enum StartError {
     OutOfMemory,
     /// The interpreter lacks a function that every supported version exports.
     MissingFunction(&'static str),
+    /// Another tool's hooks leave no room for ours.
+    Hooks(&'static str),
 }
 
 impl std::fmt::Display for StartError {
@@ -37,22 +43,41 @@ impl std::fmt::Display for StartError {
                 f,
                 "cannot trace this interpreter: it does not export {name}"
             ),
+            Self::Hooks(why) => write!(f, "cannot trace: {why}; stop the other memory tool first"),
         }
     }
 }
 
 impl std::error::Error for StartError {}
 
-type Hooks = [PyMemAllocatorEx; 3];
+const DOMAINS: usize = 3;
+
+/// The hooks of all domains, for allocators with these `ctx`.
+type MakeHooks = fn([*mut std::ffi::c_void; DOMAINS]) -> [PyMemAllocatorEx; DOMAINS];
+
+/// Looks up what the hooks need of the interpreter: where it keeps the thread state. To be called once, when the extension
+/// is imported: it detaches and attaches the calling thread, so that other threads may run. Does nothing on a version
+/// that is not known.
+pub fn prepare() {
+    static ONCE: Once = Once::new();
+    let running = api::running_version();
+    let Some(interpreter) = Interpreter::of(&running) else {
+        return;
+    };
+    // Not inside the `Once`: a thread that waits for it would keep the GIL from the one that looks. Two that look find the
+    // same.
+    if !ONCE.is_completed() && original::find_thread_state_getter() {
+        finalization::find();
+        (interpreter.find_state)();
+        ONCE.call_once(|| {});
+    }
+}
 
 /// Starts tracing; does nothing when it is on already. Call with the GIL held.
 ///
 /// # Errors
 /// [`StartError`]; nothing has changed then.
 pub fn start(config: &Config) -> Result<(), StartError> {
-    if config::tracing() {
-        return Ok(());
-    }
     let running = api::running_version();
     let Some(interpreter) = Interpreter::of(&running) else {
         return Err(StartError::UnsupportedVersion(running.text));
@@ -60,35 +85,57 @@ pub fn start(config: &Config) -> Result<(), StartError> {
     if !original::find_thread_state_getter() {
         return Err(StartError::MissingFunction("_PyThreadState_UncheckedGet"));
     }
-    (interpreter.find_state)();
-    reserve::prepare(&mut lock::hold());
-    if !tree::init(&mut lock::hold()) {
-        return Err(StartError::OutOfMemory);
+    session::change(|| {
+        if session::is_tracing() {
+            return Ok(());
+        }
+        reserve::prepare(&mut lock::hold());
+        if !tree::init(&mut lock::hold()) {
+            return Err(StartError::OutOfMemory);
+        }
+        install_fork_handlers();
+        finalization::revoke();
+        config::set(config);
+        config::set_minor(running.minor.unwrap_or(0));
+        config::set_may_mark_frames(!running.debug);
+        config::set_all_shared(running.free_threaded);
+        config::set_main_interpreter((interpreter.main)());
+        sampled::prepare(config);
+        (interpreter.prepare)(config.frame_limit != FrameLimit::One);
+        session::begin_generation();
+        install(&interpreter, mode_of(config))?;
+        session::open(mode_of(config));
+        arena::install();
+        Ok(())
+    })
+}
+
+fn mode_of(config: &Config) -> Mode {
+    match (config.sample_bytes, config.frame_limit) {
+        (Some(_), FrameLimit::One) => Mode::SAMPLED_FRAME,
+        (Some(_), _) => Mode::SAMPLED_PATHS,
+        (None, FrameLimit::One) => Mode::EXACT_FRAME,
+        (None, _) => Mode::EXACT_PATHS,
     }
-    install_fork_handlers();
-    config::set(config);
-    config::set_minor(running.minor.unwrap_or(0));
-    config::set_may_mark_frames(!running.debug);
-    config::set_all_shared(running.free_threaded);
-    config::set_main_interpreter((interpreter.main)());
-    sampled::prepare(config);
-    session::invalidate_caches();
-    (interpreter.prepare)(config.frame_limit != FrameLimit::One);
-    config::set_tracing(true);
-    install(&(interpreter.hooks)(config));
-    arena::install();
-    Ok(())
 }
 
 /// What depends on the version that runs.
 struct Interpreter {
-    hooks: fn(&Config) -> Hooks,
+    /// The hooks for each mode but [`Mode::OFF`], in the order of [`TRACING_MODES`].
+    hooks: [MakeHooks; 4],
     /// Looks for where the attached thread state is kept. To be called with the GIL held.
     find_state: fn(),
     main: fn() -> usize,
     /// Chooses functions that the tracer calls outside the hooks; the argument tells whether whole paths are recorded.
     prepare: fn(bool),
 }
+
+const TRACING_MODES: [Mode; 4] = [
+    Mode::EXACT_PATHS,
+    Mode::EXACT_FRAME,
+    Mode::SAMPLED_PATHS,
+    Mode::SAMPLED_FRAME,
+];
 
 impl Interpreter {
     fn of(running: &RunningVersion) -> Option<Self> {
@@ -107,7 +154,12 @@ impl Interpreter {
 
     fn with<V: Version>() -> Self {
         Self {
-            hooks: hooks_of::<V>,
+            hooks: [
+                exact_hooks::<V, true>,
+                exact_hooks::<V, false>,
+                sampled_hooks::<V, true>,
+                sampled_hooks::<V, false>,
+            ],
             // SAFETY: promised by the caller.
             find_state: || unsafe { attached_state::find::<V>() },
             main: current_interpreter::<V>,
@@ -117,6 +169,44 @@ impl Interpreter {
             },
         }
     }
+
+    fn hooks_of(
+        &self,
+        mode: Mode,
+        contexts: [*mut std::ffi::c_void; DOMAINS],
+    ) -> [PyMemAllocatorEx; DOMAINS] {
+        let place = TRACING_MODES.iter().position(|known| *known == mode);
+        self.hooks[place.unwrap_or(0)](contexts)
+    }
+
+    /// Are these functions hooks of ours, of whatever mode?
+    fn owns(&self, domain: usize, allocator: &PyMemAllocatorEx) -> bool {
+        let present = allocator.malloc.map(|malloc| malloc as usize);
+        self.hooks.iter().any(|hooks| {
+            let own = hooks([allocator.ctx; DOMAINS])[domain];
+            own.malloc.map(|malloc| malloc as usize) == present
+        })
+    }
+}
+
+fn exact_hooks<V: Version, const FULL: bool>(
+    [raw, mem, obj]: [*mut std::ffi::c_void; DOMAINS],
+) -> [PyMemAllocatorEx; DOMAINS] {
+    [
+        exact::allocator::<V, 0, FULL>(raw),
+        exact::allocator::<V, 1, FULL>(mem),
+        exact::allocator::<V, 2, FULL>(obj),
+    ]
+}
+
+fn sampled_hooks<V: Version, const FULL: bool>(
+    [raw, mem, obj]: [*mut std::ffi::c_void; DOMAINS],
+) -> [PyMemAllocatorEx; DOMAINS] {
+    [
+        sampled::allocator::<V, 0, FULL>(raw),
+        sampled::allocator::<V, 1, FULL>(mem),
+        sampled::allocator::<V, 2, FULL>(obj),
+    ]
 }
 
 /// The interpreter whose GIL makes plain counters safe: the one that switches tracing on. 0 where nobody asks.
@@ -127,99 +217,157 @@ fn current_interpreter<V: Version>() -> usize {
         if state.is_null() {
             0
         } else {
-            state.add(V::OFFSETS.tstate_interp).cast::<usize>().read()
+            crate::interpreter::event::interpreter_of::<V>(state)
         }
     }
 }
 
-fn hooks_of<V: Version>(config: &Config) -> Hooks {
-    match (config.sample_bytes, config.frame_limit) {
-        (Some(_), FrameLimit::One) => [
-            sampled::allocator::<V, 0, false>(),
-            sampled::allocator::<V, 1, false>(),
-            sampled::allocator::<V, 2, false>(),
-        ],
-        (Some(_), _) => [
-            sampled::allocator::<V, 0, true>(),
-            sampled::allocator::<V, 1, true>(),
-            sampled::allocator::<V, 2, true>(),
-        ],
-        (None, FrameLimit::One) => [
-            exact::allocator::<V, 0, false>(),
-            exact::allocator::<V, 1, false>(),
-            exact::allocator::<V, 2, false>(),
-        ],
-        (None, _) => [
-            exact::allocator::<V, 0, true>(),
-            exact::allocator::<V, 1, true>(),
-            exact::allocator::<V, 2, true>(),
-        ],
-    }
+/// The functions that were in force when the hooks were last known to be reached: they need not be checked again.
+static KNOWN_GOOD: [AtomicUsize; DOMAINS] = [const { AtomicUsize::new(0) }; DOMAINS];
+
+fn present(domain: usize) -> PyMemAllocatorEx {
+    let mut present = PyMemAllocatorEx::EMPTY;
+    // SAFETY: takes a domain below 3 and a pointer to a PyMemAllocatorEx.
+    unsafe { api::PyMem_GetAllocator(domain as i32, &raw mut present) };
+    present
 }
 
-fn install(hooks: &Hooks) {
-    for (domain, hook) in hooks.iter().enumerate() {
-        let mut present = PyMemAllocatorEx::EMPTY;
-        let mut hook = *hook;
-        // SAFETY: both functions take a domain below 3 and a pointer to a PyMemAllocatorEx; the GIL is held.
-        unsafe {
-            api::PyMem_GetAllocator(domain as i32, &raw mut present);
-            // Left there by an earlier `stop` because another tool had hooked on top: it leads to ours already.
-            if present.ctx == hook.ctx || !original::remember(domain as u32, &present) {
+fn address_of(allocator: &PyMemAllocatorEx) -> usize {
+    allocator.malloc.map_or(0, |malloc| malloc as usize)
+}
+
+/// Sees to it that every domain's allocations reach a hook, for `mode` where that can be chosen: under another tool's hooks
+/// those of an earlier session stay, which find their way by themselves ([`crate::hooks::dispatch`]). Gives the domains
+/// that were not reached before, bit by bit. Call with the GIL, under [`session::change`].
+fn install(interpreter: &Interpreter, mode: Mode) -> Result<u8, StartError> {
+    let before: [PyMemAllocatorEx; DOMAINS] = std::array::from_fn(present);
+    let mut installed = 0;
+    let is_ours: [bool; DOMAINS] =
+        std::array::from_fn(|domain| interpreter.owns(domain, &before[domain]));
+    let reached = if is_ours == [true; DOMAINS] {
+        0
+    } else {
+        reached_domains()
+    };
+    let hooks = interpreter.hooks_of(mode, before.map(|allocator| allocator.ctx));
+    for (domain, mut hook) in hooks.into_iter().enumerate() {
+        if !is_ours[domain] {
+            if reached & (1 << domain) != 0 {
+                KNOWN_GOOD[domain].store(address_of(&before[domain]), Ordering::Relaxed);
                 continue;
             }
-            api::PyMem_SetAllocator(domain as i32, &raw mut hook);
+            original::add(&mut lock::hold(), domain, &before[domain]).map_err(|refused| {
+                StartError::Hooks(match refused {
+                    original::Refused::Incomplete => "the present allocator lacks a function",
+                    original::Refused::SameContext => {
+                        "an allocator that took the place of ours cannot be told from the one before"
+                    }
+                    original::Refused::TooMany => {
+                        "other tools have put allocators in the place of ours again and again"
+                    }
+                })
+            })?;
+            installed |= 1 << domain;
         }
+        // SAFETY: takes a domain below 3 and a pointer to a PyMemAllocatorEx; the GIL is held.
+        unsafe { api::PyMem_SetAllocator(domain as i32, &raw mut hook) };
+        KNOWN_GOOD[domain].store(address_of(&hook), Ordering::Relaxed);
     }
+    Ok(installed)
+}
+
+/// The domains, bit by bit, in which an allocation reaches a hook of ours, whoever's functions come first.
+fn reached_domains() -> u8 {
+    session::while_checking(|| {
+        // SAFETY: the GIL is held; each block goes back to the domain it came from. Null is fine to free.
+        unsafe {
+            api::PyMem_RawFree(api::PyMem_RawMalloc(1));
+            api::PyMem_Free(api::PyMem_Malloc(1));
+            api::PyObject_Free(api::PyObject_Malloc(1));
+        }
+    })
+}
+
+/// Are other functions in force than when the hooks were last known to be reached? May be asked without the GIL.
+#[must_use]
+pub fn hooks_may_be_gone() -> bool {
+    session::is_tracing()
+        && (0..DOMAINS).any(|domain| {
+            address_of(&present(domain)) != KNOWN_GOOD[domain].load(Ordering::Relaxed)
+        })
+}
+
+/// Puts hooks back that another tool took away when it stopped; true when there were any. What was allocated and freed in
+/// between is not known, which is counted as a loss, so that no report calls itself complete. Call with the GIL held.
+pub fn put_hooks_back() -> bool {
+    if !hooks_may_be_gone() {
+        return false;
+    }
+    let Some(interpreter) = Interpreter::of(&api::running_version()) else {
+        return false;
+    };
+    session::change(|| {
+        let is_gone = session::is_tracing() && install(&interpreter, session::standing()) != Ok(0);
+        if is_gone {
+            totals::count_loss();
+        }
+        is_gone
+    })
 }
 
 /// Stops tracing and forgets everything traced. Frees of blocks still alive are harmless. Call with the GIL held.
 pub fn stop() {
-    if !config::tracing() {
-        return;
-    }
-    config::set_tracing(false);
-    objects::unfollow();
-    extension_calls::give_back();
-    for domain in 0..3_u32 {
-        let mut present = PyMemAllocatorEx::EMPTY;
-        // SAFETY: as in `install`. If someone hooked on top of us, our hooks stay and only pass calls on.
-        unsafe {
-            api::PyMem_GetAllocator(domain as i32, &raw mut present);
-            if present.ctx == original::context(domain) {
-                // Remembered when the hooks were installed, which they are.
-                let mut original = original::recall(domain);
-                api::PyMem_SetAllocator(domain as i32, &raw mut original);
-            }
+    session::change(|| {
+        if !session::is_tracing() {
+            return;
         }
-    }
-    forget_all();
+        session::close();
+        objects::unfollow();
+        extension_calls::give_back();
+        forget_all();
+    });
 }
 
-/// Forgets everything: blocks, counters, paths and names.
+/// Forgets everything: blocks, counters, paths and names. The session is closed.
 pub(crate) fn forget_all() {
-    crate::tables::live_map::clear();
+    live_map::clear();
     let mut held = lock::hold();
+    sampled::forget_all(&mut held);
     extension::clear(&mut held);
     totals::reset();
     sites::reset(&mut held);
     tree::reset(&mut held);
     codes::reset(&mut held);
     drop(held);
-    session::invalidate_caches();
+    session::begin_generation();
 }
 
-/// Forgets all blocks and counters, and goes on tracing.
+/// Forgets all blocks and counters, and goes on tracing. Call with the GIL held.
 pub fn clear() {
-    crate::tables::live_map::clear();
-    let mut held = lock::hold();
-    extension::clear(&mut held);
-    totals::reset();
-    sites::zero_counters();
-    // The map also said which code objects are watched.
-    codes::reset_addresses(&mut held);
-    drop(held);
-    session::invalidate_caches();
+    session::change(|| {
+        let mode = session::standing();
+        session::close();
+        live_map::clear();
+        let mut held = lock::hold();
+        sampled::forget_all(&mut held);
+        extension::clear(&mut held);
+        totals::reset();
+        sites::zero_counters();
+        drop(held);
+        session::begin_generation();
+        session::open(mode);
+    });
+}
+
+/// The interpreter is about to be torn down: from now on no thread without the GIL reads frames, as the main thread frees
+/// thread states that it does not wait for. Call with the GIL held.
+pub fn finalization_begins() {
+    finalization::begin();
+}
+
+extern "C" fn after_fork_in_child() {
+    lock::after_fork();
+    thread::after_fork_in_child();
 }
 
 fn install_fork_handlers() {
@@ -230,7 +378,7 @@ fn install_fork_handlers() {
             libc::pthread_atfork(
                 Some(lock::before_fork),
                 Some(lock::after_fork),
-                Some(lock::after_fork),
+                Some(after_fork_in_child),
             );
         }
     });

@@ -4,8 +4,7 @@
 //! `p = 1 − exp(−s/R)`; it is then traced with weight `1/p` blocks and `s/p` bytes (Horvitz–Thompson), so every sum over paths is
 //! unbiased. The weight depends on the size only, which the block keeps: what is subtracted at its end is what was added at its birth.
 //!
-//! A malloc costs one subtraction, a free one bit test: a bit of a filter is set as long as a sampled block lives at one of the
-//! addresses, 8 MiB apart, that the bit stands for.
+//! A malloc costs one subtraction, a free one bit test ([`watch`]).
 
 use std::collections::HashMap;
 use std::ffi::c_void;
@@ -15,26 +14,22 @@ use heapsight_cpython::api::{self, PyMemAllocatorEx};
 use heapsight_cpython::version::Version;
 
 use crate::config;
-use crate::interpreter::event;
-use crate::interpreter::original::{self, Original};
+use crate::hooks::dispatch;
+use crate::interpreter::event::{self, RAW};
+use crate::interpreter::original;
 use crate::memory::lock::{self, Guarded, Held};
+use crate::session::{self, Mode};
 use crate::tables::live_map::Block;
-use crate::tables::{sites, totals};
-use crate::thread::{self, Thread};
+use crate::tables::{codes, sites, totals, watch};
+use crate::thread::{self, Event, Thread};
 
-const RAW: u32 = api::DOMAIN_RAW as u32;
+/// The domain that code objects are allocated in.
+const OBJ: u32 = api::DOMAIN_OBJ as u32;
 
 /// Above this pymalloc asks the raw domain: `SMALL_REQUEST_THRESHOLD` of Objects/obmalloc.c.
 const SMALL_REQUEST: usize = 512;
 
-/// log2 of the filter's bits: 64 KiB, a few per cent full with 20,000 sampled blocks alive.
-const FILTER_BITS: u32 = 19;
-const FILTER_WORDS: usize = 1 << (FILTER_BITS - 6);
-
-static FILTER: [AtomicU64; FILTER_WORDS] = [const { AtomicU64::new(0) }; FILTER_WORDS];
 static MEAN_BYTES: AtomicU64 = AtomicU64::new(0);
-/// Sampled blocks behind each bit; 255 stands for "many", such a bit stays set.
-static COUNTS: Guarded<[u8; 1 << FILTER_BITS]> = Guarded::new([0; 1 << FILTER_BITS]);
 static STATE: Guarded<State> = Guarded::new(State {
     live: None,
     random: 0,
@@ -127,21 +122,30 @@ pub(crate) fn prepare(config: &config::Config) {
 
 /// Forgets every sampled block.
 pub(crate) fn forget_all(held: &mut Held) {
-    STATE.get(held).live = None;
-    COUNTS.get(held).fill(0);
-    for word in &FILTER {
-        word.store(0, Ordering::Relaxed);
+    for address in STATE.get(held).live.take().unwrap_or_default().into_keys() {
+        watch::remove(held, address);
     }
 }
 
-/// The hooks of `DOMAIN` for sampled tracing.
-pub(crate) fn allocator<V: Version, const DOMAIN: u32, const FULL: bool>() -> PyMemAllocatorEx {
+/// The mode that these hooks are made for.
+const fn own_mode(full: bool) -> Mode {
+    if full {
+        Mode::SAMPLED_PATHS
+    } else {
+        Mode::SAMPLED_FRAME
+    }
+}
+
+/// The hooks of `DOMAIN` for sampled tracing, for an allocator below them with that `ctx`.
+pub(crate) fn allocator<V: Version, const DOMAIN: u32, const FULL: bool>(
+    ctx: *mut c_void,
+) -> PyMemAllocatorEx {
     PyMemAllocatorEx {
-        ctx: original::context(DOMAIN),
+        ctx,
         malloc: Some(malloc::<V, DOMAIN, FULL>),
         calloc: Some(calloc::<V, DOMAIN, FULL>),
         realloc: Some(realloc::<V, DOMAIN, FULL>),
-        free: Some(free),
+        free: Some(free::<V, DOMAIN>),
     }
 }
 
@@ -149,10 +153,27 @@ unsafe extern "C" fn malloc<V: Version, const DOMAIN: u32, const FULL: bool>(
     ctx: *mut c_void,
     size: usize,
 ) -> *mut c_void {
-    // SAFETY: `ctx` is the original allocator that `allocator` put there; a domain's rules on the GIL are the caller's to keep.
+    // SAFETY: CPython calls a hook of `DOMAIN` with the `ctx` that it was installed with, and keeps the domain's rules on
+    // the GIL.
+    unsafe {
+        if session::mode() != const { own_mode(FULL) } {
+            return dispatch::malloc::<V, DOMAIN>(ctx, size);
+        }
+        record_malloc::<V, DOMAIN, FULL>(ctx, size)
+    }
+}
+
+/// # Safety
+/// As a hook of `DOMAIN`.
+#[inline(always)]
+pub(crate) unsafe fn record_malloc<V: Version, const DOMAIN: u32, const FULL: bool>(
+    ctx: *mut c_void,
+    size: usize,
+) -> *mut c_void {
+    // SAFETY: promised by the caller.
     unsafe {
         if passes_over::<V, DOMAIN>(size) {
-            return (*ctx.cast::<Original>()).malloc(size);
+            return original::malloc::<DOMAIN>(ctx, size);
         }
         malloc_slowly::<V, DOMAIN, FULL>(ctx, size)
     }
@@ -166,10 +187,7 @@ unsafe extern "C" fn malloc_slowly<V: Version, const DOMAIN: u32, const FULL: bo
     size: usize,
 ) -> *mut c_void {
     // SAFETY: as in `malloc`.
-    unsafe {
-        let original = &*ctx.cast::<Original>();
-        allocate_slowly::<V, DOMAIN, FULL>(size, || original.malloc(size))
-    }
+    unsafe { allocate_slowly::<V, DOMAIN, FULL>(size, || original::malloc::<DOMAIN>(ctx, size)) }
 }
 
 unsafe extern "C" fn calloc<V: Version, const DOMAIN: u32, const FULL: bool>(
@@ -179,8 +197,25 @@ unsafe extern "C" fn calloc<V: Version, const DOMAIN: u32, const FULL: bool>(
 ) -> *mut c_void {
     // SAFETY: as in `malloc`.
     unsafe {
+        if session::mode() != const { own_mode(FULL) } {
+            return dispatch::calloc::<V, DOMAIN>(ctx, count, size);
+        }
+        record_calloc::<V, DOMAIN, FULL>(ctx, count, size)
+    }
+}
+
+/// # Safety
+/// As a hook of `DOMAIN`.
+#[inline(always)]
+pub(crate) unsafe fn record_calloc<V: Version, const DOMAIN: u32, const FULL: bool>(
+    ctx: *mut c_void,
+    count: usize,
+    size: usize,
+) -> *mut c_void {
+    // SAFETY: promised by the caller.
+    unsafe {
         if passes_over::<V, DOMAIN>(count.wrapping_mul(size)) {
-            return (*ctx.cast::<Original>()).calloc(count, size);
+            return original::calloc::<DOMAIN>(ctx, count, size);
         }
         calloc_slowly::<V, DOMAIN, FULL>(ctx, count, size)
     }
@@ -193,11 +228,10 @@ unsafe extern "C" fn calloc_slowly<V: Version, const DOMAIN: u32, const FULL: bo
     count: usize,
     size: usize,
 ) -> *mut c_void {
+    let bytes = count.wrapping_mul(size);
     // SAFETY: as in `malloc`.
     unsafe {
-        let original = &*ctx.cast::<Original>();
-        let bytes = count.wrapping_mul(size);
-        allocate_slowly::<V, DOMAIN, FULL>(bytes, || original.calloc(count, size))
+        allocate_slowly::<V, DOMAIN, FULL>(bytes, || original::calloc::<DOMAIN>(ctx, count, size))
     }
 }
 
@@ -208,16 +242,32 @@ unsafe extern "C" fn realloc<V: Version, const DOMAIN: u32, const FULL: bool>(
 ) -> *mut c_void {
     // SAFETY: as in `malloc`.
     unsafe {
-        let original = &*ctx.cast::<Original>();
+        if session::mode() != const { own_mode(FULL) } {
+            return dispatch::realloc::<V, DOMAIN>(ctx, old, size);
+        }
+        record_realloc::<V, DOMAIN, FULL>(ctx, old, size)
+    }
+}
+
+/// # Safety
+/// As a hook of `DOMAIN`.
+pub(crate) unsafe fn record_realloc<V: Version, const DOMAIN: u32, const FULL: bool>(
+    ctx: *mut c_void,
+    old: *mut c_void,
+    size: usize,
+) -> *mut c_void {
+    // SAFETY: promised by the caller.
+    unsafe {
+        let ask = || original::realloc::<DOMAIN>(ctx, old, size);
         let known = if old.is_null() {
             None
         } else {
             remove(old as usize)
         };
         let block = if passes_over::<V, DOMAIN>(size) {
-            original.realloc(old, size)
+            ask()
         } else {
-            allocate_slowly::<V, DOMAIN, FULL>(size, || original.realloc(old, size))
+            allocate_slowly::<V, DOMAIN, FULL>(size, ask)
         };
         if let Some(known) = known {
             if block.is_null() {
@@ -230,26 +280,51 @@ unsafe extern "C" fn realloc<V: Version, const DOMAIN: u32, const FULL: bool>(
     }
 }
 
-unsafe extern "C" fn free(ctx: *mut c_void, block: *mut c_void) {
-    let bit = filter_bit(block as usize);
+unsafe extern "C" fn free<V: Version, const DOMAIN: u32>(ctx: *mut c_void, block: *mut c_void) {
     // SAFETY: as in `malloc`.
     unsafe {
-        if may_be_sampled(bit) {
-            return free_slowly(ctx, block, bit);
+        if !session::mode().is_sampled() {
+            return dispatch::free::<V, DOMAIN>(ctx, block);
         }
-        (*ctx.cast::<Original>()).free(block);
+        if watch::may_hold(block as usize) {
+            return free_slowly::<V, DOMAIN>(ctx, block);
+        }
+        original::free::<DOMAIN>(ctx, block);
     }
 }
 
 /// Apart, as [`malloc_slowly`].
 #[cold]
 #[inline(never)]
-unsafe extern "C" fn free_slowly(ctx: *mut c_void, block: *mut c_void, bit: usize) {
-    if let Some(known) = remove_sampled(block as usize, bit) {
-        count_end(block as usize, known);
-    }
+unsafe extern "C" fn free_slowly<V: Version, const DOMAIN: u32>(
+    ctx: *mut c_void,
+    block: *mut c_void,
+) {
     // SAFETY: promised by the caller (`free`).
-    unsafe { (*ctx.cast::<Original>()).free(block) };
+    unsafe {
+        forget_block::<V, DOMAIN>(block as usize);
+        original::free::<DOMAIN>(ctx, block);
+    }
+}
+
+/// The block at `address` is about to be freed.
+///
+/// # Safety
+/// As a hook of `DOMAIN`.
+pub(crate) unsafe fn forget_block<V: Version, const DOMAIN: u32>(address: usize) {
+    if !watch::may_hold(address) {
+        return;
+    }
+    if DOMAIN == OBJ {
+        codes::ended(address);
+    }
+    let thread = thread::current();
+    // SAFETY: promised by the caller; the thread's own state or null.
+    if let Some(_event) = unsafe { Event::begin::<V, DOMAIN>(thread) }
+        && let Some(known) = remove_sampled(address)
+    {
+        count_end(address, known);
+    }
 }
 
 /// Counts a block of `size` bytes if there is nothing else to do for it: it holds no sample point, and what the original allocator asks of
@@ -278,7 +353,11 @@ unsafe fn allocate_slowly<V: Version, const DOMAIN: u32, const FULL: bool>(
     ask: impl FnOnce() -> *mut c_void,
 ) -> *mut c_void {
     let thread = thread::current();
-    // SAFETY: the thread's own state; nobody else refers to it.
+    if thread.is_null() {
+        totals::count_loss();
+        return ask();
+    }
+    // SAFETY: the thread's own state; its fields are reached one by one, so that no two references overlap.
     unsafe {
         let countdown = if shares_countdown::<V, DOMAIN>() {
             &UNDER_GIL
@@ -289,7 +368,7 @@ unsafe fn allocate_slowly<V: Version, const DOMAIN: u32, const FULL: bool>(
         let was_in_hook = std::mem::replace(&mut (*thread).in_hook, true);
         let block = ask();
         (*thread).in_hook = was_in_hook;
-        if reaches && !block.is_null() && config::tracing() && countdown.draw(size) {
+        if reaches && !block.is_null() && countdown.draw(size) {
             sample::<V, DOMAIN, FULL>(thread, block as usize, size);
         }
         block
@@ -309,12 +388,15 @@ unsafe fn sample<V: Version, const DOMAIN: u32, const FULL: bool>(
 ) {
     // SAFETY: promised by the caller; as in `hooks::record`.
     unsafe {
-        let (thread_state, sharing) = event::thread_state::<V, DOMAIN>();
-        let path = &mut (*thread).path;
+        let (thread_state, sharing) = event::thread_state::<V, DOMAIN>((*thread).path.attached());
+        let Some(_event) = Event::of_sharing(thread, sharing) else {
+            return;
+        };
+        let path = &raw mut (*thread).path;
         let node = if FULL {
-            path.current::<V>(thread_state, sharing)
+            (*path).current::<V>(thread_state, sharing)
         } else {
-            path.current_leaf::<V>(thread_state, sharing)
+            (*path).current_leaf::<V>(thread_state, sharing)
         };
         let site = sites::of(node, DOMAIN, sharing);
         if site == 0 || site == sites::EXCLUDED {
@@ -358,18 +440,8 @@ fn next_random(state: &mut u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// Neighbours in the heap are neighbours in the filter, so that it takes as little of the processor's cache as the blocks
-/// that are freed lately; a hash would spread them over all of it.
-#[inline(always)]
-fn filter_bit(address: usize) -> usize {
-    (address >> 4) & ((1 << FILTER_BITS) - 1)
-}
-
 fn keep(held: &mut Held, address: usize, block: Block) {
-    let bit = filter_bit(address);
-    let count = &mut COUNTS.get(held)[bit];
-    *count = count.saturating_add(1);
-    FILTER[bit / 64].fetch_or(1 << (bit % 64), Ordering::Relaxed);
+    watch::add(held, address);
     STATE
         .get(held)
         .live
@@ -379,31 +451,19 @@ fn keep(held: &mut Held, address: usize, block: Block) {
 
 #[inline(always)]
 fn remove(address: usize) -> Option<Block> {
-    let bit = filter_bit(address);
-    if may_be_sampled(bit) {
-        remove_sampled(address, bit)
+    if watch::may_hold(address) {
+        remove_sampled(address)
     } else {
         None
     }
 }
 
-#[inline(always)]
-fn may_be_sampled(bit: usize) -> bool {
-    FILTER[bit / 64].load(Ordering::Relaxed) & (1 << (bit % 64)) != 0
-}
-
 #[cold]
 #[inline(never)]
-fn remove_sampled(address: usize, bit: usize) -> Option<Block> {
+fn remove_sampled(address: usize) -> Option<Block> {
     let mut held = lock::hold();
     let block = STATE.get(&mut held).live.as_mut()?.remove(&address)?;
-    let count = &mut COUNTS.get(&mut held)[bit];
-    if *count < u8::MAX {
-        *count -= 1;
-        if *count == 0 {
-            FILTER[bit / 64].fetch_and(!(1 << (bit % 64)), Ordering::Relaxed);
-        }
-    }
+    watch::remove(&mut held, address);
     Some(block)
 }
 

@@ -1,4 +1,12 @@
-//! The allocators that were there before the hooks, and the functions of the running interpreter found at start-up.
+//! The allocators that the hooks call.
+//!
+//! A hook is installed with the `ctx` of the allocator below it and passes on the `ctx` that it gets. So whatever pair of
+//! function and `ctx` a thread reads while the hooks are being installed (the raw domain is called without the GIL, and
+//! `PyMem_SetAllocator` writes one word after the other), the pair is one that works.
+//!
+//! Usually there is one allocator below the hooks of a domain, for good. Another tool that was there first may take itself
+//! away, and the hooks with it; they are then installed once more, on what is left: a second *layer*. Which layer a call
+//! belongs to is told by its `ctx`.
 
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
@@ -7,10 +15,16 @@ use heapsight_cpython::api::{self, GetThreadState, PyMemAllocatorEx};
 use heapsight_cpython::version::Version;
 
 use crate::interpreter::attached_state;
+use crate::memory::lock::Held;
 
-/// An allocator that the hooks call. All fields are set before a hook can run and then stay.
+type Malloc = unsafe extern "C" fn(*mut c_void, usize) -> *mut c_void;
+type Calloc = unsafe extern "C" fn(*mut c_void, usize, usize) -> *mut c_void;
+type Realloc = unsafe extern "C" fn(*mut c_void, *mut c_void, usize) -> *mut c_void;
+type Free = unsafe extern "C" fn(*mut c_void, *mut c_void);
+
+/// The functions of one allocator, as addresses.
 #[repr(C, align(64))]
-pub(crate) struct Original {
+struct Functions {
     ctx: AtomicPtr<c_void>,
     malloc: AtomicUsize,
     calloc: AtomicUsize,
@@ -18,12 +32,7 @@ pub(crate) struct Original {
     free: AtomicUsize,
 }
 
-type Malloc = unsafe extern "C" fn(*mut c_void, usize) -> *mut c_void;
-type Calloc = unsafe extern "C" fn(*mut c_void, usize, usize) -> *mut c_void;
-type Realloc = unsafe extern "C" fn(*mut c_void, *mut c_void, usize) -> *mut c_void;
-type Free = unsafe extern "C" fn(*mut c_void, *mut c_void);
-
-impl Original {
+impl Functions {
     const fn new() -> Self {
         Self {
             ctx: AtomicPtr::new(std::ptr::null_mut()),
@@ -34,94 +43,215 @@ impl Original {
         }
     }
 
-    #[inline(always)]
-    fn ctx(&self) -> *mut c_void {
-        self.ctx.load(Ordering::Relaxed)
+    fn set(&self, ctx: *mut c_void, functions: [usize; 4]) {
+        let [malloc, calloc, realloc, free] = functions;
+        self.ctx.store(ctx, Ordering::Relaxed);
+        self.malloc.store(malloc, Ordering::Relaxed);
+        self.calloc.store(calloc, Ordering::Relaxed);
+        self.realloc.store(realloc, Ordering::Relaxed);
+        self.free.store(free, Ordering::Release);
     }
 
-    /// # Safety
-    /// [`remember`] was called, and the domain's rules on the GIL are kept.
-    #[inline(always)]
-    pub(crate) unsafe fn malloc(&self, size: usize) -> *mut c_void {
-        // SAFETY: a `malloc` of PyMemAllocatorEx was stored there.
-        unsafe {
-            std::mem::transmute::<usize, Malloc>(self.malloc.load(Ordering::Relaxed))(
-                self.ctx(),
-                size,
-            )
-        }
-    }
-
-    /// # Safety
-    /// As [`Self::malloc`].
-    #[inline(always)]
-    pub(crate) unsafe fn calloc(&self, count: usize, size: usize) -> *mut c_void {
-        // SAFETY: a `calloc` of PyMemAllocatorEx was stored there.
-        unsafe {
-            std::mem::transmute::<usize, Calloc>(self.calloc.load(Ordering::Relaxed))(
-                self.ctx(),
-                count,
-                size,
-            )
-        }
-    }
-
-    /// # Safety
-    /// As [`Self::malloc`]; `block` is null or one of this allocator's.
-    #[inline(always)]
-    pub(crate) unsafe fn realloc(&self, block: *mut c_void, size: usize) -> *mut c_void {
-        // SAFETY: a `realloc` of PyMemAllocatorEx was stored there.
-        unsafe {
-            std::mem::transmute::<usize, Realloc>(self.realloc.load(Ordering::Relaxed))(
-                self.ctx(),
-                block,
-                size,
-            )
-        }
-    }
-
-    /// # Safety
-    /// As [`Self::realloc`].
-    #[inline(always)]
-    pub(crate) unsafe fn free(&self, block: *mut c_void) {
-        // SAFETY: a `free` of PyMemAllocatorEx was stored there.
-        unsafe {
-            std::mem::transmute::<usize, Free>(self.free.load(Ordering::Relaxed))(
-                self.ctx(),
-                block,
-            );
-        }
+    fn get(&self) -> [usize; 4] {
+        [
+            self.malloc.load(Ordering::Relaxed),
+            self.calloc.load(Ordering::Relaxed),
+            self.realloc.load(Ordering::Relaxed),
+            self.free.load(Ordering::Acquire),
+        ]
     }
 }
 
-static ORIGINALS: [Original; 3] = [Original::new(), Original::new(), Original::new()];
-static HOLDER_OF_GIL: AtomicUsize = AtomicUsize::new(0);
+/// More than two would take several tools that leave in the wrong order again and again.
+const LAYERS: usize = 8;
+const DOMAINS: usize = 3;
 
-/// The `ctx` of the hooks of `domain`.
-pub(crate) fn context(domain: u32) -> *mut c_void {
-    std::ptr::from_ref(&ORIGINALS[domain as usize])
-        .cast_mut()
-        .cast()
+/// What the hooks of each domain call: the functions of the only layer, or those that choose among several.
+static CALLED: [Functions; DOMAINS] = [const { Functions::new() }; DOMAINS];
+static BELOW: [[Functions; LAYERS]; DOMAINS] =
+    [const { [const { Functions::new() }; LAYERS] }; DOMAINS];
+/// How many of each are in use; changed under the lock.
+static IN_USE: [AtomicUsize; DOMAINS] = [const { AtomicUsize::new(0) }; DOMAINS];
+
+/// Why an allocator cannot be called by the hooks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// One of its functions is missing.
+    Incomplete,
+    /// Another one below the hooks has the same `ctx`: which of the two a call belongs to could not be told.
+    SameContext,
+    /// There are as many layers as there can be.
+    TooMany,
 }
 
-/// Remembers `allocator` as what the hooks of `domain` call. False when one of its functions is missing.
-pub(crate) fn remember(domain: u32, allocator: &PyMemAllocatorEx) -> bool {
+/// Makes `allocator` one that the hooks of `domain` call, for calls that come with its `ctx`. It stays so for good.
+pub(crate) fn add(
+    _held: &mut Held,
+    domain: usize,
+    allocator: &PyMemAllocatorEx,
+) -> Result<(), Refused> {
     let (Some(malloc), Some(calloc), Some(realloc), Some(free)) = (
         allocator.malloc,
         allocator.calloc,
         allocator.realloc,
         allocator.free,
     ) else {
-        return false;
+        return Err(Refused::Incomplete);
     };
-    let original = &ORIGINALS[domain as usize];
-    original.ctx.store(allocator.ctx, Ordering::Relaxed);
-    original.malloc.store(malloc as usize, Ordering::Relaxed);
-    original.calloc.store(calloc as usize, Ordering::Relaxed);
-    original.realloc.store(realloc as usize, Ordering::Relaxed);
-    original.free.store(free as usize, Ordering::Release);
-    true
+    let functions = [
+        malloc as usize,
+        calloc as usize,
+        realloc as usize,
+        free as usize,
+    ];
+    let in_use = IN_USE[domain].load(Ordering::Relaxed);
+    for layer in &BELOW[domain][..in_use] {
+        if layer.ctx.load(Ordering::Relaxed) == allocator.ctx {
+            return if layer.get() == functions {
+                Ok(())
+            } else {
+                Err(Refused::SameContext)
+            };
+        }
+    }
+    let Some(layer) = BELOW[domain].get(in_use) else {
+        return Err(Refused::TooMany);
+    };
+    layer.set(allocator.ctx, functions);
+    IN_USE[domain].store(in_use + 1, Ordering::Release);
+    if in_use == 0 {
+        CALLED[domain].set(allocator.ctx, functions);
+    } else {
+        // Calls under way may meet either: both do for the `ctx` of the first layer, and no other comes yet.
+        CALLED[domain].set(std::ptr::null_mut(), CHOOSING[domain].addresses());
+    }
+    Ok(())
 }
+
+/// The functions that choose a layer by the `ctx` of the call.
+struct Choosing(Malloc, Calloc, Realloc, Free);
+
+static CHOOSING: [Choosing; DOMAINS] = [
+    Choosing(
+        choose_malloc::<0>,
+        choose_calloc::<0>,
+        choose_realloc::<0>,
+        choose_free::<0>,
+    ),
+    Choosing(
+        choose_malloc::<1>,
+        choose_calloc::<1>,
+        choose_realloc::<1>,
+        choose_free::<1>,
+    ),
+    Choosing(
+        choose_malloc::<2>,
+        choose_calloc::<2>,
+        choose_realloc::<2>,
+        choose_free::<2>,
+    ),
+];
+
+impl Choosing {
+    fn addresses(&self) -> [usize; 4] {
+        [
+            self.0 as usize,
+            self.1 as usize,
+            self.2 as usize,
+            self.3 as usize,
+        ]
+    }
+}
+
+fn layer_of<const DOMAIN: usize>(ctx: *mut c_void) -> &'static Functions {
+    let in_use = IN_USE[DOMAIN].load(Ordering::Acquire);
+    // Every `ctx` that the hooks are installed with was added before.
+    BELOW[DOMAIN][..in_use]
+        .iter()
+        .find(|layer| layer.ctx.load(Ordering::Relaxed) == ctx)
+        .unwrap_or(&BELOW[DOMAIN][0])
+}
+
+unsafe extern "C" fn choose_malloc<const DOMAIN: usize>(
+    ctx: *mut c_void,
+    size: usize,
+) -> *mut c_void {
+    let malloc = layer_of::<DOMAIN>(ctx).malloc.load(Ordering::Relaxed);
+    // SAFETY: the layer's function of that name and its own `ctx`; the rest is promised by the caller.
+    unsafe { std::mem::transmute::<usize, Malloc>(malloc)(ctx, size) }
+}
+
+unsafe extern "C" fn choose_calloc<const DOMAIN: usize>(
+    ctx: *mut c_void,
+    count: usize,
+    size: usize,
+) -> *mut c_void {
+    let calloc = layer_of::<DOMAIN>(ctx).calloc.load(Ordering::Relaxed);
+    // SAFETY: as in `choose_malloc`.
+    unsafe { std::mem::transmute::<usize, Calloc>(calloc)(ctx, count, size) }
+}
+
+unsafe extern "C" fn choose_realloc<const DOMAIN: usize>(
+    ctx: *mut c_void,
+    block: *mut c_void,
+    size: usize,
+) -> *mut c_void {
+    let realloc = layer_of::<DOMAIN>(ctx).realloc.load(Ordering::Relaxed);
+    // SAFETY: as in `choose_malloc`.
+    unsafe { std::mem::transmute::<usize, Realloc>(realloc)(ctx, block, size) }
+}
+
+unsafe extern "C" fn choose_free<const DOMAIN: usize>(ctx: *mut c_void, block: *mut c_void) {
+    let free = layer_of::<DOMAIN>(ctx).free.load(Ordering::Relaxed);
+    // SAFETY: as in `choose_malloc`.
+    unsafe { std::mem::transmute::<usize, Free>(free)(ctx, block) }
+}
+
+/// # Safety
+/// The caller is a hook of `DOMAIN`, `ctx` what it was called with; the domain's rules on the GIL are kept.
+#[inline(always)]
+pub(crate) unsafe fn malloc<const DOMAIN: u32>(ctx: *mut c_void, size: usize) -> *mut c_void {
+    let malloc = CALLED[DOMAIN as usize].malloc.load(Ordering::Relaxed);
+    // SAFETY: `add` stored a function of this type there before the hook was installed.
+    unsafe { std::mem::transmute::<usize, Malloc>(malloc)(ctx, size) }
+}
+
+/// # Safety
+/// As [`malloc`].
+#[inline(always)]
+pub(crate) unsafe fn calloc<const DOMAIN: u32>(
+    ctx: *mut c_void,
+    count: usize,
+    size: usize,
+) -> *mut c_void {
+    let calloc = CALLED[DOMAIN as usize].calloc.load(Ordering::Relaxed);
+    // SAFETY: as in `malloc`.
+    unsafe { std::mem::transmute::<usize, Calloc>(calloc)(ctx, count, size) }
+}
+
+/// # Safety
+/// As [`malloc`]; `block` is null or one of this allocator's.
+#[inline(always)]
+pub(crate) unsafe fn realloc<const DOMAIN: u32>(
+    ctx: *mut c_void,
+    block: *mut c_void,
+    size: usize,
+) -> *mut c_void {
+    let realloc = CALLED[DOMAIN as usize].realloc.load(Ordering::Relaxed);
+    // SAFETY: as in `malloc`.
+    unsafe { std::mem::transmute::<usize, Realloc>(realloc)(ctx, block, size) }
+}
+
+/// # Safety
+/// As [`realloc`].
+#[inline(always)]
+pub(crate) unsafe fn free<const DOMAIN: u32>(ctx: *mut c_void, block: *mut c_void) {
+    let free = CALLED[DOMAIN as usize].free.load(Ordering::Relaxed);
+    // SAFETY: as in `malloc`.
+    unsafe { std::mem::transmute::<usize, Free>(free)(ctx, block) }
+}
+
+static HOLDER_OF_GIL: AtomicUsize = AtomicUsize::new(0);
 
 /// Finds the function behind [`holder_of_gil`]. False when this interpreter has none.
 pub(crate) fn find_thread_state_getter() -> bool {
@@ -132,7 +262,8 @@ pub(crate) fn find_thread_state_getter() -> bool {
     true
 }
 
-/// The thread state that holds the GIL: the calling thread's, as hooks of the mem and obj domains hold it.
+/// Up to 3.11 the thread state that holds the GIL, whichever thread's it is; since 3.12 the calling thread's own if it is
+/// attached, else null.
 ///
 /// # Safety
 /// [`find_thread_state_getter`] returned true.
@@ -143,30 +274,4 @@ pub(crate) unsafe fn holder_of_gil<V: Version>() -> *mut c_void {
     }
     // SAFETY: promised by the caller.
     unsafe { std::mem::transmute::<usize, GetThreadState>(HOLDER_OF_GIL.load(Ordering::Relaxed))() }
-}
-
-/// What [`remember`] was told of `domain`.
-///
-/// # Safety
-/// [`remember`] returned true for `domain`.
-pub(crate) unsafe fn recall(domain: u32) -> PyMemAllocatorEx {
-    let original = &ORIGINALS[domain as usize];
-    // SAFETY: promised by the caller: each word holds the function of that name.
-    unsafe {
-        PyMemAllocatorEx {
-            ctx: original.ctx(),
-            malloc: Some(std::mem::transmute::<usize, Malloc>(
-                original.malloc.load(Ordering::Relaxed),
-            )),
-            calloc: Some(std::mem::transmute::<usize, Calloc>(
-                original.calloc.load(Ordering::Relaxed),
-            )),
-            realloc: Some(std::mem::transmute::<usize, Realloc>(
-                original.realloc.load(Ordering::Relaxed),
-            )),
-            free: Some(std::mem::transmute::<usize, Free>(
-                original.free.load(Ordering::Relaxed),
-            )),
-        }
-    }
 }

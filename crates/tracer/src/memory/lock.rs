@@ -3,6 +3,7 @@
 //! A pthread mutex, because it is taken and given back around `fork` by `pthread_atfork` handlers.
 
 use std::cell::UnsafeCell;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Serialises changes of the tables. Held for microseconds, never while CPython is called.
 struct TableLock(UnsafeCell<libc::pthread_mutex_t>);
@@ -12,21 +13,38 @@ unsafe impl Sync for TableLock {}
 
 static LOCK: TableLock = TableLock(UnsafeCell::new(libc::PTHREAD_MUTEX_INITIALIZER));
 
-/// Proof that the table lock is held; gives it back when dropped.
-pub(crate) struct Held(());
+/// The thread that forks, as `pthread_self` tells it, while it does: the lock is its own then. 0: nobody.
+static FORKING: AtomicUsize = AtomicUsize::new(0);
+
+/// Proof that the table lock is held; unlocks it when dropped.
+pub(crate) struct Held {
+    is_nested: bool,
+}
 
 /// Waits for the table lock.
 pub(crate) fn hold() -> Held {
+    if FORKING.load(Ordering::Relaxed) == this_thread() {
+        // Between `before_fork` and `after_fork` other handlers of this thread may allocate. Nothing of ours is in the middle
+        // of a change then, so this is the one proof in use.
+        return Held { is_nested: true };
+    }
     // SAFETY: a statically initialised mutex; no thread takes it twice, as nothing under it allocates through Python.
     unsafe { libc::pthread_mutex_lock(LOCK.0.get()) };
-    Held(())
+    Held { is_nested: false }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        // SAFETY: this thread holds the mutex: `Held` is made by `hold` only.
-        unsafe { libc::pthread_mutex_unlock(LOCK.0.get()) };
+        if !self.is_nested {
+            // SAFETY: this thread holds the mutex: such a value is made by `hold` only.
+            unsafe { libc::pthread_mutex_unlock(LOCK.0.get()) };
+        }
     }
+}
+
+fn this_thread() -> usize {
+    // SAFETY: has no preconditions.
+    unsafe { libc::pthread_self() as usize }
 }
 
 /// A static that only the holder of the table lock can reach.
@@ -42,7 +60,7 @@ impl<T> Guarded<T> {
 
     /// The contents, for as long as the proof is lent.
     pub(crate) fn get<'held>(&'static self, _proof: &'held mut Held) -> &'held mut T {
-        // SAFETY: 1. there is one lock and one `Held` at a time. 2. It is borrowed mutably for as long as the result lives,
+        // SAFETY: 1. there is one lock and one `Held` in use at a time (see `hold` for the nested one). 2. It is borrowed mutably for as long as the result lives,
         // so no second reference to this (or any other) guarded value can exist meanwhile.
         unsafe { &mut *self.0.get() }
     }
@@ -51,9 +69,11 @@ impl<T> Guarded<T> {
 /// Takes the lock before `fork`, so that the tables are whole in the child.
 pub(crate) extern "C" fn before_fork() {
     std::mem::forget(hold());
+    FORKING.store(this_thread(), Ordering::Relaxed);
 }
 
-/// Gives it back, in the parent and in the child alike.
+/// Unlocks it, in the parent and in the child alike. The forking thread has the same number in both.
 pub(crate) extern "C" fn after_fork() {
-    drop(Held(()));
+    FORKING.store(0, Ordering::Relaxed);
+    drop(Held { is_nested: false });
 }

@@ -47,8 +47,18 @@ pub(crate) unsafe fn discard(start: *mut u8, length: usize) {
     let from = (start as usize).next_multiple_of(page);
     let to = (start as usize + length) & !(page - 1);
     if from < to {
-        // SAFETY: promised by the caller; MADV_DONTNEED on a private anonymous mapping zeroes it.
-        unsafe { libc::madvise(from as *mut libc::c_void, to - from, libc::MADV_DONTNEED) };
+        // SAFETY: promised by the caller; MADV_DONTNEED on a private anonymous mapping zeroes it. The system refuses for memory
+        // that is locked, as all is after `mlockall`: a program means its own memory by that, not our tables.
+        let discarded = unsafe {
+            let start = from as *mut libc::c_void;
+            libc::madvise(start, to - from, libc::MADV_DONTNEED) == 0
+                || (libc::munlock(start, to - from) == 0
+                    && libc::madvise(start, to - from, libc::MADV_DONTNEED) == 0)
+        };
+        if !discarded {
+            // SAFETY: promised by the caller: nobody relies on what is there.
+            unsafe { (from as *mut u8).write_bytes(0, to - from) };
+        }
     }
 }
 

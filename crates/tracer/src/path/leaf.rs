@@ -5,6 +5,7 @@ use heapsight_cpython::version::Version;
 
 use super::{PathCache, meaning_slot};
 use crate::interpreter::event::Sharing;
+use crate::memory::zeroed::Zeroable;
 use crate::session;
 use crate::tables::sites;
 
@@ -28,13 +29,16 @@ fn leaf_slot<const DOMAIN: u32>(position: Position) -> usize {
 }
 
 impl LeafSite {
-    /// Of no domain.
+    /// Of no frame: none is at position 0.
     pub(super) const NONE: Self = Self {
         position: 0,
         site: 0,
-        domain: u32::MAX,
+        domain: 0,
     };
 }
+
+// SAFETY: integers: all-zero bytes are the value `NONE`.
+unsafe impl Zeroable for LeafSite {}
 
 impl PathCache {
     /// The site of `DOMAIN` on the call path of the running frame alone. See [`sites::of`] for what the result may be.

@@ -1,5 +1,5 @@
-//! Code identity without references: what each code object is called is copied at first sight; the live map's free hook tells
-//! when the object at that address ends, so that its address can be used by another.
+//! Code identity without references: what each code object is called is copied at first sight; the free hook tells
+//! ([`watch`]) when the object at that address ends, so that its address can be used by another.
 //!
 //! Two levels. A *live code* is an address, valid until [`forget`]. An *identity* (file, name, first line, line table) has the id
 //! that call paths use; code objects that are made again and again from the same source share one.
@@ -16,6 +16,8 @@ use crate::config;
 use crate::memory::chunked::{Chunked, Zeroed};
 use crate::memory::id_table::{IdTable, hash2};
 use crate::memory::lock::{self, Guarded, Held};
+use crate::session;
+use crate::tables::watch;
 
 /// A code object that is alive (or whose end nobody told us of).
 #[repr(C)]
@@ -114,7 +116,7 @@ fn insert(address: u64, identity: CodeIdentity) -> u32 {
         LIVE.set_len(&mut held, slot + 1);
     }
     if BY_ADDRESS.insert(&mut held, slot, hash_of_slot) {
-        crate::tables::live_map::watch_code(&mut held, address as usize);
+        watch::add(&mut held, address as usize);
     }
     id
 }
@@ -182,8 +184,19 @@ pub(crate) fn thread(name: String) -> u32 {
     intern(&mut lock::hold(), Identity::Thread(name))
 }
 
-/// The code object at `address` is about to be freed: its address, and instruction pointers into it, mean nothing from now on.
-pub(crate) fn forget(held: &mut Held, address: usize) {
+/// The block at `address`, which [`watch::may_hold`], is about to be freed: is it a code object that is known here?
+#[cold]
+#[inline(never)]
+pub(crate) fn ended(address: usize) {
+    // Without the lock: most addresses that share a bit with a code object are none.
+    if find(address as u64).is_some() {
+        forget(&mut lock::hold(), address);
+    }
+}
+
+/// The code object at `address` is about to be freed: its address, and instruction pointers into it, mean nothing from
+/// now on.
+fn forget(held: &mut Held, address: usize) {
     let address = address as u64;
     let Some(slot) = BY_ADDRESS.find(hash(address), |slot| {
         LIVE.get(slot).address.load(Ordering::Relaxed) == address
@@ -192,7 +205,8 @@ pub(crate) fn forget(held: &mut Held, address: usize) {
     };
     // The index keeps the slot under the old hash until it is rebuilt; an address of 0 equals none.
     LIVE.get(slot).address.store(0, Ordering::Relaxed);
-    crate::session::invalidate_caches();
+    watch::remove(held, address as usize);
+    session::invalidate_caches();
     let identities = IDENTITIES.get(held).get_or_insert_default();
     identities.dead_slots.push(slot);
     if identities.dead_slots.len() >= REBUILD_AFTER {
@@ -242,19 +256,10 @@ pub(crate) fn heap_bytes(held: &mut Held) -> u64 {
     })
 }
 
-/// Forgets which code object is where, keeping the identities.
-pub(crate) fn reset_addresses(held: &mut Held) {
-    if let Some(identities) = IDENTITIES.get(held).as_mut() {
-        identities.dead_slots.clear();
-        identities.free_slots.clear();
-    }
-    BY_ADDRESS.reset(held);
-    LIVE.reset(held);
-}
-
 /// Forgets everything.
 pub(crate) fn reset(held: &mut Held) {
     *IDENTITIES.get(held) = None;
+    watch::clear(held);
     BY_ADDRESS.reset(held);
     LIVE.reset(held);
 }

@@ -8,10 +8,10 @@
 //! size code  0..=16  the size itself
 //!           17..=61  24 + 8 · (code − 17)
 //!               62   the size is in the next entry (the block is longer than 16 bytes, so that entry is its own)
-//!               63   look in the side table: huge block, site id too large, or a code object being watched
+//!               63   look in the side table: huge block
 //! ```
 //!
-//! Addresses that are not 16-aligned or have more than 47 bits always live in the side table ([`crate::tables::side_table`]).
+//! Addresses that are not 16-aligned or have more bits ([`ADDRESS_BITS`]), and tagged ones, always live in the side table ([`crate::tables::side_table`]).
 
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
@@ -24,7 +24,12 @@ const GRANULE_SHIFT: u32 = 4;
 /// log2 of the bytes that one second-level table covers: 64 MiB, 16 MiB of entries, resident only where used.
 const LEAF_SHIFT: u32 = 26;
 const LEAF_ENTRIES: usize = 1 << (LEAF_SHIFT - GRANULE_SHIFT);
-const ADDRESS_BITS: u32 = 47;
+/// User space of the processor: aarch64 has one bit more than x86-64 with four-level page tables.
+const ADDRESS_BITS: u32 = if cfg!(target_arch = "aarch64") {
+    48
+} else {
+    47
+};
 const TOP_ENTRIES: usize = 1 << (ADDRESS_BITS - LEAF_SHIFT);
 
 const SIZE_BITS: u32 = 6;
@@ -45,9 +50,19 @@ pub(crate) struct Block {
 
 type Leaf = AtomicU32;
 
-/// First level; 16 MiB of address space in `.bss`, of which a handful of pages is ever touched.
+/// First level; 16 MiB of address space (32 on aarch64) in `.bss`, of which a handful of pages is ever touched.
 static TOP: [AtomicPtr<Leaf>; TOP_ENTRIES] =
     [const { AtomicPtr::new(std::ptr::null_mut()) }; TOP_ENTRIES];
+
+/// Is anything known of the block at `address`, which must be the caller's?
+#[inline(always)]
+pub(crate) fn is_known(address: usize) -> bool {
+    if in_map(address) {
+        entry(address).is_some_and(|slot| slot.load(Ordering::Relaxed) != 0)
+    } else {
+        side_table::get(&mut lock::hold(), address).is_some()
+    }
+}
 
 #[inline(always)]
 fn in_map(address: usize) -> bool {
@@ -136,7 +151,7 @@ fn insert_aside(address: usize, block: Block) -> bool {
         };
         slot.store(SIZE_ASIDE, Ordering::Relaxed);
     }
-    side_table::insert(&mut lock::hold(), address, Some(block), false);
+    side_table::insert(&mut lock::hold(), address, block);
     true
 }
 
@@ -175,19 +190,14 @@ pub(crate) fn remove(address: usize) -> Option<Block> {
 #[cold]
 #[inline(never)]
 fn remove_aside(address: usize) -> Option<Block> {
-    let mut held = lock::hold();
-    let gone = side_table::remove(&mut held, address)?;
-    if gone.is_code {
-        crate::tables::codes::forget(&mut held, address);
-    }
-    gone.block
+    side_table::remove(&mut lock::hold(), address)
 }
 
 /// What is known of the block at `address`.
 pub(crate) fn get(address: usize) -> Option<Block> {
     let mut held = lock::hold();
     if !in_map(address) {
-        return side_table::get(&mut held, address).and_then(|aside| aside.block);
+        return side_table::get(&mut held, address);
     }
     if is_second_of_block(address) {
         return None;
@@ -228,7 +238,7 @@ fn decode(held: &mut Held, address: usize, slot: &AtomicU32) -> Option<Block> {
     let word = slot.load(Ordering::Relaxed);
     match word & SIZE_MASK {
         _ if word == 0 => None,
-        SIZE_ASIDE => side_table::get(held, address).and_then(|aside| aside.block),
+        SIZE_ASIDE => side_table::get(held, address),
         code => {
             // SAFETY: `slot` is an entry of a live leaf.
             let next = unsafe { next(slot) }.load(Ordering::Relaxed);
@@ -248,33 +258,6 @@ fn decode_size(code: u32, next: u32) -> usize {
         17..=61 => (24 + 8 * (code - 17)) as usize,
         _ => next as usize,
     }
-}
-
-/// Arranges for [`crate::tables::codes::forget`] to be called when the code object at `address` is freed.
-///
-/// The code object must be alive: its entry can then change only by this.
-pub(crate) fn watch_code(held: &mut Held, address: usize) {
-    let slot = if in_map(address) {
-        map_leaf_held(held, address)
-    } else {
-        None
-    };
-    let Some(slot) = slot else {
-        side_table::watch(held, address);
-        return;
-    };
-    let word = slot.load(Ordering::Relaxed);
-    if word & SIZE_MASK == SIZE_ASIDE {
-        side_table::watch(held, address);
-        return;
-    }
-    let block = decode(held, address, slot);
-    side_table::insert(held, address, block, true);
-    if word & SIZE_MASK == SIZE_IN_NEXT {
-        // SAFETY: `slot` is an entry of a live leaf, and both words belong to the block.
-        unsafe { next(slot) }.store(0, Ordering::Relaxed);
-    }
-    slot.store(SIZE_ASIDE, Ordering::Relaxed);
 }
 
 /// Gives back the part of the map that covers only `[start, start + length)`, a range of addresses that the caller owns
@@ -322,10 +305,8 @@ pub(crate) fn for_each(mut visit: impl FnMut(usize, Block)) {
         visit(address, block);
         entries_to_next(block.size)
     });
-    for (address, aside) in side_table::all(&mut lock::hold()) {
-        if let Some(block) = aside.block {
-            visit(address, block);
-        }
+    for (address, block) in side_table::all(&mut lock::hold()) {
+        visit(address, block);
     }
 }
 
@@ -355,10 +336,8 @@ pub(crate) fn for_each_run(mut visit: impl FnMut(Block, u64)) {
     if count > 0 {
         visit(last, count);
     }
-    for (_, aside) in side_table::all(&mut lock::hold()) {
-        if let Some(block) = aside.block {
-            visit(block, 1);
-        }
+    for (_, block) in side_table::all(&mut lock::hold()) {
+        visit(block, 1);
     }
 }
 
@@ -414,8 +393,8 @@ fn for_each_in_leaf(
             }
             let address = base + (index << GRANULE_SHIFT);
             if word & SIZE_MASK == SIZE_ASIDE {
-                // Told by the side table itself. A code object is longer than one granule, and so is a huge block, but
-                // their second entry may hold no size: nothing to skip.
+                // Told by the side table itself. A huge block is longer than one granule, but its second entry holds no
+                // size: nothing to skip.
                 index += 1;
                 continue;
             }

@@ -13,9 +13,10 @@ use heapsight_cpython::version::Version;
 use crate::interpreter::event;
 use crate::interpreter::event::Sharing;
 use crate::memory::lock::{self, Guarded, Held};
+use crate::session;
 use crate::tables::live_map::{self, Block};
 use crate::tables::{sites, totals};
-use crate::{config, thread};
+use crate::thread::{self, Event};
 
 /// Answers of both functions, as CPython's own give them.
 const DONE: c_int = 0;
@@ -47,7 +48,7 @@ pub(crate) fn set_version<V: Version>(full_paths: bool) {
 /// To be called by C code on a thread of this process, as the function of that name may be.
 pub unsafe extern "C" fn track(domain: c_uint, address: usize, size: usize) -> c_int {
     let chosen = TRACK.load(Ordering::Acquire);
-    if !config::tracing() || chosen == 0 {
+    if !session::is_tracing() || chosen == 0 {
         return NOT_TRACING;
     }
     // SAFETY: only functions of this type are stored; the rest is promised by the caller.
@@ -67,15 +68,23 @@ unsafe extern "C" fn track_block<V: Version, const FULL: bool>(
         return NO_MEMORY;
     };
     let thread = thread::current();
+    if thread.is_null() {
+        totals::count_loss();
+        return NO_MEMORY;
+    }
     // SAFETY: the thread's own state, and its own thread state of the version that runs: as in a hook of the raw domain.
-    let node = unsafe {
-        let (thread_state, sharing) = event::thread_state::<V, 0>();
-        let path = &mut (*thread).path;
-        if FULL {
-            path.current::<V>(thread_state, sharing)
+    let (node, _event) = unsafe {
+        let (thread_state, sharing) = event::thread_state::<V, 0>((*thread).path.attached());
+        let Some(event) = Event::of_sharing(thread, sharing) else {
+            return NOT_TRACING;
+        };
+        let path = &raw mut (*thread).path;
+        let node = if FULL {
+            (*path).current::<V>(thread_state, sharing)
         } else {
-            path.current_leaf::<V>(thread_state, sharing)
-        }
+            (*path).current_leaf::<V>(thread_state, sharing)
+        };
+        (node, event)
     };
     let site = sites::of(node, stored_domain, Sharing::Shared);
     let fits_live_map = fits_live_map(domain, address, size);
@@ -103,9 +112,13 @@ unsafe extern "C" fn track_block<V: Version, const FULL: bool>(
 /// # Safety
 /// As [`track`].
 pub unsafe extern "C" fn untrack(domain: c_uint, address: usize) -> c_int {
-    if !config::tracing() {
+    if !session::is_tracing() {
         return NOT_TRACING;
     }
+    // SAFETY: the calling thread's own state or null. A call may come without the GIL.
+    let Some(_event) = (unsafe { Event::of_sharing(thread::current(), Sharing::Shared) }) else {
+        return NOT_TRACING;
+    };
     forget(domain, address);
     DONE
 }

@@ -11,8 +11,9 @@ use heapsight_cpython::version::Version;
 
 use crate::interpreter::event;
 use crate::interpreter::event::Sharing;
+use crate::session;
 use crate::tables::{live_map, sites, totals};
-use crate::{config, thread};
+use crate::thread::{self, Event};
 
 /// `PyRefTracer` of Include/cpython/object.h, 3.13.
 type Tracer = unsafe extern "C" fn(*mut c_void, c_int, *mut c_void) -> c_int;
@@ -113,7 +114,7 @@ unsafe extern "C" fn created<V: Version, const FULL: bool>(
         }
     }
     let locate = LOCATE.load(Ordering::Relaxed);
-    if event != CREATE || !config::tracing() || locate == 0 {
+    if event != CREATE || !session::is_tracing() || locate == 0 {
         return 0;
     }
     // SAFETY: only functions of this type are stored; the object is being made: its type is set.
@@ -121,16 +122,24 @@ unsafe extern "C" fn created<V: Version, const FULL: bool>(
     let Some(known) = live_map::peek(address) else {
         return 0;
     };
+    let thread = thread::current();
+    if thread.is_null() {
+        totals::count_loss();
+        return 0;
+    }
+    // SAFETY: the calling thread's own state; as in a hook of the obj domain.
+    let Some(_event) = (unsafe { Event::begin::<V, 2>(thread) }) else {
+        return 0;
+    };
     let domain = sites::site(known.site).domain();
     // SAFETY: as in a hook of the obj domain: the thread is attached, its state is of the version that runs.
     let site = unsafe {
-        let thread = thread::current();
-        let (thread_state, sharing) = event::thread_state::<V, 2>();
-        let path = &mut (*thread).path;
+        let (thread_state, sharing) = event::thread_state::<V, 2>(std::ptr::null());
+        let path = &raw mut (*thread).path;
         let node = if FULL {
-            path.current::<V>(thread_state, sharing)
+            (*path).current::<V>(thread_state, sharing)
         } else {
-            path.current_leaf::<V>(thread_state, sharing)
+            (*path).current_leaf::<V>(thread_state, sharing)
         };
         // Sites of the raw domain, and of extensions, are always shared.
         let alone = matches!(domain, 1 | 2);

@@ -1,0 +1,94 @@
+//! Where a hook goes on when the mode is not the one that it was made for: tracing is off, or another tool holds hooks of
+//! an earlier session and calls them, or somebody checks whether the hooks are still reached.
+//!
+//! Slow next to a hook that fits, which is what everybody has unless another tool sits on top.
+
+use std::ffi::c_void;
+
+use heapsight_cpython::version::Version;
+
+use crate::hooks::{exact, sampled};
+use crate::interpreter::original;
+use crate::session::{self, Mode};
+
+/// The mode that is in force, after noting that a hook of `DOMAIN` was reached.
+fn mode<const DOMAIN: u32>() -> Mode {
+    if session::mode() == Mode::CHECKING {
+        session::note_reached(DOMAIN);
+    }
+    session::standing()
+}
+
+#[cold]
+#[inline(never)]
+pub(crate) unsafe extern "C" fn malloc<V: Version, const DOMAIN: u32>(
+    ctx: *mut c_void,
+    size: usize,
+) -> *mut c_void {
+    // SAFETY: the arguments of a hook of `DOMAIN`, for another one of the same domain.
+    unsafe {
+        match mode::<DOMAIN>() {
+            Mode::EXACT_PATHS => exact::record_malloc::<V, DOMAIN, true>(ctx, size),
+            Mode::EXACT_FRAME => exact::record_malloc::<V, DOMAIN, false>(ctx, size),
+            Mode::SAMPLED_PATHS => sampled::record_malloc::<V, DOMAIN, true>(ctx, size),
+            Mode::SAMPLED_FRAME => sampled::record_malloc::<V, DOMAIN, false>(ctx, size),
+            _ => original::malloc::<DOMAIN>(ctx, size),
+        }
+    }
+}
+
+#[cold]
+#[inline(never)]
+pub(crate) unsafe extern "C" fn calloc<V: Version, const DOMAIN: u32>(
+    ctx: *mut c_void,
+    count: usize,
+    size: usize,
+) -> *mut c_void {
+    // SAFETY: as in `malloc`.
+    unsafe {
+        match mode::<DOMAIN>() {
+            Mode::EXACT_PATHS => exact::record_calloc::<V, DOMAIN, true>(ctx, count, size),
+            Mode::EXACT_FRAME => exact::record_calloc::<V, DOMAIN, false>(ctx, count, size),
+            Mode::SAMPLED_PATHS => sampled::record_calloc::<V, DOMAIN, true>(ctx, count, size),
+            Mode::SAMPLED_FRAME => sampled::record_calloc::<V, DOMAIN, false>(ctx, count, size),
+            _ => original::calloc::<DOMAIN>(ctx, count, size),
+        }
+    }
+}
+
+#[cold]
+#[inline(never)]
+pub(crate) unsafe extern "C" fn realloc<V: Version, const DOMAIN: u32>(
+    ctx: *mut c_void,
+    old: *mut c_void,
+    size: usize,
+) -> *mut c_void {
+    // SAFETY: as in `malloc`.
+    unsafe {
+        match mode::<DOMAIN>() {
+            Mode::EXACT_PATHS => exact::record_realloc::<V, DOMAIN, true>(ctx, old, size),
+            Mode::EXACT_FRAME => exact::record_realloc::<V, DOMAIN, false>(ctx, old, size),
+            Mode::SAMPLED_PATHS => sampled::record_realloc::<V, DOMAIN, true>(ctx, old, size),
+            Mode::SAMPLED_FRAME => sampled::record_realloc::<V, DOMAIN, false>(ctx, old, size),
+            _ => original::realloc::<DOMAIN>(ctx, old, size),
+        }
+    }
+}
+
+#[cold]
+#[inline(never)]
+pub(crate) unsafe extern "C" fn free<V: Version, const DOMAIN: u32>(
+    ctx: *mut c_void,
+    block: *mut c_void,
+) {
+    let mode = mode::<DOMAIN>();
+    // SAFETY: as in `malloc`.
+    unsafe {
+        if mode.is_exact() {
+            exact::forget_block::<V, DOMAIN>(block as usize);
+        } else if mode.is_sampled() {
+            sampled::forget_block::<V, DOMAIN>(block as usize);
+        }
+        original::free::<DOMAIN>(ctx, block);
+    }
+}
