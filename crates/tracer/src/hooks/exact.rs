@@ -20,6 +20,9 @@ use crate::thread::{self, Event, Thread};
 /// The domain that code objects are allocated in.
 const OBJ: u32 = api::DOMAIN_OBJ as u32;
 
+/// No code object is smaller: 3.9's takes 176 bytes, and later ones hold their instructions as well.
+const LEAST_CODE_BYTES: usize = 128;
+
 /// The mode that these hooks are made for.
 const fn own_mode(full: bool) -> Mode {
     if full {
@@ -201,29 +204,40 @@ unsafe extern "C" fn free<V: Version, const DOMAIN: u32>(ctx: *mut c_void, block
 /// As a hook of `DOMAIN`.
 #[inline(always)]
 pub(crate) unsafe fn forget_block<V: Version, const DOMAIN: u32>(address: usize) {
-    if DOMAIN == OBJ && watch::may_hold(address) {
-        codes::ended(address);
-    }
     // SAFETY: promised by the caller.
-    if DOMAIN != RAW && !unsafe { event::may_run_beside_others::<V>() } {
-        if let Some(known) = live_map::remove(address) {
+    let block = if DOMAIN != RAW && !unsafe { event::may_run_beside_others::<V>() } {
+        let known = live_map::take(address);
+        if !known.is_nothing() {
             sites::freed(known.site, address, known.size as u64, 1);
         }
+        known
     } else if live_map::is_known(address) {
         // SAFETY: promised by the caller.
-        unsafe { forget_beside_others::<V, DOMAIN>(address) };
+        unsafe { forget_beside_others::<V, DOMAIN>(address) }
+    } else {
+        Block::NOTHING
+    };
+    // A code object may be older than tracing: then nothing is known of its block.
+    if DOMAIN == OBJ
+        && (block.is_nothing() || block.size >= LEAST_CODE_BYTES)
+        && watch::may_hold(address)
+    {
+        codes::ended(address);
     }
 }
 
 #[inline(never)]
-unsafe fn forget_beside_others<V: Version, const DOMAIN: u32>(address: usize) {
+unsafe fn forget_beside_others<V: Version, const DOMAIN: u32>(address: usize) -> Block {
     let thread = thread::current();
     // SAFETY: promised by the caller; the thread's own state or null.
-    if let Some(_event) = unsafe { Event::begin::<V, DOMAIN>(thread) }
-        && let Some(known) = live_map::remove(address)
-    {
+    let Some(_event) = (unsafe { Event::begin::<V, DOMAIN>(thread) }) else {
+        return Block::NOTHING;
+    };
+    let known = live_map::take(address);
+    if !known.is_nothing() {
         sites::freed(known.site, address, known.size as u64, 1);
     }
+    known
 }
 
 /// Takes the block at `address` out of the live map, without counting.

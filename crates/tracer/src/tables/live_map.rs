@@ -48,6 +48,17 @@ pub(crate) struct Block {
     pub(crate) size: usize,
 }
 
+impl Block {
+    /// No site has the number 0.
+    pub(crate) const NOTHING: Self = Self { site: 0, size: 0 };
+
+    /// Stands for no block.
+    #[inline(always)]
+    pub(crate) fn is_nothing(self) -> bool {
+        self.site == 0
+    }
+}
+
 type Leaf = AtomicU32;
 
 /// First level; 16 MiB of address space (32 on aarch64) in `.bss`, of which a handful of pages is ever touched.
@@ -158,13 +169,22 @@ fn insert_aside(address: usize, block: Block) -> bool {
 /// Forgets the block at `address`, which its owner is about to give back, and returns what was known of it.
 #[inline(always)]
 pub(crate) fn remove(address: usize) -> Option<Block> {
+    let block = take(address);
+    (!block.is_nothing()).then_some(block)
+}
+
+/// The same; [`Block::NOTHING`] when nothing was known. Not an `Option`: that would go through memory on the hot path.
+#[inline(always)]
+pub(crate) fn take(address: usize) -> Block {
     if !in_map(address) {
-        return remove_aside(address);
+        return take_aside(address);
     }
-    let slot = entry(address)?;
+    let Some(slot) = entry(address) else {
+        return Block::NOTHING;
+    };
     let word = slot.load(Ordering::Relaxed);
     if word == 0 {
-        return None;
+        return Block::NOTHING;
     }
     slot.store(0, Ordering::Relaxed);
     let code = word & SIZE_MASK;
@@ -179,18 +199,18 @@ pub(crate) fn remove(address: usize) -> Option<Block> {
             next.store(0, Ordering::Relaxed);
             size as usize
         }
-        _ => return remove_aside(address),
+        _ => return take_aside(address),
     };
-    Some(Block {
+    Block {
         site: word >> SIZE_BITS,
         size,
-    })
+    }
 }
 
 #[cold]
 #[inline(never)]
-fn remove_aside(address: usize) -> Option<Block> {
-    side_table::remove(&mut lock::hold(), address)
+fn take_aside(address: usize) -> Block {
+    side_table::remove(&mut lock::hold(), address).unwrap_or(Block::NOTHING)
 }
 
 /// What is known of the block at `address`.
