@@ -20,6 +20,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _METRIC_TAG = "$metric"
 
 FileName = typing.Union[str, "os.PathLike[str]"]
+Moment = typing.Union[str, float]
 
 
 class Snapshot:
@@ -194,13 +195,19 @@ class Snapshot:
         return json.dumps(note, allow_nan=False)
 
     @classmethod
-    def load(cls, filename: FileName, traces: bool = True) -> Snapshot:
-        """Read a snapshot that `write` wrote, the last tick of a recording, or a pickle of the standard module's ``Snapshot.dump``.
+    def load(
+        cls, filename: FileName, traces: bool = True, *, at: Moment | tuple[Moment, Moment] = "end"
+    ) -> Snapshot:
+        """Read a snapshot that `write` wrote, a moment of a recording, or a pickle of the standard module's ``Snapshot.dump``.
 
         Nothing in the file is ever executed. ``traces=False`` leaves single blocks out; the standard module's snapshots know no
         addresses, so they have no traces. Raises `OSError` when the file cannot be read, and `ValueError` when it is something else.
+
+        ``at`` is the moment: ``'start'``, ``'peak'``, ``'end'``, seconds since the start of tracing, or a text such as ``'300ms'``
+        or ``'2m'``, as on the command line. A tuple of two moments gives what happened between them: ``stats`` are then what was
+        gained. At other moments than the end of a recording single blocks may not be known.
         """
-        return cls._loaded(_heapsight.load_snapshot(os.fspath(filename), bool(traces)))
+        return cls._loaded(_heapsight.load_snapshot(os.fspath(filename), bool(traces), at))
 
     @classmethod
     def _loaded(cls, data: _heapsight.SnapshotData) -> Snapshot:

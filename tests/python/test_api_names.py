@@ -64,7 +64,7 @@ SIGNATURES = {
     "ProcessMemory": "(rss, vms)",
     "Snapshot.apply_filters": "(self, filters)",
     "Snapshot.create": "(*, with_traces=False, with_stats=True, user_data_callback=None)",
-    "Snapshot.load": "(filename, traces=True)",
+    "Snapshot.load": "(filename, traces=True, *, at='end')",
     "Snapshot.top_by": "(self, group_by, cumulative=False)",
     "Snapshot.write": "(self, filename)",
     "StatsDiff": "(differences, old_stats, new_stats)",

@@ -1,12 +1,15 @@
-"""`--at`, `--range` and `heapsight diff`: any moment of a recording, from one file."""
+"""`--at`, `--range`, `heapsight diff` and `Snapshot.load(at=…)`: any moment of a recording, from one file."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from harness import Start, heapsight
+
+from heapsight import Filter, Snapshot
 
 #: Holds 1 MB, then 4 MB, then 2 MB, with a line of its own for each; each step waits until the recorder has seen it.
 STEPS = """
@@ -26,6 +29,14 @@ seen()
 del second
 third = [bytes(1000) for _ in range(1000)]
 seen()
+"""
+
+
+#: Allocates 20 calls deep.
+DEEP = """
+def recurse(depth):
+    return bytes(10_000) if depth == 0 else recurse(depth - 1)
+kept = recurse(20)
 """
 
 
@@ -107,3 +118,55 @@ def test_one_file_and_no_range_is_no_difference(recording: Path) -> None:
     assert done.status == 2
     [line] = done.errors.splitlines()
     assert "--range A..B" in line
+
+
+def live_bytes_loaded(capture: Path, at: Any) -> int:
+    """Return what `live_bytes` returns, as Python has it."""
+    snapshot = Snapshot.load(capture, at=at)
+    snapshot.apply_filters([Filter(True, "*steps.py")])
+    return sum(entry.size for entry in snapshot.top_by("filename").stats.values())
+
+
+@pytest.mark.parametrize("at", ["peak", "end", 0, 0.02, "20ms", "1h", 3600])
+def test_a_moment_in_python_is_that_of_the_command_line(recording: Path, at: str | float) -> None:
+    assert live_bytes_loaded(recording, at) == live_bytes(recording, "--at", str(at))
+
+
+@pytest.mark.parametrize("span", [("start", "end"), ("peak", "end"), (0, "peak"), ("10ms", 0.05)])
+def test_a_span_in_python_is_that_of_the_command_line(recording: Path, span: tuple[str | float, str | float]) -> None:
+    first, second = span
+    assert live_bytes_loaded(recording, span) == live_bytes(recording, "--range", f"{first}..{second}")
+
+
+def test_what_is_known_of_the_process_is_of_the_moment(recording: Path) -> None:
+    peak, end = Snapshot.load(recording, at="peak"), Snapshot.load(recording)
+    assert peak.timestamp < end.timestamp
+    assert peak.traced_memory == peak.traced_peak == end.traced_peak > end.traced_memory
+    start = Snapshot.load(recording, at="start")
+    assert start.timestamp < peak.timestamp
+    assert not any(entry.size for entry in start.top_by("filename").stats.values())
+
+
+@pytest.mark.parametrize(
+    "at", ["soon", "", -1, float("nan"), float("inf"), 1 << 70, 1e300, ("end",), (2, 1), ("peak", "never"), (1, 2, 3)]
+)
+def test_what_is_no_moment_is_a_value_error_that_names_it(recording: Path, at: Any) -> None:
+    with pytest.raises(ValueError, match="at") as raised:
+        Snapshot.load(recording, at=at)
+    shown = at if not isinstance(at, tuple) or len(at) != 2 or at[0] != "peak" else at[1]
+    assert repr(shown) in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("at", [None, True, [1, 2], b"end", (1, None)])
+def test_what_cannot_be_a_moment_is_a_type_error(recording: Path, at: Any) -> None:
+    with pytest.raises(TypeError, match="at must be"):
+        Snapshot.load(recording, at=at)
+
+
+def test_loading_cuts_call_paths_to_the_limit_of_the_recording(capture: Path, tmp_path: Path) -> None:
+    script = tmp_path / "steps.py"
+    script.write_text(DEEP)
+    assert Start([script]).traced(capture, "--quiet", "--frames=3").status == 0
+    for at in ("end", "peak"):
+        assert {len(path) for path in Snapshot.load(capture, at=at).top_by("traceback").stats} <= {0, 1, 2, 3}

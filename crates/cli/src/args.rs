@@ -18,10 +18,9 @@ pub(crate) use diff::DiffOptions;
 pub(crate) use export::ExportOptions;
 pub(crate) use merge::MergeOptions;
 pub(crate) use run::RunOptions;
-pub(crate) use select::SelectOptions;
 pub(crate) use stats::StatsOptions;
 pub(crate) use top::TopOptions;
-pub(crate) use values::{Frames, Instant, instant};
+pub(crate) use values::Frames;
 
 /// Longer lines of prose are hard to read.
 const WIDEST_HELP: usize = 100;

@@ -4,13 +4,14 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use heapsight_analysis::recording::{Instant, When};
 use heapsight_report::{Side, diff as report};
 
-use crate::args::{DiffOptions, Instant, instant};
+use crate::args::DiffOptions;
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::files::Files;
-use crate::view::{View, When};
+use crate::view::View;
 
 /// Shows what changed between two files, or between two moments of one.
 pub(crate) fn diff(
@@ -23,7 +24,7 @@ pub(crate) fn diff(
     let filters = select.filters();
     let default = select.at.unwrap_or(Instant::End);
     let sides = match (&options.files[..], select.range) {
-        ([file], Some((from, to))) => {
+        ([file], Some(When::Between(from, to))) => {
             let path = PathBuf::from(file);
             [(path.clone(), from), (path, to)]
         }
@@ -82,7 +83,9 @@ fn file_and_moment(text: &OsString, default: Instant) -> (PathBuf, Instant) {
     let Some(at) = bytes.iter().rposition(|byte| *byte == b'@') else {
         return whole();
     };
-    let moment = str::from_utf8(&bytes[at + 1..]).ok().and_then(instant);
+    let moment = str::from_utf8(&bytes[at + 1..])
+        .ok()
+        .and_then(Instant::parse);
     match moment {
         Some(moment) => (PathBuf::from(OsStr::from_bytes(&bytes[..at])), moment),
         None => whole(),

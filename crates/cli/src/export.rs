@@ -10,7 +10,7 @@ use crate::console::Console;
 use crate::failure::Failure;
 use crate::files::Files;
 use crate::output;
-use crate::view::{View, When};
+use crate::view::View;
 
 /// Writes the capture in another format, beside it unless said otherwise.
 pub(crate) fn export(
@@ -19,7 +19,7 @@ pub(crate) fn export(
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
     let select = &options.select;
-    let when = When::of(select);
+    let when = select.when();
     let view = View::open(&options.capture, when, &select.filters(), files)?;
     view.must_know(&select.metric)?;
     if options.to.tells_all_metrics() {

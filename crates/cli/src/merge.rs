@@ -15,7 +15,7 @@ use crate::failure::Failure;
 use crate::files::{Files, Opened};
 use crate::output;
 use crate::progress::Reading;
-use crate::view::{View, When};
+use crate::view::View;
 
 /// Writes the combined capture, then shows its top.
 pub(crate) fn merge(
@@ -49,7 +49,7 @@ pub(crate) fn merge(
         return Ok(());
     }
     let select = &options.select;
-    let when = When::of(select);
+    let when = select.when();
     let view = View::open(&options.output, when, &select.filters(), files)?;
     let selection = Selection {
         count: options.number,

@@ -6,7 +6,7 @@ use crate::args::StatsOptions;
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::files::Files;
-use crate::view::{View, When};
+use crate::view::View;
 
 /// Describes each file in figures.
 pub(crate) fn stats(
@@ -16,7 +16,7 @@ pub(crate) fn stats(
 ) -> Result<(), Failure> {
     let look = (console.out_look)(options.select.color());
     let filters = options.select.filters();
-    let when = When::of(&options.select);
+    let when = options.select.when();
     let mut out = Vec::new();
     for path in &options.files {
         let view = View::open(path, when, &filters, files)?;

@@ -9,7 +9,7 @@ use crate::args::TopOptions;
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::files::Files;
-use crate::view::{View, When};
+use crate::view::View;
 
 /// Shows the files. All are read before the first is shown, so that a wrong name does not leave half an answer.
 ///
@@ -22,7 +22,7 @@ pub(crate) fn top(
 ) -> Result<(), Failure> {
     let look = (console.out_look)(options.select.color());
     let filters = options.select.filters();
-    let when = When::of(&options.select);
+    let when = options.select.when();
     let mut views = Vec::new();
     for path in &options.files {
         let view = View::open(path, when, &filters, files)?;

@@ -1,13 +1,14 @@
 //! What changed from one moment to another.
 
 use heapsight_analysis::path::frames;
+use heapsight_analysis::recording::Moment;
 use heapsight_analysis::{Amount, Change, Comparison, GroupBy, Key, Query};
 use heapsight_capture::Capture;
 use heapsight_capture::model::Tables;
 
 use crate::figures::{format_count, format_size, format_size_change};
 use crate::look::{Look, Role};
-use crate::moment::Moment;
+use crate::moment::describe;
 use crate::place::{Place, file_and_line, printable_file};
 use crate::places::Places;
 use crate::table::noun;
@@ -36,7 +37,7 @@ pub fn diff(old: Side<'_>, new: Side<'_>, query: Query, count: usize, look: &Loo
     let mut out = String::new();
     for (word, side) in [("Old", old), ("New", new)] {
         let name = printable(side.name, look.unicode);
-        let what = side.moment.describe(query.metric, side.capture);
+        let what = describe(side.moment, query.metric, side.capture);
         let (before, after) = comparison.totals();
         let amount = if word == "Old" { before } else { after };
         out += &format!(

@@ -32,6 +32,6 @@ pub use export::{ExportError, ExportOptions, Format, export};
 pub use figures::{format_count, format_duration, format_size, format_size_change};
 pub use lines::{Lines, lines};
 pub use look::Look;
-pub use moment::{Moment, is_snapshot};
+pub use moment::is_snapshot;
 pub use stats::Statistics;
 pub use summary::{Selection, next_steps, summary};

@@ -3,80 +3,44 @@
 use std::time::Duration;
 
 use heapsight_analysis::Metric;
+use heapsight_analysis::recording::Moment;
 use heapsight_capture::Capture;
 
 use crate::figures::format_duration;
 
-/// The moment, or span of time, that the tables of a capture were brought to before they were handed to a report.
-/// The capture's timeline stays that of the whole recording.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Moment {
-    /// The end of the recording.
-    #[default]
-    End,
-    /// The highest traced memory of the whole recording.
-    Peak {
-        /// Nanoseconds since the start of tracing.
-        elapsed_ns: u64,
-    },
-    /// A time.
-    At {
-        /// Nanoseconds since the start of tracing.
-        elapsed_ns: u64,
-    },
-    /// What happened between two times; live memory is what was gained.
-    Between {
-        /// Nanoseconds since the start of tracing.
-        from_ns: u64,
-        /// Nanoseconds since the start of tracing.
-        to_ns: u64,
-    },
+/// `at exit`, `at 2.5 s`.
+pub(crate) fn when(moment: Moment, capture: &Capture) -> String {
+    match moment {
+        Moment::End if is_snapshot(capture) => "in the snapshot".to_owned(),
+        Moment::End if capture.end.is_some() => "at exit".to_owned(),
+        Moment::End => "at the last tick".to_owned(),
+        Moment::Peak { .. } if capture.knows_ends_only() => "at the peak".to_owned(),
+        Moment::Peak { elapsed_ns } => format!("at the peak ({})", time(elapsed_ns)),
+        Moment::At { elapsed_ns } => format!("at {}", time(elapsed_ns)),
+        Moment::Between { to_ns, .. } => format!("at {}", time(to_ns)),
+    }
 }
 
-impl Moment {
-    /// The time at which live figures hold; `None` at the end.
-    pub(crate) fn elapsed_ns(self) -> Option<u64> {
-        match self {
-            Self::End => None,
-            Self::Peak { elapsed_ns } | Self::At { elapsed_ns } => Some(elapsed_ns),
-            Self::Between { to_ns, .. } => Some(to_ns),
+/// What a metric's figures are, in words.
+pub(crate) fn describe(moment: Moment, metric: Metric, capture: &Capture) -> String {
+    let what = match metric {
+        Metric::Live => match moment {
+            Moment::Between { .. } => "memory gained",
+            _ => return format!("live memory {}", when(moment, capture)),
+        },
+        Metric::Peak => "live memory at the peak",
+        Metric::Allocated => "memory ever allocated",
+        Metric::Freed => "memory ever freed",
+        Metric::Temporary => "memory freed before anything else was allocated",
+    };
+    match moment {
+        Moment::End => what.to_owned(),
+        Moment::Between { from_ns, to_ns } => {
+            let what = what.replace(" ever ", " ");
+            format!("{what} between {} and {}", time(from_ns), time(to_ns))
         }
-    }
-
-    /// `at exit`, `at 2.5 s`.
-    pub(crate) fn when(self, capture: &Capture) -> String {
-        match self {
-            Self::End if is_snapshot(capture) => "in the snapshot".to_owned(),
-            Self::End if capture.end.is_some() => "at exit".to_owned(),
-            Self::End => "at the last tick".to_owned(),
-            Self::Peak { .. } if capture.knows_ends_only() => "at the peak".to_owned(),
-            Self::Peak { elapsed_ns } => format!("at the peak ({})", time(elapsed_ns)),
-            Self::At { elapsed_ns } => format!("at {}", time(elapsed_ns)),
-            Self::Between { to_ns, .. } => format!("at {}", time(to_ns)),
-        }
-    }
-
-    /// What a metric's figures are, in words.
-    pub(crate) fn describe(self, metric: Metric, capture: &Capture) -> String {
-        let what = match metric {
-            Metric::Live => match self {
-                Self::Between { .. } => "memory gained",
-                _ => return format!("live memory {}", self.when(capture)),
-            },
-            Metric::Peak => "live memory at the peak",
-            Metric::Allocated => "memory ever allocated",
-            Metric::Freed => "memory ever freed",
-            Metric::Temporary => "memory freed before anything else was allocated",
-        };
-        match self {
-            Self::End => what.to_owned(),
-            Self::Between { from_ns, to_ns } => {
-                let what = what.replace(" ever ", " ");
-                format!("{what} between {} and {}", time(from_ns), time(to_ns))
-            }
-            Self::Peak { elapsed_ns } | Self::At { elapsed_ns } => {
-                format!("{what}, up to {}", time(elapsed_ns))
-            }
+        Moment::Peak { elapsed_ns } | Moment::At { elapsed_ns } => {
+            format!("{what}, up to {}", time(elapsed_ns))
         }
     }
 }
@@ -135,7 +99,7 @@ mod tests {
             ),
             (Moment::End, Metric::Peak, "live memory at the peak"),
         ] {
-            assert_eq!(moment.describe(metric, &capture), text);
+            assert_eq!(describe(moment, metric, &capture), text);
         }
     }
 }

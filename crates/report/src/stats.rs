@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use heapsight_analysis::path::is_frame;
+use heapsight_analysis::recording::Moment;
 use heapsight_analysis::{Amount, GroupBy, Key, Metric, ledger, standard_error_bytes};
 use heapsight_capture::Capture;
 use heapsight_capture::model::{CodeKind, NodeId, ROOT};
@@ -13,7 +14,7 @@ use crate::export::header_json;
 use crate::figures::{counted, format_count, format_size};
 use crate::headline::headline;
 use crate::look::{Look, Role};
-use crate::moment::{Moment, at, peak};
+use crate::moment::{at, describe, peak};
 use crate::text::wrap;
 
 /// The figures of a capture, or of the part of it that filters kept.
@@ -101,7 +102,7 @@ impl Statistics {
             let text = format!(
                 "{size}{error} in {}{average} ({})",
                 counted(amount.blocks, "block", "blocks"),
-                moment.describe(*metric, capture)
+                describe(moment, *metric, capture)
             );
             let painted = look.paint(Role::Figure, &size).to_string();
             out += &entry(metric.name(), &text, look).replacen(&size, &painted, 1);
@@ -162,7 +163,7 @@ impl Statistics {
                 "bytes": amount.bytes,
                 "blocks": amount.blocks,
                 "standard_error_bytes": standard_error_bytes(capture.header.mode, amount.bytes),
-                "meaning": moment.describe(metric, capture),
+                "meaning": describe(moment, metric, capture),
             })
         };
         let metrics: serde_json::Map<String, Value> = self

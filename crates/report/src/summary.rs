@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use heapsight_analysis::path::frames;
+use heapsight_analysis::recording::Moment;
 use heapsight_analysis::{GroupBy, Grouped, Metric, Query, group, standard_error_bytes};
 use heapsight_capture::{Capture, TimelinePoint};
 
@@ -10,7 +11,7 @@ use crate::chart::chart;
 use crate::figures::{counted, format_size};
 use crate::headline::headline;
 use crate::look::{Look, Role};
-use crate::moment::{Moment, at, peak};
+use crate::moment::{at, describe, peak, when};
 use crate::places::Places;
 use crate::source::Source;
 use crate::table::{Content, noun, table};
@@ -152,7 +153,7 @@ fn figures(capture: &Capture, moment: Moment, look: &Look) -> String {
             }
         }
     };
-    let when = moment.when(capture);
+    let when = when(moment, capture);
     let live = counted(totals.live_blocks, "block", "blocks");
     let mut out = format!(
         "  Traced memory  {} in {live} {when}\n",
@@ -186,7 +187,7 @@ fn known_at(capture: &Capture, moment: Moment) -> Option<&TimelinePoint> {
 }
 
 fn title(capture: &Capture, query: Query, grouped: &Grouped<'_>, selection: &Selection) -> String {
-    let what = selection.moment.describe(query.metric, capture);
+    let what = describe(selection.moment, query.metric, capture);
     let total = format_size(grouped.total.bytes);
     let total = match (query.metric, selection.moment, peak(capture)) {
         (Metric::Peak, Moment::End, Some((elapsed_ns, _))) => total + &at(elapsed_ns),

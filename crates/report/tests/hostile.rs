@@ -1,12 +1,13 @@
 //! Whatever a damaged or malicious capture holds, reports and exports are made of it without a panic. The same is fuzzed: see fuzz/.
 
+use heapsight_analysis::recording::Moment;
 use heapsight_analysis::{GroupBy, Metric, Query, live_at_peak, truncate};
 use heapsight_capture::model::{
     Code, CodeKind, Counters, Domain, Mode, Node, Site, Tables, Totals,
 };
 use heapsight_capture::{Block, Capture, Header, Note, TimelinePoint};
 use heapsight_report::{
-    DisplayOptions, ExportOptions, Format, Lines, Look, Moment, Selection, Side, Statistics,
+    DisplayOptions, ExportOptions, Format, Lines, Look, Selection, Side, Statistics,
     biggest_blocks, diff, export, lines, summary,
 };
 use proptest::collection::vec;

@@ -1,12 +1,14 @@
 //! The tables of a snapshot: taken from the tracer or read from a file, filtered, grouped, written.
 
-use std::io::Write;
+use std::fs::File;
+use std::io::{Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use heapsight_analysis::apply_filters;
+use heapsight_analysis::recording::{Recording, RecordingError};
 use heapsight_capture::model::{Counters, Mode, SiteId, Tables};
-use heapsight_capture::{Block, Capture, End, Exit, Header, Note, Tick, Writer};
+use heapsight_capture::{Block, End, Exit, Header, Note, ReadError, Tick, Writer};
 use heapsight_tracer as tracer;
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
@@ -17,7 +19,7 @@ use crate::api::filter;
 use crate::api::grouping::{self, Grouping};
 use crate::api::header;
 use crate::api::live;
-use crate::api::pickle;
+use crate::api::moment;
 
 /// Name of the note that holds what Python adds to the tables.
 const NOTE: &str = "snapshot";
@@ -70,36 +72,33 @@ fn take_snapshot(py: Python<'_>, unix_ns: u64, with_traces: bool) -> PyResult<Sn
     })
 }
 
-/// Reads a capture, or a pickle that the standard module's `Snapshot.dump` made.
+/// Reads a capture, or a pickle that the standard module's `Snapshot.dump` made, and goes to the moment `at`.
 ///
 /// # Errors
 /// `OSError` when the file cannot be read, `ValueError` when it is something else or refers to what is no data.
 #[pyfunction]
-fn load_snapshot(py: Python<'_>, path: PathBuf, with_traces: bool) -> PyResult<SnapshotData> {
+fn load_snapshot(
+    py: Python<'_>,
+    path: PathBuf,
+    with_traces: bool,
+    at: &Bound<'_, PyAny>,
+) -> PyResult<SnapshotData> {
+    let when = moment::extract(at)?;
     py.detach(|| {
-        let named = |error: &dyn std::fmt::Display| {
-            PyValueError::new_err(format!("{}: {error}", path.display()))
+        let refused = |error: RecordingError| match error {
+            RecordingError::Unreadable(ReadError::Io(error)) => os_error(&error, &path),
+            error => PyValueError::new_err(format!("{}: {error}", path.display())),
         };
-        let file = std::fs::File::open(&path).map_err(|error| os_error(&error, &path))?;
-        if pickle::looks_like_one(&file).map_err(|error| os_error(&error, &path))? {
-            let modified = file
-                .metadata()
-                .and_then(|metadata| metadata.modified())
-                .ok();
-            let (header, tables) = pickle::read(file, modified).map_err(|error| named(&error))?;
-            let state = State {
-                tables: Arc::new(tables),
-                blocks: None,
-            };
-            return Ok(SnapshotData {
-                header,
-                state: Mutex::new(state),
-                rss_bytes: 0,
-                note: None,
-            });
-        }
-        let capture = Capture::read(file).map_err(|error| named(&error))?;
-        SnapshotData::of_capture(capture, with_traces).map_err(|error| named(&error))
+        let file = File::open(&path).map_err(|error| os_error(&error, &path))?;
+        let modified = file
+            .metadata()
+            .and_then(|metadata| metadata.modified())
+            .ok();
+        let recording = Recording::read(&file, modified).map_err(refused)?;
+        let again = || (&file).rewind().map(|()| &file);
+        let recording = recording.seek(when, again).map_err(refused)?;
+        SnapshotData::of_recording(recording, with_traces)
+            .map_err(|error| PyValueError::new_err(format!("{}: {error}", path.display())))
     })
 }
 
@@ -107,8 +106,8 @@ fn load_snapshot(py: Python<'_>, path: PathBuf, with_traces: bool) -> PyResult<S
 #[pyfunction]
 fn snapshot_from_bytes(data: &[u8]) -> PyResult<SnapshotData> {
     let refused = |error: String| PyValueError::new_err(format!("not a pickled snapshot: {error}"));
-    let capture = Capture::read(data).map_err(|error| refused(error.to_string()))?;
-    SnapshotData::of_capture(capture, true).map_err(refused)
+    let recording = Recording::read(data, None).map_err(|error| refused(error.to_string()))?;
+    SnapshotData::of_recording(recording, true).map_err(refused)
 }
 
 fn os_error(error: &std::io::Error, path: &Path) -> PyErr {
@@ -128,11 +127,17 @@ fn os_error(error: &std::io::Error, path: &Path) -> PyErr {
 }
 
 impl SnapshotData {
-    fn of_capture(capture: Capture, with_traces: bool) -> Result<Self, String> {
+    fn of_recording(recording: Recording, with_traces: bool) -> Result<Self, String> {
+        let Recording {
+            capture, moment, ..
+        } = recording;
         if let Some(truncation) = capture.truncation.filter(|_| capture.timeline.is_empty()) {
             return Err(truncation.to_string());
         }
-        let last = capture.timeline.last().copied().unwrap_or_default();
+        let until_ns = moment.elapsed_ns().unwrap_or(u64::MAX);
+        let passed = capture.timeline.iter().rev();
+        let last = passed.copied().find(|point| point.elapsed_ns <= until_ns);
+        let last = last.unwrap_or_default();
         let header = Header {
             start_unix_ns: capture.header.start_unix_ns.saturating_add(last.elapsed_ns),
             ..capture.header
@@ -310,7 +315,7 @@ impl SnapshotData {
             partial.push(name);
             partial.push(format!(".{}.part", std::process::id()));
             let partial = folder.join(partial);
-            let file = std::fs::File::create(&partial).map_err(|error| os_error(&error, &path))?;
+            let file = File::create(&partial).map_err(|error| os_error(&error, &path))?;
             let written = self
                 .encode(file, rss_bytes, note)
                 .map_err(|error| PyOSError::new_err(format!("{}: {error}", path.display())));

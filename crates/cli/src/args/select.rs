@@ -1,9 +1,10 @@
 //! Options that every command on captures has: which memory, at which moment, grouped how.
 
 use clap::Args;
+use heapsight_analysis::recording::{Instant, When};
 use heapsight_analysis::{Filter, GroupBy, Metric, Query};
 
-use super::values::{Grouping, Instant, at, filter, grouping, metric, range};
+use super::values::{Grouping, at, filter, grouping, metric, range};
 
 /// Which part of a capture is meant.
 #[derive(Clone, Debug, Args)]
@@ -18,7 +19,7 @@ pub(crate) struct SelectOptions {
 
     /// Show what happened between two moments, such as 10..20 or start..peak; live memory is then what was gained
     #[arg(long, value_name = "A..B", value_parser = range, conflicts_with = "at")]
-    pub range: Option<(Instant, Instant)>,
+    pub range: Option<When>,
 
     /// Group by line, function, filename, traceback, domain or thread [default: line]
     #[arg(long, value_name = "KEY", value_parser = grouping)]
@@ -61,6 +62,12 @@ impl SelectOptions {
     /// Whether colours were asked for or ruled out.
     pub(crate) fn color(&self) -> Option<bool> {
         (self.color || self.no_color).then_some(self.color)
+    }
+
+    /// When to look.
+    pub(crate) fn when(&self) -> When {
+        self.range
+            .unwrap_or(When::At(self.at.unwrap_or(Instant::End)))
     }
 
     /// What to group by, if that was said.

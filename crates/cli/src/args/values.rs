@@ -1,5 +1,6 @@
 //! Values of options, with messages that say what would have been right.
 
+use heapsight_analysis::recording::{Instant, When};
 use heapsight_analysis::{Filter, GroupBy, Metric};
 use heapsight_report::Format;
 
@@ -110,71 +111,25 @@ pub(super) fn parts(text: &str) -> Result<usize, String> {
     count(text)
 }
 
-/// A moment of a recording.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Instant {
-    /// Before anything was recorded.
-    Start,
-    /// When traced memory was highest.
-    Peak,
-    /// The end of the recording.
-    End,
-    /// Nanoseconds since the start of tracing.
-    At(u64),
-}
-
 /// A moment to look at.
 pub(super) fn at(text: &str) -> Result<Instant, String> {
-    match instant(text) {
+    match Instant::parse(text) {
         Some(instant) if instant != Instant::Start => Ok(instant),
         _ => Err("give peak, end, or a time such as 12.5, 300ms, 2m or 1h".to_owned()),
     }
 }
 
 /// Two moments.
-pub(super) fn range(text: &str) -> Result<(Instant, Instant), String> {
+pub(super) fn range(text: &str) -> Result<When, String> {
     let wrong = || "give two moments such as 10..20, 500ms..peak or start..end".to_owned();
     let (from, to) = text.split_once("..").ok_or_else(wrong)?;
     let or = |text: &str, default: Instant| match text {
         "" => Some(default),
-        text => instant(text),
+        text => Instant::parse(text),
     };
     let from = or(from, Instant::Start).ok_or_else(wrong)?;
     let to = or(to, Instant::End).ok_or_else(wrong)?;
-    match (from, to) {
-        (Instant::At(a), Instant::At(b)) if a > b => {
-            Err("the second moment comes before the first".to_owned())
-        }
-        moments => Ok(moments),
-    }
-}
-
-/// A moment by name, or a time in seconds or with its unit.
-pub(crate) fn instant(text: &str) -> Option<Instant> {
-    match text {
-        "start" => return Some(Instant::Start),
-        "peak" => return Some(Instant::Peak),
-        "end" => return Some(Instant::End),
-        _ => {}
-    }
-    let units = [
-        ("ms", 1e6),
-        ("s", 1e9),
-        ("min", 60e9),
-        ("m", 60e9),
-        ("h", 3600e9),
-    ];
-    let (number, unit_ns) = units
-        .into_iter()
-        .find_map(|(unit, ns)| text.strip_suffix(unit).map(|number| (number, ns)))
-        .unwrap_or((text, 1e9));
-    let is_plain = |character: char| character.is_ascii_digit() || character == '.';
-    if !number.chars().all(is_plain) {
-        return None;
-    }
-    let ns = number.parse::<f64>().ok()? * unit_ns;
-    // Beyond five centuries it is no time of a recording, and would not fit.
-    (ns < 1.6e19).then_some(Instant::At(ns.round() as u64))
+    When::between(from, to).ok_or_else(|| "the second moment comes before the first".to_owned())
 }
 
 /// A pattern, and a line after the last colon if there is a number.
@@ -287,13 +242,12 @@ mod tests {
     #[test]
     fn a_range_may_be_open() {
         let second = |count: u64| Instant::At(count * 1_000_000_000);
-        assert_eq!(range("1..2"), Ok((second(1), second(2))));
-        assert_eq!(range("..2"), Ok((Instant::Start, second(2))));
-        assert_eq!(
-            range("500ms..peak"),
-            Ok((Instant::At(500_000_000), Instant::Peak))
-        );
-        assert_eq!(range("3.."), Ok((second(3), Instant::End)));
+        let between = |from, to| Ok(When::Between(from, to));
+        assert_eq!(range("1..2"), between(second(1), second(2)));
+        assert_eq!(range("..2"), between(Instant::Start, second(2)));
+        let half = Instant::At(500_000_000);
+        assert_eq!(range("500ms..peak"), between(half, Instant::Peak));
+        assert_eq!(range("3.."), between(second(3), Instant::End));
         for wrong in ["2..1", "1", "1...2", "a..b", "1-2"] {
             assert!(range(wrong).is_err(), "{wrong}");
         }

@@ -1,0 +1,154 @@
+//! Files with recorded memory: read, and brought to one moment or to the span between two.
+//!
+//! [`Recording::read`] takes captures and pickles of the standard module's snapshots. [`Recording::seek`] goes to a moment, for which it
+//! reads the file once more.
+
+mod seek;
+mod when;
+
+use std::io::{self, Read};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use heapsight_capture::model::{Counters, Mode};
+use heapsight_capture::{Capture, End, Header, Note, ReadError, TimelinePoint};
+
+use crate::apply_frame_limit;
+use crate::standard_snapshot::{self, PickleError};
+
+pub use when::{Instant, Moment, When};
+
+/// The first byte of every pickle since protocol 2.
+const PICKLE: u8 = 0x80;
+
+/// A file, with the tables of one moment.
+#[derive(Clone, Debug)]
+pub struct Recording {
+    /// The whole recording, except that the tables and blocks are those of the moment.
+    pub capture: Capture,
+    /// The moment.
+    pub moment: Moment,
+    /// Whether the file is a pickle, which knows one moment only.
+    is_pickle: bool,
+}
+
+/// Why a file gives no recording.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordingError {
+    /// It cannot be read, or is no capture.
+    #[error("{0}")]
+    Unreadable(#[from] ReadError),
+    /// It is a pickle, but of no snapshot.
+    #[error("{0}")]
+    Pickle(#[from] PickleError),
+    /// It tells of the end and of the peak only.
+    #[error(
+        "it tells only what was live at the end and at the peak: memory at other moments is not known"
+    )]
+    EndsOnly,
+}
+
+impl From<io::Error> for RecordingError {
+    fn from(error: io::Error) -> Self {
+        Self::Unreadable(error.into())
+    }
+}
+
+impl Recording {
+    /// Reads all of `source`, which gives the tables of the end. `modified` is when the file was last written: pickles do not tell
+    /// when the snapshot was taken, and this comes closest.
+    ///
+    /// # Errors
+    /// [`RecordingError`], except `EndsOnly`.
+    pub fn read(
+        mut source: impl Read,
+        modified: Option<SystemTime>,
+    ) -> Result<Self, RecordingError> {
+        let mut first = Vec::new();
+        source.by_ref().take(1).read_to_end(&mut first)?;
+        let is_pickle = first == [PICKLE];
+        let mut whole = io::Cursor::new(first).chain(source);
+        let capture = if is_pickle {
+            let mut bytes = Vec::new();
+            whole.read_to_end(&mut bytes)?;
+            of_pickle(&bytes, modified)?
+        } else {
+            Capture::read(whole)?
+        };
+        Ok(Self {
+            capture,
+            moment: Moment::End,
+            is_pickle,
+        })
+    }
+
+    /// Goes from the end to the moment or span, and cuts call paths to the frame limit that was recorded with. `again` opens the same
+    /// file at its beginning; it is called only if the moment takes reading it once more. A pickle knows one moment only and stays at it.
+    ///
+    /// # Errors
+    /// `EndsOnly`, or as [`Self::read`] when reading fails this time.
+    pub fn seek<R: Read>(
+        self,
+        when: When,
+        again: impl FnOnce() -> io::Result<R>,
+    ) -> Result<Self, RecordingError> {
+        let is_there = self.is_pickle || when == When::At(Instant::End);
+        if !is_there && self.capture.knows_ends_only() && when != When::At(Instant::Peak) {
+            return Err(RecordingError::EndsOnly);
+        }
+        let (mut capture, moment) = if is_there {
+            (self.capture, self.moment)
+        } else {
+            seek::seek(self.capture, when, again()?)?
+        };
+        apply_frame_limit(&mut capture);
+        Ok(Self {
+            capture,
+            moment,
+            ..self
+        })
+    }
+
+    /// What is to be said of times in this recording, if its times are not all known.
+    #[must_use]
+    pub fn remark_on_times(&self) -> Option<&str> {
+        let mut notes = self.capture.notes.iter();
+        let remark = notes.find(|note| note.name == Note::SOME_TIMES);
+        remark.map(|note| note.text.as_str())
+    }
+}
+
+/// A snapshot of the standard module as a capture.
+fn of_pickle(bytes: &[u8], modified: Option<SystemTime>) -> Result<Capture, PickleError> {
+    let snapshot = standard_snapshot::read(bytes)?;
+    let since_1970 = modified
+        .and_then(|time| time.duration_since(UNIX_EPOCH).ok())
+        .unwrap_or_default();
+    let totals = snapshot.tables.totals;
+    let allocated = |field: fn(&Counters) -> u64| {
+        let figures = snapshot.tables.counters.iter().map(field);
+        figures.fold(0, u64::saturating_add)
+    };
+    let point = TimelinePoint {
+        live_bytes: totals.live_bytes,
+        live_blocks: totals.live_blocks,
+        peak_bytes: totals.peak_bytes,
+        allocated_bytes: allocated(|counters| counters.allocated_bytes),
+        allocated_blocks: allocated(|counters| counters.allocated_blocks),
+        ..TimelinePoint::default()
+    };
+    Ok(Capture {
+        header: Header {
+            program: "a snapshot of the standard tracemalloc module".to_owned(),
+            start_unix_ns: u64::try_from(since_1970.as_nanos()).unwrap_or(u64::MAX),
+            mode: Mode::Exact {
+                frame_limit: Some(snapshot.traceback_limit),
+            },
+            ..Header::default()
+        },
+        tables: snapshot.tables,
+        timeline: vec![point],
+        // A snapshot is complete in itself.
+        end: Some(End::default()),
+        ..Capture::default()
+    })
+}

@@ -1,0 +1,223 @@
+//! Goes to a moment: replaces the tables of a whole recording by those of the moment, or by what happened between two.
+
+use std::io::Read;
+
+use heapsight_capture::{Capture, ReadError, Replay, TimelinePoint};
+
+use super::{Instant, Moment, When};
+use crate::moment::{live_at_peak, set_peak, settle_peak, since};
+
+/// Replaces the tables of a whole `capture` by those of the moment, which are read from `source` again.
+pub(super) fn seek(
+    mut capture: Capture,
+    when: When,
+    source: impl Read,
+) -> Result<(Capture, Moment), ReadError> {
+    let last_ns = capture.timeline.last().map_or(0, |point| point.elapsed_ns);
+    let peak_ns = capture.peak().map_or(0, |(elapsed_ns, _)| elapsed_ns);
+    // `None`: before the first tick.
+    let time = |instant: Instant| match instant {
+        Instant::Start => None,
+        Instant::Peak => Some(peak_ns),
+        Instant::End => Some(last_ns),
+        Instant::At(elapsed_ns) => Some(elapsed_ns.min(last_ns)),
+    };
+    let mut replay = Replay::open(source)?;
+    let (from, to) = match when {
+        When::At(instant) => {
+            let elapsed_ns = time(instant).unwrap_or(0);
+            replay.advance_until(elapsed_ns)?;
+            let mut reached = replay.into_capture();
+            capture.blocks = reached.blocks;
+            if instant == Instant::Peak {
+                settle_peak(&mut reached.tables.counters, &capture.tables.counters);
+                capture.tables.counters = reached.tables.counters;
+                capture.tables.totals = reached.tables.totals;
+                live_at_peak(&mut capture.tables);
+                return Ok((capture, Moment::Peak { elapsed_ns }));
+            }
+            capture.tables = reached.tables;
+            return Ok((capture, Moment::At { elapsed_ns }));
+        }
+        When::Between(from, to) => (time(from), time(to).unwrap_or(0)),
+    };
+    let mut earlier = Vec::new();
+    if let Some(from) = from {
+        replay.advance_until(from)?;
+        earlier.clone_from(&replay.capture().tables.counters);
+    }
+    // The highest moment of the span, if it is not a new peak of the whole recording, which keeps its own composition.
+    let in_span = |point: &&TimelinePoint| {
+        from.is_none_or(|from| point.elapsed_ns > from) && point.elapsed_ns <= to
+    };
+    let peak_before = match from {
+        Some(_) => replay.capture().tables.totals.peak_bytes,
+        None => 0,
+    };
+    let highest = capture
+        .timeline
+        .iter()
+        .filter(in_span)
+        .max_by_key(|point| point.live_bytes)
+        .copied();
+    let mut at_highest = None;
+    if let Some(highest) = highest {
+        replay.advance_until(highest.elapsed_ns)?;
+        at_highest = Some(replay.capture().tables.counters.clone());
+    }
+    replay.advance_until(to)?;
+    let reached = replay.into_capture();
+    capture.tables = reached.tables;
+    capture.blocks = None;
+    let has_new_peak = capture.tables.totals.peak_bytes > peak_before;
+    if let Some(counters) = at_highest.filter(|_| !has_new_peak) {
+        set_peak(&mut capture.tables, &counters);
+    }
+    since(&mut capture.tables, &earlier);
+    let from_ns = from.unwrap_or(0);
+    Ok((capture, Moment::Between { from_ns, to_ns: to }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use heapsight_capture::model::{Counters, Domain, Node, Site, Totals};
+    use heapsight_capture::{Header, Tick, Writer};
+
+    const SECOND: u64 = 1_000_000_000;
+
+    /// One site whose live bytes at 1 s, 2 s … are given, with blocks of one byte; each tick allocates what is new and frees what is gone.
+    fn recording(live: &[u64]) -> Vec<u8> {
+        let mut writer = Writer::create(Vec::new(), &Header::default()).expect("a Vec");
+        let mut counters = Counters::default();
+        for (second, bytes) in (1..).zip(live) {
+            let now = counters.live_bytes();
+            counters.allocated_bytes += bytes.saturating_sub(now);
+            counters.freed_bytes += now.saturating_sub(*bytes);
+            counters.peak_bytes = counters.peak_bytes.max(*bytes);
+            let is_first = second == 1;
+            writer
+                .tick(&Tick {
+                    elapsed_ns: second * SECOND,
+                    totals: Totals {
+                        live_bytes: *bytes,
+                        peak_bytes: counters.peak_bytes,
+                        ..Totals::default()
+                    },
+                    new_nodes: if is_first { &[ROOT_NODE] } else { &[] },
+                    new_sites: if is_first { &[ROOT_SITE] } else { &[] },
+                    changed: &[(0, counters)],
+                    ..Tick::default()
+                })
+                .expect("a Vec");
+        }
+        writer
+            .finish(&heapsight_capture::End::default())
+            .expect("a Vec")
+    }
+
+    const ROOT_NODE: Node = Node {
+        parent: 0,
+        code: 0,
+        line: 0,
+    };
+    const ROOT_SITE: Site = Site {
+        node: 0,
+        domain: Domain::OBJ,
+    };
+
+    /// (live, allocated, freed, peak) bytes of the one site.
+    fn figures(live: &[u64], when: When) -> (u64, u64, u64, u64) {
+        let file = recording(live);
+        let capture = Capture::read(&file[..]).expect("readable");
+        let (capture, _) = seek(capture, when, &file[..]).expect("readable");
+        let counters = capture.tables.counters.first().copied().unwrap_or_default();
+        (
+            counters.live_bytes(),
+            counters.allocated_bytes,
+            counters.freed_bytes,
+            counters.peak_bytes,
+        )
+    }
+
+    #[test]
+    fn a_moment_is_that_of_the_last_tick_before_it() {
+        let live = [10, 50, 20];
+        let at = |ns| figures(&live, When::At(Instant::At(ns)));
+        assert_eq!(at(SECOND / 2), (0, 0, 0, 0));
+        assert_eq!(at(SECOND), (10, 10, 0, 10));
+        assert_eq!(at(3 * SECOND - 1), (50, 50, 0, 50));
+        assert_eq!(at(u64::MAX), (20, 50, 30, 50));
+        assert_eq!(figures(&live, When::At(Instant::Peak)), (50, 50, 0, 50));
+    }
+
+    #[test]
+    fn the_peak_is_whole_though_its_first_tick_was_written_in_the_middle_of_it() {
+        let mut writer = Writer::create(Vec::new(), &Header::default()).expect("a Vec");
+        let counters = |allocated_bytes, freed_bytes, peak_bytes| Counters {
+            allocated_bytes,
+            freed_bytes,
+            peak_bytes,
+            ..Counters::default()
+        };
+        let totals = |live_bytes| Totals {
+            live_bytes,
+            peak_bytes: 100,
+            ..Totals::default()
+        };
+        let other = Site {
+            domain: Domain::RAW,
+            ..ROOT_SITE
+        };
+        let first = Tick {
+            elapsed_ns: SECOND,
+            totals: totals(100),
+            new_nodes: &[ROOT_NODE],
+            new_sites: &[ROOT_SITE],
+            changed: &[(0, counters(70, 0, 70))],
+            ..Tick::default()
+        };
+        let second = Tick {
+            elapsed_ns: 2 * SECOND,
+            totals: totals(30),
+            new_sites: &[other],
+            changed: &[(0, counters(95, 65, 80)), (1, counters(20, 20, 20))],
+            ..Tick::default()
+        };
+        writer.tick(&first).expect("a Vec");
+        writer.tick(&second).expect("a Vec");
+        let file = writer
+            .finish(&heapsight_capture::End::default())
+            .expect("a Vec");
+        let capture = Capture::read(&file[..]).expect("readable");
+        let (capture, moment) =
+            seek(capture, When::At(Instant::Peak), &file[..]).expect("readable");
+        assert_eq!(moment, Moment::Peak { elapsed_ns: SECOND });
+        let live = capture.tables.counters.iter().map(Counters::live_bytes);
+        assert_eq!(live.collect::<Vec<u64>>(), [80, 20]);
+        assert_eq!(capture.tables.totals.live_bytes, 100);
+        let allocated = capture.tables.counters.iter().map(|of| of.allocated_bytes);
+        assert_eq!(allocated.collect::<Vec<u64>>(), [80, 20]);
+    }
+
+    #[test]
+    fn a_span_has_what_was_gained_and_the_peak_within_it() {
+        let live = [10, 50, 20, 35, 30];
+        let between = |from: u64, to: u64| {
+            let at = |second: u64| Instant::At(second * SECOND);
+            figures(&live, When::Between(at(from), at(to)))
+        };
+        assert_eq!(between(1, 2), (40, 40, 0, 50));
+        assert_eq!(between(2, 3), (0, 0, 30, 20), "memory was lost");
+        assert_eq!(
+            between(3, 5),
+            (10, 15, 5, 35),
+            "the peak is that of the span"
+        );
+        assert_eq!(between(2, 2), (0, 0, 0, 50), "no time, and no other moment");
+        let whole = When::Between(Instant::Start, Instant::End);
+        assert_eq!(figures(&live, whole), (30, 65, 35, 50));
+        let to_peak = When::Between(Instant::Start, Instant::Peak);
+        assert_eq!(figures(&live, to_peak), (50, 50, 0, 50));
+    }
+}

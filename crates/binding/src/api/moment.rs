@@ -1,0 +1,52 @@
+//! Moments of a recording, as Python asks for them.
+
+use heapsight_analysis::recording::{Instant, When};
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyFloat, PyInt, PyString, PyTuple};
+
+/// What a moment may be.
+const RULE: &str = "'start', 'peak', 'end', seconds since the start of tracing (12.5), or a text such as '300ms', '2m' or '1h'";
+
+/// A moment, or a pair of them.
+///
+/// # Errors
+/// `TypeError` or `ValueError` naming the value.
+pub(crate) fn extract(at: &Bound<'_, PyAny>) -> PyResult<When> {
+    let Ok(pair) = at.cast::<PyTuple>() else {
+        return Ok(match instant(at)? {
+            // Nothing had been allocated yet.
+            Instant::Start => When::Between(Instant::Start, Instant::Start),
+            instant => When::At(instant),
+        });
+    };
+    let Ok((from, to)) = pair.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>() else {
+        return Err(PyValueError::new_err(format!(
+            "at must be one moment or a tuple of two, not {at}"
+        )));
+    };
+    When::between(instant(&from)?, instant(&to)?).ok_or_else(|| {
+        PyValueError::new_err(format!(
+            "the second moment of at={at} comes before the first"
+        ))
+    })
+}
+
+fn instant(value: &Bound<'_, PyAny>) -> PyResult<Instant> {
+    let found = if let Ok(text) = value.cast::<PyString>() {
+        Instant::parse(&text.to_string_lossy())
+    } else if value.is_instance_of::<PyBool>()
+        || !(value.is_instance_of::<PyInt>() || value.is_instance_of::<PyFloat>())
+    {
+        return Err(PyTypeError::new_err(format!(
+            "at must be {RULE}, or a tuple of two of these, not {}",
+            value.repr()?
+        )));
+    } else {
+        value.extract().ok().and_then(Instant::after_seconds)
+    };
+    found.ok_or_else(|| match value.repr() {
+        Ok(text) => PyValueError::new_err(format!("at must be {RULE}, not {text}")),
+        Err(error) => error,
+    })
+}
