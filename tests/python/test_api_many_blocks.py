@@ -1,4 +1,4 @@
-"""Dictionaries of very many blocks: made in one go, and ordinary dictionaries all the same."""
+"""Dictionaries of very many blocks."""
 
 from __future__ import annotations
 

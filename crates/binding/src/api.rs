@@ -11,7 +11,6 @@ pub(crate) mod frame;
 pub(crate) mod grouping;
 pub(crate) mod header;
 pub(crate) mod keys;
-pub(crate) mod large_dict;
 pub(crate) mod live;
 pub(crate) mod moment;
 pub(crate) mod object;

@@ -52,15 +52,6 @@ impl BlockTable {
         }
     }
 
-    /// Number of blocks that are there. Counts them when a filter has dropped some.
-    pub(crate) fn len(&self) -> usize {
-        match (&self.sites, &*self.source) {
-            (Some(_), _) => self.iter().count(),
-            (None, Source::Traced(blocks)) => blocks.len(),
-            (None, Source::Loaded(blocks)) => blocks.len(),
-        }
-    }
-
     /// The blocks that are there, by present site, in order of address.
     pub(crate) fn iter(&self) -> Iter<'_> {
         Iter {

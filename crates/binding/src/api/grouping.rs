@@ -14,7 +14,6 @@ use pyo3::types::{PyDict, PyList, PyTuple};
 
 use crate::api::blocks::BlockTable;
 use crate::api::keys::{KeyCache, grouping_of};
-use crate::api::large_dict;
 use crate::api::trace::TraceStats;
 
 /// What a snapshot's memory is grouped by, with the snapshot's tables: sums are made when somebody asks.
@@ -67,11 +66,11 @@ impl Grouping {
                 Ok(dict)
             }
             Source::Blocks(blocks) => {
-                let entry = |block: Block| {
-                    let (size, count) = (block.size, 1);
-                    Ok((block.address, TraceStats { size, count }))
-                };
-                large_dict::of_entries(py, blocks.iter().map(entry), blocks.len())
+                let dict = PyDict::new(py);
+                for Block { address, size, .. } in blocks.iter() {
+                    dict.set_item(address, TraceStats { size, count: 1 })?;
+                }
+                Ok(dict)
             }
         }
     }

@@ -12,7 +12,6 @@ use pyo3::types::PyDict;
 use crate::api::blocks::BlockTable;
 use crate::api::frame::Frame;
 use crate::api::grouping::by_file_and_line;
-use crate::api::large_dict;
 use crate::api::trace::Trace;
 use crate::arguments;
 
@@ -41,10 +40,11 @@ pub(crate) fn traces<'py>(
     blocks: &BlockTable,
 ) -> PyResult<Bound<'py, PyDict>> {
     let mut made = RecentTraces::new(tables);
-    let entries = blocks
-        .iter()
-        .map(|block| Ok((block.address, made.of(py, &block)?)));
-    large_dict::of_entries(py, entries, blocks.len())
+    let traces = PyDict::new(py);
+    for block in blocks.iter() {
+        traces.set_item(block.address, made.of(py, &block)?)?;
+    }
+    Ok(traces)
 }
 
 /// The traces made lately: many blocks have the same size and call path, and traces never change, so they can share one.
