@@ -12,3 +12,5 @@ capture_totals = _functions.capture_totals
 advance_timer = _functions.advance_timer
 #: "release" or "debug".
 build_profile = _functions.build_profile
+#: One line for each thing in the tracer's tables that does not add up.
+audit = _functions.audit

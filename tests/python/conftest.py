@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import heapsight
+from heapsight import _testing
 
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     # As in a job that a shell started in the background. Every program that the tests run would inherit it.
@@ -27,5 +28,6 @@ def untraced() -> Iterator[None]:
     heapsight.disable()
     heapsight.set_traceback_limit(1)
     yield
+    assert _testing.audit() == []
     heapsight.disable()
     heapsight.set_traceback_limit(1)

@@ -74,8 +74,12 @@ class Start:
 
 
 def clean_environment() -> dict[str, str]:
-    """Return this process's environment without what would change how a Python behaves."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "HEAPSIGHT", "PYTEST"))}
+    """Return this process's environment without what would change how a Python behaves.
+
+    Whatever is recorded is audited when it ends: what does not add up is a line on standard error.
+    """
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "HEAPSIGHT", "PYTEST"))}
+    return {**kept, "HEAPSIGHT_AUDIT": "1"}
 
 
 def heapsight(*arguments: str | Path, cwd: Path | None = None, environment: dict[str, str] | None = None) -> Outcome:

@@ -25,6 +25,7 @@ pub(crate) fn end_recording() {
         return;
     };
     heapsight_tracer::put_hooks_back();
+    audit_if_asked(&run);
     let recorded = recorder::finish(Exit::Interpreter);
     heapsight_tracer::finalization_begins();
     heapsight_tracer::stop();
@@ -42,6 +43,15 @@ pub(crate) fn end_recording() {
     // 3. this library is never unloaded: CPython does not close extension modules.
     if unsafe { ffi::Py_AtExit(Some(print_summary)) } != 0 {
         print_summary(); // the table of exit functions is full: early is better than never
+    }
+}
+
+/// Says what does not add up, if `HEAPSIGHT_AUDIT` is set: every program that the tests run is audited.
+fn audit_if_asked(run: &ActiveRun) {
+    if std::env::var_os("HEAPSIGHT_AUDIT").is_some() {
+        for problem in heapsight_tracer::audit() {
+            say(run, &format!("heapsight: audit: {problem}"));
+        }
     }
 }
 

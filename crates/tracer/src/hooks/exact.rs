@@ -161,28 +161,75 @@ pub(crate) unsafe fn record_realloc<V: Version, const DOMAIN: u32, const FULL: b
         if DOMAIN == RAW && (*thread).in_hook {
             return ask();
         }
-        // Cleared first: when the block moves, its old address may be another thread's before the original returns.
-        let generation = session::generation();
-        let known = take_block::<V, DOMAIN>(thread, old as usize);
+        // Ended first: when the block moves, its old address may be another thread's before the original returns.
+        let ended = end_for_realloc::<V, DOMAIN>(thread, old as usize);
         (*thread).in_hook = true;
         let block = ask();
         (*thread).in_hook = false;
-        if let Some(known) = known
+        if block.is_null() {
+            if !ended.block.is_nothing() {
+                undo_end::<V, DOMAIN>(thread, old as usize, &ended);
+            }
+            return block;
+        }
+        record::<V, DOMAIN, FULL>(thread, block as usize, size);
+        block
+    }
+}
+
+/// A block that a reallocation has ended, and may have to bring back.
+struct Ended {
+    block: Block,
+    was_temporary: bool,
+    generation: u32,
+}
+
+#[inline(always)]
+unsafe fn end_for_realloc<V: Version, const DOMAIN: u32>(
+    thread: *mut Thread,
+    address: usize,
+) -> Ended {
+    let mut ended = Ended {
+        block: Block::NOTHING,
+        was_temporary: false,
+        generation: 0,
+    };
+    // SAFETY: promised by the caller.
+    unsafe {
+        if live_map::is_known(address)
             && let Some(_event) = Event::begin::<V, DOMAIN>(thread)
-            && session::generation() == generation
         {
-            if block.is_null() {
-                if !live_map::insert(old as usize, known) {
-                    totals::count_loss();
-                }
-            } else {
-                sites::freed(known.site, old as usize, known.size as u64, 1);
+            let block = live_map::take(address);
+            if !block.is_nothing() {
+                ended.block = block;
+                ended.was_temporary = sites::freed(block.site, address, block.size as u64, 1);
+                ended.generation = session::generation();
             }
         }
-        if !block.is_null() {
-            record::<V, DOMAIN, FULL>(thread, block as usize, size);
-        }
-        block
+    }
+    ended
+}
+
+/// The reallocation failed: the block is as it was, unless everything was forgotten meanwhile.
+#[cold]
+#[inline(never)]
+unsafe fn undo_end<V: Version, const DOMAIN: u32>(
+    thread: *mut Thread,
+    address: usize,
+    ended: &Ended,
+) {
+    let Block { site, size } = ended.block;
+    // SAFETY: promised by the caller.
+    let Some(_event) = (unsafe { Event::begin::<V, DOMAIN>(thread) }) else {
+        return;
+    };
+    if session::generation() != ended.generation {
+        return;
+    }
+    if live_map::insert(address, ended.block) {
+        sites::undo_freed(site, address, size as u64, 1, ended.was_temporary);
+    } else {
+        totals::count_loss();
     }
 }
 
@@ -238,20 +285,6 @@ unsafe fn forget_beside_others<V: Version, const DOMAIN: u32>(address: usize) ->
         sites::freed(known.site, address, known.size as u64, 1);
     }
     known
-}
-
-/// Takes the block at `address` out of the live map, without counting.
-#[inline(always)]
-unsafe fn take_block<V: Version, const DOMAIN: u32>(
-    thread: *mut Thread,
-    address: usize,
-) -> Option<Block> {
-    if !live_map::is_known(address) {
-        return None;
-    }
-    // SAFETY: promised by the caller.
-    let _event = unsafe { Event::begin::<V, DOMAIN>(thread) }?;
-    live_map::remove(address)
 }
 
 /// Records a block that was just allocated.

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 use crate::memory::lock::{self, Held};
 use crate::memory::mapping::{self, Populated};
-use crate::tables::side_table;
+use crate::tables::{side_table, sites, totals};
 
 /// log2 of the bytes that one entry stands for.
 const GRANULE_SHIFT: u32 = 4;
@@ -142,15 +142,48 @@ pub(crate) fn insert(address: usize, block: Block) -> bool {
             return false;
         };
         let code = size_code(block.size);
+        if slot.load(Ordering::Relaxed) != 0 {
+            return insert_over_stale(address, block);
+        }
         if code == SIZE_IN_NEXT {
             // SAFETY: `slot` is an entry of a live leaf. Both words belong to this block, which is longer than 16 bytes.
-            unsafe { next(slot) }.store(block.size as u32, Ordering::Relaxed);
+            let next = unsafe { next(slot) };
+            if next.load(Ordering::Relaxed) != 0 {
+                return insert_over_stale(address, block);
+            }
+            next.store(block.size as u32, Ordering::Relaxed);
         }
         slot.store((block.site << SIZE_BITS) | code, Ordering::Relaxed);
         true
     } else {
         insert_aside(address, block)
     }
+}
+
+/// Something is known where the allocator has just made a block: its end was not seen, as while another tool's hooks had
+/// taken the place of ours. It has ended by now, and that it is told so late is a loss.
+#[cold]
+#[inline(never)]
+fn insert_over_stale(address: usize, block: Block) -> bool {
+    let granule = 1 << GRANULE_SHIFT;
+    let first = if is_second_of_block(address) { address - granule } else { address };
+    let second = (block.size > granule).then_some(address + granule);
+    for stale in std::iter::once(first).chain(second) {
+        if let Some(ended) = remove(stale) {
+            sites::freed(ended.site, stale, ended.size as u64, 1);
+            totals::count_loss();
+        }
+    }
+    let Some(slot) = entry_or_map(address) else {
+        return false;
+    };
+    // Whatever is left is no entry.
+    slot.store(0, Ordering::Relaxed);
+    if block.size > granule {
+        // SAFETY: `slot` is an entry of a live leaf, and both words belong to the new block.
+        unsafe { next(slot) }.store(0, Ordering::Relaxed);
+    }
+    insert(address, block)
 }
 
 #[cold]
@@ -160,6 +193,12 @@ fn insert_aside(address: usize, block: Block) -> bool {
         let Some(slot) = entry_or_map(address) else {
             return false;
         };
+        if slot.load(Ordering::Relaxed) != 0
+            && let Some(ended) = remove(address)
+        {
+            sites::freed(ended.site, address, ended.size as u64, 1);
+            totals::count_loss();
+        }
         slot.store(SIZE_ASIDE, Ordering::Relaxed);
     }
     side_table::insert(&mut lock::hold(), address, block);

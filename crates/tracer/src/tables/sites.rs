@@ -147,20 +147,38 @@ pub(crate) fn allocated(site: u32, address: usize, bytes: u64, blocks: u64) {
     totals::allocated(sharing, address, bytes);
 }
 
-/// Counts the end of a block at site `id`.
+/// Counts the end of a block at site `id`; true when it was a temporary one. See [`undo_freed`].
 #[inline(always)]
-pub(crate) fn freed(id: u32, address: usize, bytes: u64, blocks: u64) {
+pub(crate) fn freed(id: u32, address: usize, bytes: u64, blocks: u64) -> bool {
     let site = SITES.get(id);
     let sharing = site.sharing();
     totals::before_free(sharing);
     site.before_change();
     add(&site.freed_bytes, bytes, sharing);
     add(&site.freed_blocks, blocks, sharing);
-    if totals::freed(sharing, address, bytes) {
+    let is_temporary = totals::freed(sharing, address, bytes);
+    if is_temporary {
         let temporary = TEMPORARY.get(id);
         add(&temporary.bytes, bytes, sharing);
         add(&temporary.blocks, blocks, sharing);
     }
+    is_temporary
+}
+
+/// The block did not end after all, as its reallocation failed. `was_temporary` is what [`freed`] said.
+#[cold]
+pub(crate) fn undo_freed(id: u32, address: usize, bytes: u64, blocks: u64, was_temporary: bool) {
+    let site = SITES.get(id);
+    let sharing = site.sharing();
+    site.before_change();
+    add(&site.freed_bytes, bytes.wrapping_neg(), sharing);
+    add(&site.freed_blocks, blocks.wrapping_neg(), sharing);
+    if was_temporary {
+        let temporary = TEMPORARY.get(id);
+        add(&temporary.bytes, bytes.wrapping_neg(), sharing);
+        add(&temporary.blocks, blocks.wrapping_neg(), sharing);
+    }
+    totals::allocated(sharing, address, bytes);
 }
 
 /// Stands in a node for "blocks of this domain are not traced here": the filter said so.

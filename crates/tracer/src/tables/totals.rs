@@ -61,6 +61,12 @@ pub(crate) fn peak_bytes() -> u64 {
         .max(ANY.peak_bytes.load(Ordering::Relaxed))
 }
 
+/// The peak for people to read. An event without the GIL and one under it that meet at the very highest point may each
+/// miss the other's bytes; what is live now was surely reached.
+pub(crate) fn peak_to_tell() -> u64 {
+    peak_bytes().max(live_bytes())
+}
+
 /// The number of the present peak.
 #[inline(always)]
 pub(crate) fn epoch() -> u64 {

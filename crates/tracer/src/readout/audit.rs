@@ -1,0 +1,111 @@
+//! Does everything add up? Compares what the tables say of the same thing in different places.
+//!
+//! For tests: costs time by everything that is traced, and keeps hooks out of the tables while it looks.
+
+use std::collections::HashMap;
+use std::sync::atomic::Ordering;
+
+use crate::hooks::sampled;
+use crate::memory::lock;
+use crate::session;
+use crate::tables::live_map::{self, Block};
+use crate::tables::{sites, totals, tree};
+use crate::tracemalloc::extension;
+
+/// One line for each thing that does not add up; none when all is well. Call with the GIL held.
+#[must_use]
+pub fn audit() -> Vec<String> {
+    session::change(|| {
+        let mode = session::standing();
+        if !session::is_tracing() {
+            return Vec::new();
+        }
+        session::close();
+        let problems = audit_closed(mode.is_sampled());
+        session::open(mode);
+        problems
+    })
+}
+
+fn audit_closed(sampled: bool) -> Vec<String> {
+    let mut problems = Vec::new();
+    let mut live: HashMap<u32, (u64, u64)> = HashMap::new();
+    let mut count = |_: usize, block: Block| {
+        let (bytes, blocks) = if sampled {
+            sampled::weight(block.size)
+        } else {
+            (block.size as u64, 1)
+        };
+        let sum = live.entry(block.site).or_default();
+        sum.0 = sum.0.wrapping_add(bytes);
+        sum.1 = sum.1.wrapping_add(blocks);
+    };
+    if sampled {
+        for (address, block) in sampled::live_blocks(&mut lock::hold()) {
+            count(address, block);
+        }
+    } else {
+        live_map::for_each(&mut count);
+    }
+    for (address, block) in extension::all(&mut lock::hold()) {
+        count(address, block);
+    }
+    let mut total_bytes = 0_u64;
+    for id in 1..sites::len() {
+        if !sites::is_used(id) {
+            if live.contains_key(&id) {
+                problems.push(format!("site {id} is not in use, but has live blocks"));
+            }
+            continue;
+        }
+        let counters = sites::counters(id, totals::epoch(), totals::at_peak());
+        let own = (
+            counters.allocated_bytes.wrapping_sub(counters.freed_bytes),
+            counters.allocated_blocks.wrapping_sub(counters.freed_blocks),
+        );
+        total_bytes = total_bytes.wrapping_add(own.0);
+        let found = live.remove(&id).unwrap_or_default();
+        if own != found {
+            problems.push(format!(
+                "site {id} counts {} bytes in {} blocks, its live blocks are {} bytes in {}",
+                own.0.cast_signed(),
+                own.1.cast_signed(),
+                found.0,
+                found.1
+            ));
+        }
+        audit_path(id, &mut problems);
+    }
+    for (id, (bytes, blocks)) in live {
+        problems.push(format!(
+            "{blocks} live blocks of {bytes} bytes are at site {id}, which is not known"
+        ));
+    }
+    if total_bytes != totals::live_bytes() {
+        problems.push(format!(
+            "all sites together have {} bytes, the total says {}",
+            total_bytes.cast_signed(),
+            totals::live_bytes().cast_signed()
+        ));
+    }
+    if totals::live_bytes().cast_signed() < 0 {
+        problems.push(format!("{} bytes are live", totals::live_bytes().cast_signed()));
+    }
+    problems
+}
+
+/// The path of a site in use leads to the root, over nodes in use.
+fn audit_path(site: u32, problems: &mut Vec<String>) {
+    let mut at = sites::site(site).node.load(Ordering::Relaxed);
+    for _ in 0..tree::len() {
+        if at == tree::ROOT {
+            return;
+        }
+        if at >= tree::len() || tree::node(at).state() == tree::FREE {
+            problems.push(format!("site {site} is on path {at}, which is not in use"));
+            return;
+        }
+        at = tree::node(at).parent.load(Ordering::Relaxed);
+    }
+    problems.push(format!("the path of site {site} does not end"));
+}
