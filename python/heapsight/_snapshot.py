@@ -195,9 +195,7 @@ class Snapshot:
         return json.dumps(note, allow_nan=False)
 
     @classmethod
-    def load(
-        cls, filename: FileName, traces: bool = True, *, at: Moment | tuple[Moment, Moment] = "end"
-    ) -> Snapshot:
+    def load(cls, filename: FileName, traces: bool = True, *, at: Moment | tuple[Moment, Moment] = "end") -> Snapshot:
         """Read a snapshot that `write` wrote, a moment of a recording, or a pickle of the standard module's ``Snapshot.dump``.
 
         Nothing in the file is ever executed. ``traces=False`` leaves single blocks out; the standard module's snapshots know no

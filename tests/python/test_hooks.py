@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import textwrap
 from pathlib import Path
 
 import pytest
-from harness import PROGRAMS, Outcome, Start
+from harness import PROGRAMS, TIMEOUT_SECONDS, Outcome, Start, clean_environment
+
+import heapsight
 
 #: How tracing can be switched on: what to run before, and the argument of enable().
 MODES = {
@@ -387,3 +391,27 @@ def test_raw_blocks_of_a_sub_interpreter_are_named_by_its_own_frames(mode: str) 
         mode,
     )
     assert_quiet(outcome)
+
+
+@pytest.mark.skipif(
+    sys.version_info[:2] == (3, 12), reason="3.12 aborts when any PyO3 module is imported a second time"
+)
+def test_an_interpreter_that_is_initialised_again_is_traced_when_asked_and_not_before(tmp_path: Path) -> None:
+    binary = sysconfig.get_config_var("BINDIR")
+    config = Path(binary) / f"python{sysconfig.get_python_version()}-config"
+    if not config.exists():
+        pytest.skip("this interpreter cannot be embedded: python-config is missing")
+    ask = [config, "--embed", "--cflags", "--ldflags"]
+    flags = subprocess.run(ask, capture_output=True, text=True, check=True).stdout.split()
+    flags = [flag for flag in flags if not flag.startswith("-flto")]
+    library = sysconfig.get_config_var("LIBDIR")
+    embedded = tmp_path / "embedded"
+    source = PROGRAMS / "embed_twice.c"
+    command = ["cc", "-o", embedded, source, *flags, "-rdynamic", f"-Wl,-rpath,{library}"]
+    if subprocess.run(command, capture_output=True).returncode != 0:
+        pytest.skip("this interpreter cannot be embedded: nothing to link with")
+    package = Path(heapsight.__file__).parent.parent
+    environment = {**clean_environment(), "PYTHONHOME": sys.base_prefix, "PYTHONPATH": os.fspath(package)}
+    done = subprocess.run([embedded], capture_output=True, text=True, env=environment, timeout=TIMEOUT_SECONDS)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == ["False 0", "True True"] * 3

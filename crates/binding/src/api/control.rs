@@ -135,7 +135,11 @@ fn expect_exit(py: Python<'_>) -> PyResult<()> {
     if EXPECTED.swap(true, Relaxed) {
         return Ok(());
     }
-    let tell = PyCFunction::new_closure(py, None, None, |_, _| tracer::finalization_begins())?;
+    let tell = PyCFunction::new_closure(py, None, None, |_, _| {
+        // Another interpreter may be initialised in this process, and asks for itself.
+        EXPECTED.store(false, Relaxed);
+        tracer::finalization_begins();
+    })?;
     py.import("atexit")?.call_method1("register", (tell,))?;
     Ok(())
 }

@@ -64,6 +64,11 @@ pub fn prepare() {
     let Some(interpreter) = Interpreter::of(&running) else {
         return;
     };
+    if finalization::is_over() {
+        // The interpreter that tracing began in is gone, and with it whatever was traced.
+        stop();
+        finalization::revoke();
+    }
     // Not inside the `Once`: a thread that waits for it would keep the GIL from the one that looks. Two that look find the
     // same.
     if !ONCE.is_completed() && original::find_thread_state_getter() {

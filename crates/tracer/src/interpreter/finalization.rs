@@ -45,6 +45,11 @@ pub(crate) fn has_begun() -> bool {
     HAS_BEGUN.load(Ordering::Relaxed) || is_finalizing()
 }
 
+/// Was an interpreter torn down, and does another one run by now?
+pub(crate) fn is_over() -> bool {
+    HAS_BEGUN.load(Ordering::SeqCst) && !is_finalizing()
+}
+
 fn is_finalizing() -> bool {
     let function = IS_FINALIZING.load(Ordering::Relaxed);
     // SAFETY: 0, or one of the two functions, which take nothing, return an int and may be called at any time.
