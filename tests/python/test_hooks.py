@@ -30,7 +30,7 @@ ALLOCATORS = ["default", "debug", "malloc"]
 
 @pytest.fixture(scope="session")
 def raw_threads(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A library whose threads allocate raw memory without the GIL."""
+    """Build a library whose threads allocate raw memory without the GIL."""
     compiler = shutil.which("cc")
     assert compiler is not None, "a C compiler is needed to build heapsight, and to test it"
     library = tmp_path_factory.mktemp("raw") / "raw_threads.so"
@@ -57,7 +57,7 @@ def run(code: str, mode: str = "exact", library: Path | None = None, **environme
 
 
 def assert_quiet(outcome: Outcome, expected: str = "done") -> None:
-    """The program ended as it should and nobody complained."""
+    """Check that the program ended as it should and nobody complained."""
     assert (outcome.status, outcome.errors) == (0, "")
     assert outcome.text.strip() == expected
 
