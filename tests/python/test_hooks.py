@@ -25,7 +25,7 @@ MODES = {
 MODE = pytest.mark.parametrize("mode", MODES)
 
 #: Allocators that CPython can be told to use; each is called with a `ctx` of its own.
-ALLOCATORS = ["default", "debug", "malloc"]
+ALLOCATORS = ["default", "debug"] if sysconfig.get_config_var("Py_GIL_DISABLED") else ["default", "debug", "malloc"]
 
 
 @pytest.fixture(scope="session")
