@@ -285,6 +285,7 @@ impl State {
             new_nodes: &self.exporter.nodes[self.nodes..],
             new_sites: &self.exporter.sites[self.sites..],
             changed: &self.changed,
+            ..Tick::default()
         };
         let Some(writer) = self.writer.as_mut() else {
             return;
