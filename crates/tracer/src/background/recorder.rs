@@ -155,10 +155,7 @@ pub fn tick_now() {
 }
 
 /// Ends the recording thread until [`resume`]. Nothing is lost: the next tick writes what has changed since the last.
-///
-/// To be called before a fork and undone after it: Python 3.12 and newer warns of a fork in a process with other threads, and counts
-/// them by asking the system.
-pub fn pause() {
+pub(super) fn pause() {
     let mut recording = RECORDING.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(recording) = Recording::of_this_process(&mut recording) {
         recording.end_thread();
@@ -166,7 +163,7 @@ pub fn pause() {
 }
 
 /// Starts the recording thread again after [`pause`], in the process that began the recording only.
-pub fn resume() {
+pub(super) fn resume() {
     // A child made by `fork` may find the lock taken by a thread that it does not have.
     let Ok(mut recording) = RECORDING.try_lock() else {
         return;
