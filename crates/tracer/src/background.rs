@@ -4,6 +4,8 @@
 //! process with other threads, and counts them by asking the system.
 
 pub mod descriptor;
+mod limits;
+mod process_memory;
 pub mod recorder;
 pub mod timer;
 

@@ -99,6 +99,11 @@ impl Encoder {
             + self.first_lines.capacity() * size_of::<u32>()
     }
 
+    /// The counters that the reader will have.
+    pub(crate) fn counters(&self, site: SiteId) -> Option<&Counters> {
+        self.counters.get(site as usize)
+    }
+
     /// Number of sites that the reader knows.
     pub(crate) fn sites(&self) -> usize {
         self.counters.len()

@@ -53,13 +53,7 @@ pub(crate) enum Taken {
     TooMany,
 }
 
-/// Does a site with this stamp have to be listed when it changes?
-#[inline(always)]
-pub(crate) fn must_list(stamp: u64) -> bool {
-    TICK.is_after(stamp)
-}
-
-/// The clock's value since which the present tick lasts.
+/// Since when the present tick lasts, by the clock of [`crate::tables::epochs`]: a site with an earlier stamp has to be listed when it changes.
 #[inline(always)]
 pub(crate) fn since() -> u64 {
     TICK.since()

@@ -2,7 +2,7 @@
 //!
 //! The *clock* goes up whenever an epoch of any kind begins, and never back. A site keeps, as its *stamp*, what the clock said at its last
 //! change; so the one comparison that an event makes (is the stamp what the clock says?) covers every kind of epoch. Only if they differ
-//! does the slow way ask each kind whether it has begun since: [`Epoch::is_after`]. A further kind is a further [`Epoch`], and costs the hot path
+//! does the slow way ask each kind whether it has begun since: [`Epoch::since`]. A further kind is a further [`Epoch`], and costs the hot path
 //! nothing.
 //!
 //! **Why no change falls between two epochs.** An event changes the site first and compares then ([`crate::tables::sites`]). Whoever begins
@@ -30,11 +30,11 @@ pub(crate) fn now_with_epochs() -> u64 {
     CLOCK.0.load(Ordering::Acquire)
 }
 
-/// Since when something lasts that sites have to know of. All stamps from before are smaller than [`Self::since`].
+/// Since when something lasts that sites have to know of. Exactly the stamps from before are smaller than [`Self::since`].
 pub(crate) struct Epoch(AtomicU64);
 
 impl Epoch {
-    /// One that has not begun: it is after no stamp.
+    /// One that has not begun: no stamp is from before.
     pub(crate) const fn new() -> Self {
         Self(AtomicU64::new(0))
     }
@@ -43,12 +43,6 @@ impl Epoch {
     #[inline(always)]
     pub(crate) fn since(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
-    }
-
-    /// Has it begun since a site got this stamp?
-    #[inline(always)]
-    pub(crate) fn is_after(&self, stamp: u64) -> bool {
-        stamp < self.since()
     }
 
     /// Begins, anew if it has begun before. Any thread may.
@@ -81,7 +75,7 @@ impl Epoch {
         }
     }
 
-    /// Is over: it is after no stamp until it begins again.
+    /// Is over: no stamp is from before until it begins again.
     pub(crate) fn end(&self) {
         self.0.store(0, Ordering::Release);
     }

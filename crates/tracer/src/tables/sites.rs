@@ -170,10 +170,10 @@ pub(crate) fn len() -> u32 {
 pub(crate) fn allocated(id: u32, address: usize, bytes: u64, blocks: u64) {
     let site = SITES.get(id);
     let sharing = site.sharing();
+    totals::allocated(sharing, address, bytes);
     add(&site.allocated_bytes, bytes, sharing);
     add(&site.allocated_blocks, blocks, sharing);
     site.after_change(id, bytes, blocks);
-    totals::allocated(sharing, address, bytes);
 }
 
 /// Counts the end of a block at site `id`; true when it was a temporary one. See [`undo_freed`].
@@ -182,14 +182,14 @@ pub(crate) fn freed(id: u32, address: usize, bytes: u64, blocks: u64) -> bool {
     let site = SITES.get(id);
     let sharing = site.sharing();
     totals::before_free(sharing);
-    add(&site.freed_bytes, bytes, sharing);
-    add(&site.freed_blocks, blocks, sharing);
     let is_temporary = totals::freed(sharing, address, bytes);
     if is_temporary {
         let beside = BESIDE.get(id);
         add(&beside.temporary_bytes, bytes, sharing);
         add(&beside.temporary_blocks, blocks, sharing);
     }
+    add(&site.freed_bytes, bytes, sharing);
+    add(&site.freed_blocks, blocks, sharing);
     site.after_change(id, bytes.wrapping_neg(), blocks.wrapping_neg());
     is_temporary
 }
@@ -364,6 +364,11 @@ pub(crate) fn counters(id: u32, epoch: u64, at_peak: bool) -> Counters {
     }
 }
 
+/// Bytes live at site `id` now.
+pub(crate) fn live_bytes(id: u32) -> u64 {
+    SITES.get(id).live_bytes()
+}
+
 /// The low half of the number of blocks ever allocated at the site `id` of a node; 0 for one that is none.
 pub(crate) fn allocated_blocks(id: u32) -> u32 {
     if id == 0 || id == EXCLUDED {
@@ -372,9 +377,8 @@ pub(crate) fn allocated_blocks(id: u32) -> u32 {
     SITES.get(id).allocated_blocks.load(Ordering::Relaxed) as u32
 }
 
-/// Would anything be missed if the path of site `id` were forgotten: a live block, or one that was live at the peak?
-pub(crate) fn is_needed(id: u32, epoch: u64, at_peak: bool) -> bool {
-    let counters = counters(id, epoch, at_peak);
+/// Would anything be missed if the path of a site with these counters were forgotten: a live block, or one that was live at the peak?
+pub(crate) fn is_needed(counters: &Counters) -> bool {
     counters.allocated_blocks != counters.freed_blocks || counters.peak_blocks != 0
 }
 

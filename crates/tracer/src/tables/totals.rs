@@ -176,7 +176,7 @@ pub(crate) fn before_free(sharing: Sharing) {
     }
 }
 
-#[inline(never)]
+#[inline(always)]
 fn leave_peak(sharing: Sharing) {
     ANY.at_peak.store(false, Ordering::Relaxed);
     match sharing {
