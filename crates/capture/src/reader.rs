@@ -23,6 +23,10 @@ pub struct TimelinePoint {
     pub elapsed_ns: u64,
     /// Resident memory of the process, in bytes; 0 when unknown.
     pub rss_bytes: u64,
+    /// Highest resident memory so far as the kernel kept it, between ticks too, in bytes; 0 when unknown (older files).
+    pub highest_rss_bytes: u64,
+    /// How old, in nanoseconds, the figures of single call paths may be at this tick: 0 for one that has them all.
+    pub paths_lag_ns: u64,
     /// Bytes in live traced blocks.
     pub live_bytes: u64,
     /// Live traced blocks.
@@ -37,6 +41,15 @@ pub struct TimelinePoint {
     pub lost_events: u64,
     /// Bytes that the tracer holds.
     pub tracer_bytes: u64,
+}
+
+impl TimelinePoint {
+    /// Until when the figures of single call paths are known at this tick, in nanoseconds since the start of tracing. The
+    /// totals are known until [`Self::elapsed_ns`].
+    #[must_use]
+    pub fn paths_until_ns(&self) -> u64 {
+        self.elapsed_ns.saturating_sub(self.paths_lag_ns)
+    }
 }
 
 /// A capture as read.
@@ -94,6 +107,21 @@ impl Capture {
     #[must_use]
     pub fn knows_ends_only(&self) -> bool {
         self.notes.iter().any(|note| note.name == Note::ENDS_ONLY)
+    }
+
+    /// Until when the totals are known: the time of the last tick, in nanoseconds since the start of tracing. 0 without ticks.
+    #[must_use]
+    pub fn totals_until_ns(&self) -> u64 {
+        self.timeline.last().map_or(0, |point| point.elapsed_ns)
+    }
+
+    /// Until when the figures of single call paths are known, in nanoseconds since the start of tracing: earlier than
+    /// [`Self::totals_until_ns`] when the recording of a busy program was cut short. 0 without ticks.
+    #[must_use]
+    pub fn paths_until_ns(&self) -> u64 {
+        self.timeline
+            .last()
+            .map_or(0, TimelinePoint::paths_until_ns)
     }
 
     /// When the highest traced memory was reached: the time of the first tick that knew of it, and the bytes.

@@ -21,6 +21,12 @@ pub struct Tick<'a> {
     pub elapsed_ns: u64,
     /// Resident memory of the process, in bytes; 0 when unknown.
     pub rss_bytes: u64,
+    /// Highest resident memory of the process so far, as the kernel has kept it between ticks too, in bytes; 0 when unknown.
+    pub highest_rss_bytes: u64,
+    /// How old, in nanoseconds, the figures of single call paths may be at this tick. 0: `changed` has all that changed.
+    ///
+    /// Totals are always those of the moment. A recorder that finds more changed than it can write at once writes the rest later.
+    pub paths_lag_ns: u64,
     /// Totals at this moment.
     pub totals: Totals,
     /// Strings that appeared.

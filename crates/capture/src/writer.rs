@@ -12,6 +12,7 @@ use crate::frame::{
     seal,
 };
 use crate::header::Header;
+use crate::model::{Counters, SiteId};
 use crate::note::Note;
 use crate::tick::{Encoder, Tick};
 
@@ -139,6 +140,12 @@ impl<W: Write> Writer<W> {
             taken: true,
         })?;
         Ok(self.sink)
+    }
+
+    /// The counters of a site as the file will have them once everything that was taken is in the sink. `None` for an unknown site.
+    #[must_use]
+    pub fn counters(&self, site: SiteId) -> Option<&Counters> {
+        self.encoder.counters(site)
     }
 
     /// Bytes that the sink has taken so far.

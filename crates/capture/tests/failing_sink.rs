@@ -132,6 +132,7 @@ fn a_tick_that_was_not_taken_can_be_merged_into_the_next() {
     let merged = Step {
         elapsed_ns: steps[2].elapsed_ns,
         rss_bytes: steps[2].rss_bytes,
+        highest_rss_bytes: steps[2].highest_rss_bytes,
         totals: steps[2].totals,
         changed,
         ..steps[1].clone()

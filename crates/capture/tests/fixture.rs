@@ -1,14 +1,14 @@
 //! Files written by every version of the format stay readable.
 //!
-//! When the format changes, bump its version, add a fixture of the new version beside the old ones, and never touch those.
-//! `HEAPSIGHT_WRITE_FIXTURE=1` writes the one of the current version if it does not exist.
+//! When the format changes, add a fixture beside the old ones, and never touch those; bump the version if an older reader would misread it.
+//! `HEAPSIGHT_WRITE_FIXTURE=1` writes the newest one if it does not exist.
 
 mod support;
 
 use std::path::Path;
 
 use heapsight_capture::{Block, Capture, FORMAT_VERSION, Writer};
-use support::{end, expected, header, small_recording};
+use support::{Step, end, expected, header, small_recording};
 
 const BLOCKS: [Block; 2] = [
     Block {
@@ -23,10 +23,12 @@ const BLOCKS: [Block; 2] = [
     },
 ];
 
-fn read_fixture(version: u16) -> Capture {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join(format!("tests/fixtures/format-{version}.capture"));
-    if std::env::var_os("HEAPSIGHT_WRITE_FIXTURE").is_some() && !path.exists() {
+/// Files as they are written now.
+const NEWEST: &str = "format-1-highest-resident";
+
+fn read_fixture(name: &str) -> Capture {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/{name}.capture"));
+    if name == NEWEST && std::env::var_os("HEAPSIGHT_WRITE_FIXTURE").is_some() && !path.exists() {
         let mut writer = Writer::create(Vec::new(), &header()).expect("a Vec takes everything");
         for step in small_recording() {
             writer.tick(&step.as_tick()).expect("consistent");
@@ -40,10 +42,9 @@ fn read_fixture(version: u16) -> Capture {
     Capture::open(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-#[test]
-fn format_1_is_read_completely() {
-    let capture = read_fixture(1);
-    let (tables, timeline) = expected(&small_recording());
+fn is_read_completely(name: &str, recording: &[Step]) {
+    let capture = read_fixture(name);
+    let (tables, timeline) = expected(recording);
     assert_eq!(capture.header, header());
     assert_eq!(capture.tables, tables);
     assert_eq!(capture.timeline, timeline);
@@ -53,6 +54,16 @@ fn format_1_is_read_completely() {
 }
 
 #[test]
-fn the_current_format_has_a_fixture() {
-    assert_eq!(read_fixture(FORMAT_VERSION).truncation, None);
+fn files_of_format_1_from_before_ticks_told_the_highest_resident_memory_are_read_completely() {
+    let mut recording = small_recording();
+    for step in &mut recording {
+        (step.highest_rss_bytes, step.paths_lag_ns) = (0, 0);
+    }
+    is_read_completely("format-1", &recording);
+}
+
+#[test]
+fn files_as_they_are_written_now_are_read_completely() {
+    is_read_completely(NEWEST, &small_recording());
+    assert!(NEWEST.starts_with(&format!("format-{FORMAT_VERSION}")));
 }

@@ -215,3 +215,15 @@ fn notes_come_back_in_order() {
     assert_eq!(capture.notes, notes);
     assert_eq!(capture.truncation, None);
 }
+
+#[test]
+fn a_recording_says_until_when_its_totals_and_its_paths_are_known() {
+    let mut steps = small_recording();
+    steps[2].paths_lag_ns = 120_000_000;
+    let (file, _) = write(&steps);
+    let capture = Capture::read(&file[..]).expect("readable");
+    assert_eq!(capture.totals_until_ns(), 350_000_000);
+    assert_eq!(capture.paths_until_ns(), 230_000_000);
+    let earlier = Capture::read_until(&file[..], 100_000_000).expect("readable");
+    assert_eq!(earlier.paths_until_ns(), earlier.totals_until_ns());
+}

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{Chain, Cursor, Read, Write};
 use std::path::{Path, PathBuf};
 
-use heapsight_analysis::Combination;
+use heapsight_analysis::{Combination, CombinedResident};
 use heapsight_capture::model::Mode;
 use heapsight_capture::{Capture, End, Exit, Header, ReadError, Replay, Tick, WriteError, Writer};
 use heapsight_report::{Selection, next_steps, summary};
@@ -143,7 +143,7 @@ fn combine(processes: &mut [Process], out: &mut dyn Write, path: &Path) -> Resul
     let start_ns = header.start_unix_ns;
     let mut writer = Writer::create(out, &header).map_err(cannot_write)?;
     let mut combination = Combination::new(processes.len());
-    let mut rss = vec![0_u64; processes.len()];
+    let mut resident = CombinedResident::new(processes.len());
     let mut elapsed_ns = 0;
     let mut running = processes.len();
     loop {
@@ -159,15 +159,16 @@ fn combine(processes: &mut [Process], out: &mut dyn Write, path: &Path) -> Resul
             // What is live when the last process ends is what is live at the end of the whole. Snapshots say nothing of an end.
             if running > 0 && process.capture().header.tick_ms > 0 {
                 combination.end(index);
-                rss[index] = 0;
-                write_tick(&mut writer, &mut combination, elapsed_ns, &rss)
+                resident.end(index);
+                write_tick(&mut writer, &mut combination, elapsed_ns, &resident)
                     .map_err(cannot_write)?;
             }
         } else {
             let capture = process.replay.capture();
             combination.add(index, &capture.tables, process.replay.changed());
-            rss[index] = capture.timeline.last().map_or(0, |point| point.rss_bytes);
-            write_tick(&mut writer, &mut combination, elapsed_ns, &rss).map_err(cannot_write)?;
+            resident.add(index, &capture.timeline.last().copied().unwrap_or_default());
+            write_tick(&mut writer, &mut combination, elapsed_ns, &resident)
+                .map_err(cannot_write)?;
         }
         process.advance()?;
     }
@@ -189,12 +190,14 @@ fn write_tick(
     writer: &mut Writer<&mut dyn Write>,
     combination: &mut Combination,
     elapsed_ns: u64,
-    rss: &[u64],
+    resident: &CombinedResident,
 ) -> Result<(), WriteError> {
     let changes = combination.take_changes();
     writer.tick(&Tick {
         elapsed_ns,
-        rss_bytes: rss.iter().fold(0, |sum, bytes| sum.saturating_add(*bytes)),
+        rss_bytes: resident.bytes(),
+        highest_rss_bytes: resident.highest_bytes(),
+        paths_lag_ns: resident.paths_lag_ns(),
         totals: changes.totals,
         new_strings: changes.strings,
         new_codes: changes.codes,

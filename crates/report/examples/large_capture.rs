@@ -102,6 +102,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             new_nodes: if first { &nodes } else { &[] },
             new_sites: if first { &sites } else { &[] },
             changed: &changed,
+            ..Tick::default()
         })?;
     }
     writer.finish(&End {

@@ -109,6 +109,7 @@ fn captures() -> impl Strategy<Value = Capture> {
                     allocated_blocks: figures[6],
                     lost_events: figures[7],
                     tracer_bytes: figures[8],
+                    ..TimelinePoint::default()
                 };
                 let mut timeline: Vec<TimelinePoint> = points.into_iter().map(point).collect();
                 timeline.sort_by_key(|point| point.elapsed_ns);

@@ -1,7 +1,30 @@
 //! Threads of the tracer's own: the recorder that appends to the capture, and the timer. And the descriptors they write to.
 //!
-//! They never take the GIL, block all signals, and are away while the program forks.
+//! They never take the GIL, block all signals, and are away while the program forks: Python 3.12 and newer warns of a fork in a
+//! process with other threads, and counts them by asking the system.
 
 pub mod descriptor;
+mod limits;
+mod process_memory;
 pub mod recorder;
 pub mod timer;
+
+/// Ends all threads of the tracer's own until [`resume`]. To be called before a fork. Nothing is lost: what they would have done meanwhile
+/// they do later.
+pub fn pause() {
+    recorder::pause();
+    timer::pause();
+}
+
+/// Starts the threads again that [`pause`] ended; the recorder in the process that began the recording only.
+pub fn resume() {
+    recorder::resume();
+    timer::resume();
+}
+
+/// Is the calling thread the one that the process began with (or was left with, when another thread forked it)?
+#[must_use]
+pub fn is_first_thread() -> bool {
+    // SAFETY: neither call has a precondition.
+    unsafe { libc::syscall(libc::SYS_gettid) == libc::c_long::from(libc::getpid()) }
+}

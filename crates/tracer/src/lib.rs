@@ -28,7 +28,7 @@ mod tracemalloc;
 
 pub use heapsight_cpython::api::{RunningVersion, running_version};
 
-pub use background::{descriptor, recorder, timer};
+pub use background::{descriptor, is_first_thread, pause, recorder, resume, timer};
 pub use config::{Config, FrameLimit};
 pub use hooks::install::{
     StartError, clear, finalization_begins, hooks_may_be_gone, prepare, put_hooks_back, start, stop,

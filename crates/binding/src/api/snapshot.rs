@@ -187,6 +187,7 @@ impl SnapshotData {
             new_nodes: &tables.nodes,
             new_sites: &tables.sites,
             changed: &changed,
+            ..Tick::default()
         };
         writer.tick(&tick).map_err(text)?;
         if let Some(blocks) = blocks {

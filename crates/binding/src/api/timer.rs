@@ -119,7 +119,7 @@ fn prepare(py: Python<'_>) -> PyResult<()> {
         "after_in_parent",
         function(crate::run::fork::after_in_parent)?,
     )?;
-    hooks.set_item("after_in_child", function(timer::resume)?)?;
+    hooks.set_item("after_in_child", function(heapsight_tracer::resume)?)?;
     py.import("os")?
         .call_method("register_at_fork", (), Some(&hooks))?;
     py.import("atexit")?

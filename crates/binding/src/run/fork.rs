@@ -1,13 +1,16 @@
-//! Forks of a recorded program: the recorder's thread is away while they happen.
+//! Forks of a recorded program: heapsight's own threads are away while they happen.
 //!
 //! Python 3.12 and newer warns of a fork in a process that has other threads, and counts them by asking the system: before or
-//! after the `after_in_parent` hooks, depending on the version. So the thread is started again only when `os.fork` has returned.
+//! after the `after_in_parent` hooks, depending on the version. A process whose first thread forks may have no other one, so there our
+//! threads are started again only when `os.fork` has returned: by a pending call, which the first thread runs right then. Where another
+//! thread forks there are two at least, and Python warns with us as without us. So there they are started at once: the first thread
+//! may be waiting, and run no pending call for as long as the program lives.
 
 use std::ffi::{c_int, c_void};
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 
-use heapsight_tracer::{recorder, timer};
+use heapsight_tracer::recorder;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
@@ -16,7 +19,7 @@ use crate::run::recording;
 /// The frame that called `os.fork`, as an identity only: it is compared, never read.
 static FORKING_FRAME: AtomicPtr<ffi::PyFrameObject> = AtomicPtr::new(ptr::null_mut());
 
-/// Ends the recorder's thread. To be called before a fork.
+/// Ends heapsight's own threads. To be called before a fork.
 #[pyfunction]
 fn run_before_fork() {
     before();
@@ -28,18 +31,21 @@ fn run_before_fork() {
 
 /// Ends every thread of heapsight's own.
 pub(crate) fn before() {
-    recorder::pause();
-    timer::pause();
+    heapsight_tracer::pause();
 }
 
-/// Has the recorder's thread started again, in the parent of a fork.
+/// Has the threads started again, in the parent of a fork.
 #[pyfunction]
 fn run_after_fork() {
     after_in_parent();
 }
 
-/// Has the threads started again as soon as `os.fork` has returned.
+/// Has the threads started again, in the first thread as soon as `os.fork` has returned.
 pub(crate) fn after_in_parent() {
+    if !heapsight_tracer::is_first_thread() {
+        heapsight_tracer::resume();
+        return;
+    }
     // SAFETY: the thread is attached: Python called us. The frame is borrowed from it.
     FORKING_FRAME.store(unsafe { ffi::PyEval_GetFrame() }, Relaxed);
     schedule();
@@ -48,7 +54,7 @@ pub(crate) fn after_in_parent() {
 fn schedule() {
     // SAFETY: may be called at any time; the function has C's calling convention and unwinds never.
     if unsafe { ffi::Py_AddPendingCall(Some(resume), ptr::null_mut()) } != 0 {
-        start_again(); // the queue is full: a warning too many does less harm than no recording
+        heapsight_tracer::resume(); // the queue is full: a warning too many does less harm than no recording
     }
 }
 
@@ -57,14 +63,9 @@ extern "C" fn resume(_: *mut c_void) -> c_int {
     if Python::attach(is_below_the_forking_frame) {
         schedule();
     } else {
-        start_again();
+        heapsight_tracer::resume();
     }
     0
-}
-
-fn start_again() {
-    recorder::resume();
-    timer::resume();
 }
 
 /// Whether the running frame was called by the frame that forked: then it is a hook's, and `os.fork` has not returned.

@@ -195,6 +195,8 @@ fn point(capture: &Capture, progress: &Progress) -> TimelinePoint {
     TimelinePoint {
         elapsed_ns: progress.elapsed_ns,
         rss_bytes: progress.rss_bytes,
+        highest_rss_bytes: progress.highest_rss_bytes,
+        paths_lag_ns: progress.paths_lag_ns,
         live_bytes: totals.live_bytes,
         live_blocks: totals.live_blocks,
         peak_bytes: totals.peak_bytes,

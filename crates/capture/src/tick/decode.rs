@@ -12,6 +12,10 @@ pub(crate) struct Progress {
     pub elapsed_ns: u64,
     /// Resident memory of the process.
     pub rss_bytes: u64,
+    /// Highest resident memory of the process so far; 0 when unknown.
+    pub highest_rss_bytes: u64,
+    /// How old the figures of single call paths may be.
+    pub paths_lag_ns: u64,
     /// Bytes allocated so far, over all sites.
     pub allocated_bytes: u64,
     /// Blocks allocated so far, over all sites.
@@ -56,10 +60,18 @@ fn apply_partly(
     decode_nodes(&mut input, tables)?;
     decode_sites(&mut input, tables)?;
     let changed = decode_changed(&mut input, &tables.counters)?;
+    // The first files of version 1 end here, and ticks that know neither.
+    let (highest_rss_bytes, paths_lag_ns) = if input.is_empty() {
+        (0, 0)
+    } else {
+        (input.change(progress.highest_rss_bytes)?, input.varint()?)
+    };
     // Bytes that are left belong to a later version.
 
     progress.elapsed_ns = elapsed_ns;
     progress.rss_bytes = rss_bytes;
+    progress.highest_rss_bytes = highest_rss_bytes;
+    progress.paths_lag_ns = paths_lag_ns;
     tables.totals = totals;
     let sites = changed.iter().map(|change| change.site).collect();
     for change in changed {

@@ -10,6 +10,7 @@ use crate::varint::{put, put_change};
 pub(crate) struct Encoder {
     elapsed_ns: u64,
     rss_bytes: u64,
+    highest_rss_bytes: u64,
     totals: Totals,
     strings: usize,
     /// First line of each code: lines of call paths are stored relative to it.
@@ -69,12 +70,17 @@ impl Encoder {
         self.encode_nodes(tick.new_nodes, tick.new_codes, out);
         encode_sites(tick.new_sites, out);
         self.encode_changed(tick.changed, out);
+        if (tick.highest_rss_bytes, tick.paths_lag_ns) != (0, 0) {
+            put_change(out, self.highest_rss_bytes, tick.highest_rss_bytes);
+            put(out, tick.paths_lag_ns);
+        }
     }
 
     /// Remembers that `tick` was encoded.
     pub(crate) fn commit(&mut self, tick: &Tick<'_>) {
         self.elapsed_ns = self.elapsed_ns.max(tick.elapsed_ns);
         self.rss_bytes = tick.rss_bytes;
+        self.highest_rss_bytes = tick.highest_rss_bytes;
         self.totals = tick.totals;
         self.strings += tick.new_strings.len();
         self.first_lines
@@ -91,6 +97,11 @@ impl Encoder {
     pub(crate) fn held_bytes(&self) -> usize {
         self.counters.capacity() * size_of::<Counters>()
             + self.first_lines.capacity() * size_of::<u32>()
+    }
+
+    /// The counters that the reader will have.
+    pub(crate) fn counters(&self, site: SiteId) -> Option<&Counters> {
+        self.counters.get(site as usize)
     }
 
     /// Number of sites that the reader knows.

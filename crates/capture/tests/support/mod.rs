@@ -13,6 +13,8 @@ use proptest::prelude::*;
 pub struct Step {
     pub elapsed_ns: u64,
     pub rss_bytes: u64,
+    pub highest_rss_bytes: u64,
+    pub paths_lag_ns: u64,
     pub totals: Totals,
     pub strings: Vec<String>,
     pub codes: Vec<Code>,
@@ -26,6 +28,8 @@ impl Step {
         Tick {
             elapsed_ns: self.elapsed_ns,
             rss_bytes: self.rss_bytes,
+            highest_rss_bytes: self.highest_rss_bytes,
+            paths_lag_ns: self.paths_lag_ns,
             totals: self.totals,
             new_strings: &self.strings,
             new_codes: &self.codes,
@@ -102,6 +106,8 @@ pub fn expected(steps: &[Step]) -> (Tables, Vec<TimelinePoint>) {
                 .elapsed_ns
                 .max(timeline.last().map_or(0, |point| point.elapsed_ns)),
             rss_bytes: step.rss_bytes,
+            highest_rss_bytes: step.highest_rss_bytes,
+            paths_lag_ns: step.paths_lag_ns,
             live_bytes: step.totals.live_bytes,
             live_blocks: step.totals.live_blocks,
             peak_bytes: step.totals.peak_bytes,
@@ -168,14 +174,16 @@ fn raw_step() -> impl Strategy<Value = Step> {
     );
     let figures = (
         0..1_000_000_000_u64,
-        figure(),
+        (figure(), figure(), figure()),
         totals(),
         vec((any::<u32>(), counters()), 0..8),
     );
     (names, figures).prop_map(
-        |((strings, codes, nodes, sites), (elapsed_ns, rss_bytes, totals, changed))| Step {
+        |((strings, codes, nodes, sites), (elapsed_ns, sizes, totals, changed))| Step {
             elapsed_ns,
-            rss_bytes,
+            rss_bytes: sizes.0,
+            highest_rss_bytes: sizes.1,
+            paths_lag_ns: sizes.2,
             totals,
             strings,
             codes: codes
@@ -269,6 +277,8 @@ pub fn small_recording() -> Vec<Step> {
         Step {
             elapsed_ns: 100_000_000,
             rss_bytes: 20 << 20,
+            highest_rss_bytes: 23 << 20,
+            paths_lag_ns: 0,
             totals: totals(70, 70),
             strings: vec!["/home/ann/app.py".into(), "<module>".into(), "wörk".into()],
             codes: vec![
@@ -307,6 +317,8 @@ pub fn small_recording() -> Vec<Step> {
         Step {
             elapsed_ns: 200_000_000,
             rss_bytes: 21 << 20,
+            highest_rss_bytes: 30 << 20,
+            paths_lag_ns: 100_000_000,
             totals: totals(40, 90),
             strings: vec!["MainThread".into(), "many".into()],
             codes: vec![
@@ -334,6 +346,8 @@ pub fn small_recording() -> Vec<Step> {
         Step {
             elapsed_ns: 350_000_000,
             rss_bytes: 19 << 20,
+            highest_rss_bytes: 30 << 20,
+            paths_lag_ns: 0,
             totals: totals(10, 90),
             changed: vec![(1, counters(20, 10, 20))],
             ..Step::default()

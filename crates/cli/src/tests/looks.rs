@@ -150,6 +150,7 @@ fn write(path: &Path, pid: u32, snapshot: Option<usize>) {
                 new_nodes: if tick == first { &nodes } else { &[] },
                 new_sites: if tick == first { &sites } else { &[] },
                 changed: &changed,
+                ..Tick::default()
             })
             .expect("writable");
     }

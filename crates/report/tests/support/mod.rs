@@ -170,6 +170,7 @@ fn timeline(totals: &Totals, allocated_blocks: u64) -> Vec<TimelinePoint> {
                 allocated_blocks: allocated_blocks * tick / ticks,
                 lost_events: 0,
                 tracer_bytes: 9 << 20,
+                ..TimelinePoint::default()
             }
         })
         .collect()

@@ -75,8 +75,8 @@ pub fn disarm() {
     CHANGED.notify_all();
 }
 
-/// Ends the thread until [`resume`]. To be called before a fork: Python 3.12 and newer warns of one in a process with other threads.
-pub fn pause() {
+/// Ends the thread until [`resume`].
+pub(super) fn pause() {
     let mut timer = timer();
     timer.paused = true;
     let thread = timer.thread.take();

@@ -4,6 +4,7 @@
 
 use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 /// Serialises changes of the tables. Held for microseconds, never while CPython is called.
 struct TableLock(UnsafeCell<libc::pthread_mutex_t>);
@@ -21,6 +22,22 @@ pub(crate) struct Held {
     is_nested: bool,
 }
 
+/// The table lock, if it is free within a few milliseconds. For somebody who has better things to do than to wait for a sweep.
+pub(crate) fn try_hold() -> Option<Held> {
+    for attempt in 0..ATTEMPTS {
+        if attempt > 0 {
+            std::thread::sleep(Duration::from_micros(100));
+        }
+        // SAFETY: as in `hold`.
+        if unsafe { libc::pthread_mutex_trylock(LOCK.0.get()) } == 0 {
+            return Some(Held { is_nested: false });
+        }
+    }
+    None
+}
+
+const ATTEMPTS: u32 = 20;
+
 /// Waits for the table lock.
 pub(crate) fn hold() -> Held {
     if FORKING.load(Ordering::Relaxed) == this_thread() {
@@ -36,7 +53,7 @@ pub(crate) fn hold() -> Held {
 impl Drop for Held {
     fn drop(&mut self) {
         if !self.is_nested {
-            // SAFETY: this thread holds the mutex: such a value is made by `hold` only.
+            // SAFETY: this thread holds the mutex: such a value is made by `hold` and `try_hold` only.
             unsafe { libc::pthread_mutex_unlock(LOCK.0.get()) };
         }
     }

@@ -7,7 +7,7 @@ use crate::memory::lock::{Guarded, Held};
 
 /// One anonymous private mapping.
 #[derive(Clone, Copy, Debug)]
-struct Region {
+pub(crate) struct Region {
     start: usize,
     length: usize,
 }
@@ -62,13 +62,17 @@ pub(crate) unsafe fn discard(start: *mut u8, length: usize) {
     }
 }
 
-/// Bytes of all mappings that are resident: what the kernel says (`mincore`), not what was asked for.
-pub(crate) fn resident_bytes(held: &mut Held) -> u64 {
+/// All mappings so far. They stay.
+pub(crate) fn regions(held: &mut Held) -> Vec<Region> {
+    REGIONS.get(held).clone()
+}
+
+/// Bytes of these mappings that are resident: what the kernel says (`mincore`), not what was asked for.
+pub(crate) fn resident_bytes(regions: &[Region]) -> u64 {
     let page = page_size();
-    let regions = REGIONS.get(held);
     let mut flags = Vec::new();
     let mut pages = 0_u64;
-    for region in regions.iter() {
+    for region in regions {
         flags.clear();
         flags.resize(region.length.div_ceil(page), 0_u8);
         // SAFETY: the vector has a byte for each page of a mapping that is never unmapped.

@@ -1,236 +1,255 @@
 //! From the tracer's tables to those of [`heapsight_capture::model`]: names, lines and ids that stay valid while the tracer goes on.
+//!
+//! A call path is exported when a site on it is asked for, so nothing here passes over all paths. It goes in two steps. Under the
+//! table lock ([`Exporter::site`]) only numbers are copied: nobody can give them to other paths meanwhile. Afterwards
+//! ([`Exporter::name`]) names are copied and lines are looked up, without the lock, for the sake of the program that may wait for it.
+//!
+//! What is exported holds within one generation of the tables ([`crate::session`]): [`Exporter::forget_paths`] begins a new one.
 
+mod lines;
 mod needed;
+mod one;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use heapsight_capture::model::{
-    Code, CodeKind, Counters, Domain, Node, NodeId, Site, SiteId, StringId,
+    Code, CodeId, CodeKind, Domain, Node, NodeId, ROOT, Site, SiteId, StringId,
 };
 
-use crate::memory::lock;
+use self::lines::Lines;
+use crate::memory::lock::Held;
 use crate::tables::codes::{self, Identity};
-use crate::tables::{recycle, sites, totals, tree};
+use crate::tables::{recycle, sites, tree};
 
-/// Tables that grow as the tracer's do. Each call to [`Self::update`] appends what is new; nothing that was appended changes.
+/// Tables that grow as the tracer's do; nothing that was appended changes.
 ///
 /// The tracer may use an id again for another path ([`crate::tables::recycle`]); that path then gets a new id here.
 #[derive(Default)]
 pub(crate) struct Exporter {
+    // What was appended since the last `hand_over`.
     pub(crate) strings: Vec<String>,
     pub(crate) codes: Vec<Code>,
     pub(crate) nodes: Vec<Node>,
     pub(crate) sites: Vec<Site>,
+    /// How many there were before.
+    handed_over: Lengths,
     string_ids: HashMap<String, StringId>,
-    /// What each of the tracer's identity ids meant at the last update, and its exported id.
-    identities: Vec<(Arc<Identity>, u32)>,
-    /// How often each of the tracer's node ids had been used again at the last update, and its exported id.
-    node_ids: Vec<(u32, NodeId)>,
-    /// The exported id of each of the tracer's sites.
-    site_ids: Vec<SiteId>,
-    /// The tracer's site behind each exported one; 0 when that is used for another by now.
-    site_of: Vec<u32>,
+    /// What each of the tracer's identity ids means, and its exported id.
+    identities: Vec<Option<(Arc<Identity>, CodeId)>>,
+    node_ids: Vec<Known>,
+    site_ids: Vec<Known>,
+    /// What [`recycle::sweeps`] said when `identities` were last compared with the tracer's.
     sweeps: u32,
-    /// Lines found so far, by the tracer's identity id and the instruction's offset: many paths share an instruction.
-    lines: HashMap<(u32, u32), u32>,
+    /// The tracer's ids of identities that have an exported id and no code yet, in its order.
+    unnamed: Vec<u32>,
+    /// Nodes that have no line yet.
+    without_line: Vec<WithoutLine>,
+    lines: Lines,
+    /// Exported sites whose path the tracer has given up. They have no counters any more.
+    ended: Vec<SiteId>,
+    /// The part of a call path that is not exported yet; kept for its memory.
+    missing: Vec<u32>,
 }
 
-/// How much of the tracer's tables is looked at.
+#[derive(Clone, Copy, Debug, Default)]
 struct Lengths {
-    sites: u32,
-    nodes: u32,
-    /// Whether ids may mean something else than at the last update.
-    reused: bool,
+    strings: usize,
+    codes: usize,
+    nodes: usize,
+    sites: usize,
+}
+
+/// The exported id behind one of the tracer's, if there is one.
+#[derive(Clone, Copy)]
+struct Known {
+    /// How often the tracer's id had been used again.
+    born: u32,
+    id: u32,
+}
+
+struct WithoutLine {
+    /// Index into [`Exporter::nodes`].
+    node: usize,
+    identity: u32,
+    offset: u32,
 }
 
 /// Stands for "not exported".
 const NONE: u32 = u32::MAX;
 
+impl Known {
+    const NOT: Self = Self { born: 0, id: NONE };
+}
+
+fn known(ids: &[Known], id: u32) -> Known {
+    ids.get(id as usize).copied().unwrap_or(Known::NOT)
+}
+
+fn set_known(ids: &mut Vec<Known>, id: u32, what: Known) {
+    let index = id as usize;
+    if index >= ids.len() {
+        ids.resize(index + 1, Known::NOT);
+    }
+    ids[index] = what;
+}
+
 impl Exporter {
-    /// Bytes on the heap, but for the identities, which are those of the tracer.
-    pub(crate) fn held_bytes(&self) -> usize {
-        fn of<T>(list: &Vec<T>) -> usize {
-            list.capacity() * size_of::<T>()
-        }
-        // Each text is there twice: in the list, and as a key.
-        let texts: usize = self.strings.iter().map(String::capacity).sum();
-        let keys = self.string_ids.capacity() * (size_of::<(String, StringId)>() + 1);
-        let lines = self.lines.capacity() * (size_of::<((u32, u32), u32)>() + 1);
-        of(&self.strings)
-            + 2 * texts
-            + (keys + lines) * 8 / 7
-            + of(&self.codes)
-            + of(&self.nodes)
-            + of(&self.sites)
-            + of(&self.identities)
-            + of(&self.node_ids)
-            + of(&self.site_ids)
-            + of(&self.site_of)
-    }
-
-    /// Appends codes that the tracer has made since the last call, and the root of the tree.
-    fn update_codes(&mut self) -> Lengths {
-        if self.nodes.is_empty() {
-            self.nodes.push(Node {
-                parent: 0,
-                code: 0,
-                line: 0,
-            });
-            self.node_ids.push((0, 0));
-            self.site_ids.push(NONE);
-        }
-        let mut held = lock::hold();
-        let sweeps = recycle::sweeps();
-        let reused = std::mem::replace(&mut self.sweeps, sweeps) != sweeps;
-        // Sites before nodes: the node of every site below that length is below the other.
-        let (sites, nodes) = (sites::len(), tree::len());
-        let first_identity = if reused { 0 } else { self.identities.len() };
-        for (id, identity) in
-            (first_identity..).zip(codes::identities_from(&mut held, first_identity))
-        {
-            if self
-                .identities
-                .get(id)
-                .is_some_and(|(known, _)| Arc::ptr_eq(known, &identity))
-            {
-                continue;
-            }
-            let code = self.export_identity(&identity);
-            self.codes.push(code);
-            let exported = (identity, (self.codes.len() - 1) as u32);
-            if id < self.identities.len() {
-                self.identities[id] = exported;
-            } else {
-                self.identities.push(exported);
-            }
-        }
-        Lengths {
-            sites,
-            nodes,
-            reused,
-        }
-    }
-
-    /// Appends codes, nodes and sites that the tracer has made since the last call.
-    pub(crate) fn update(&mut self) {
-        let Lengths {
-            sites,
-            nodes,
-            reused,
-        } = self.update_codes();
-        // From here on without the lock, for the sake of the program that may wait for it. Entries below the lengths are whole; should one
-        // be swept and used again meanwhile, its `born` will tell at the next update.
-        if reused {
-            self.lines.clear();
-            for id in 1..self.node_ids.len() as u32 {
-                if self.node_ids[id as usize].0 != tree::node(id).born() {
-                    self.node_ids[id as usize] = (0, NONE);
-                }
-            }
-        }
-        let first_node = if reused {
-            1
-        } else {
-            self.node_ids.len() as u32
-        };
-        self.node_ids.resize(nodes as usize, (0, NONE));
-        for id in first_node..nodes {
-            if tree::node(id).state() != tree::FREE {
-                self.export_node(id);
-            }
-        }
-        let first_site = if reused {
-            1
-        } else {
-            self.site_ids.len() as u32
-        };
-        self.site_ids.resize(sites as usize, NONE);
-        for id in first_site..sites {
-            self.export_site(id);
-        }
-    }
-
-    fn export_site(&mut self, id: u32) {
-        let site = sites::site(id);
-        let known = self.site_ids[id as usize];
-        let node = self
-            .node_ids
-            .get(site.node.load(Ordering::Relaxed) as usize)
-            .map_or(NONE, |&(_, node)| node);
-        let exported = Site {
-            node,
-            domain: Domain(site.domain()),
-        };
-        let used = sites::is_used(id) && node != NONE;
-        if known != NONE {
-            if used && self.sites[known as usize] == exported {
-                return;
-            }
-            self.site_of[known as usize] = 0;
-            self.site_ids[id as usize] = NONE;
-        }
-        if used {
-            self.site_ids[id as usize] = self.sites.len() as SiteId;
-            self.sites.push(exported);
-            self.site_of.push(id);
-        }
-    }
-
-    /// Appends the site `id` and what it needs, into tables that are still empty.
-    pub(crate) fn export_one(&mut self, id: u32) -> Option<SiteId> {
+    /// The exported id of the tracer's site `id`, which is appended with its path if it is new. `None` when the site is not in use.
+    ///
+    /// [`Self::name`] has to be called before anything that was appended is read.
+    pub(crate) fn site(&mut self, held: &mut Held, id: u32) -> Option<SiteId> {
+        self.compare_identities(held);
         if id == 0 || id >= sites::len() {
             return None;
         }
+        let (born, is_used) = (sites::born(id), sites::is_used(id));
+        let before = known(&self.site_ids, id);
+        if before.id != NONE {
+            if is_used && before.born == born {
+                return Some(before.id);
+            }
+            self.ended.push(before.id);
+            self.site_ids[id as usize] = Known::NOT;
+        }
+        if !is_used {
+            return None;
+        }
         let site = sites::site(id);
-        let mut path = Vec::new();
-        let mut at = site.node.load(Ordering::Relaxed);
-        while at != tree::ROOT {
-            path.push(at);
-            at = tree::node(at).parent.load(Ordering::Relaxed);
-        }
-        self.nodes.push(Node {
-            parent: 0,
-            code: 0,
-            line: 0,
-        });
-        let mut code_ids = HashMap::new();
-        let mut parent = 0;
-        for &id in path.iter().rev() {
-            let node = tree::node(id);
-            let code = node.code.load(Ordering::Relaxed);
-            let known = code_ids.get(&code).copied();
-            let exported = if let Some(exported) = known {
-                exported
-            } else {
-                let identity = codes::identity(&mut lock::hold(), code)?;
-                let exported = self.codes.len() as u32;
-                let entry = self.export_identity(&identity);
-                self.codes.push(entry);
-                self.identities.push((identity, exported));
-                code_ids.insert(code, exported);
-                exported
-            };
-            let line = self.identities[exported as usize]
-                .0
-                .line_at(node.offset.load(Ordering::Relaxed));
-            self.nodes.push(Node {
-                parent,
-                code: exported,
-                line,
-            });
-            parent = (self.nodes.len() - 1) as NodeId;
-        }
+        let node = self.node(held, site.node.load(Ordering::Relaxed))?;
+        let exported = (self.handed_over.sites + self.sites.len()) as SiteId;
         self.sites.push(Site {
-            node: parent,
+            node,
             domain: Domain(site.domain()),
         });
-        self.site_of.push(id);
-        Some(0)
+        let what = Known { born, id: exported };
+        set_known(&mut self.site_ids, id, what);
+        Some(exported)
     }
 
-    fn export_identity(&mut self, identity: &Identity) -> Code {
+    /// The exported id of the tracer's node `id`, which is appended after its callers if it is new. `None` when there is no such path.
+    fn node(&mut self, held: &mut Held, id: u32) -> Option<NodeId> {
+        if self.handed_over.nodes + self.nodes.len() == 0 {
+            self.nodes.push(Node {
+                parent: ROOT,
+                code: 0,
+                line: 0,
+            });
+        }
+        let mut missing = std::mem::take(&mut self.missing);
+        missing.clear();
+        let above = self.nearest_known(id, &mut missing);
+        let exported = above.and_then(|mut parent| {
+            for &id in missing.iter().rev() {
+                parent = self.append(held, id, parent)?;
+            }
+            Some(parent)
+        });
+        self.missing = missing;
+        exported
+    }
+
+    /// The exported id of the nearest of the node and its callers that is known; the others go to `missing`, innermost first.
+    fn nearest_known(&self, id: u32, missing: &mut Vec<u32>) -> Option<NodeId> {
+        let nodes = tree::len();
+        let mut at = id;
+        // No path has more elements than there are nodes.
+        for _ in 0..=nodes {
+            if at == tree::ROOT {
+                return Some(ROOT);
+            }
+            if at >= nodes {
+                return None;
+            }
+            let node = tree::node(at);
+            let above = known(&self.node_ids, at);
+            if above.id != NONE && above.born == node.born() {
+                return Some(above.id);
+            }
+            missing.push(at);
+            at = node.parent.load(Ordering::Relaxed);
+        }
+        None
+    }
+
+    fn append(&mut self, held: &mut Held, id: u32, parent: NodeId) -> Option<NodeId> {
+        let node = tree::node(id);
+        let identity = node.code.load(Ordering::Relaxed);
+        let code = self.code(held, identity)?;
+        let index = self.nodes.len();
+        self.without_line.push(WithoutLine {
+            node: index,
+            identity,
+            offset: node.offset.load(Ordering::Relaxed),
+        });
+        self.nodes.push(Node {
+            parent,
+            code,
+            line: 0,
+        });
+        let exported = (self.handed_over.nodes + index) as NodeId;
+        let what = Known {
+            born: node.born(),
+            id: exported,
+        };
+        set_known(&mut self.node_ids, id, what);
+        Some(exported)
+    }
+
+    /// The exported id of the tracer's identity `id`.
+    fn code(&mut self, held: &mut Held, id: u32) -> Option<CodeId> {
+        let index = id as usize;
+        if let Some(Some((_, code))) = self.identities.get(index) {
+            return Some(*code);
+        }
+        let identity = codes::identity(held, id)?;
+        let code = self.handed_over.codes + self.codes.len() + self.unnamed.len();
+        if index >= self.identities.len() {
+            self.identities.resize(index + 1, None);
+        }
+        self.identities[index] = Some((identity, code as CodeId));
+        self.unnamed.push(id);
+        Some(code as CodeId)
+    }
+
+    /// Forgets identity ids that mean something else by now. They are used again by sweeps only.
+    fn compare_identities(&mut self, held: &mut Held) {
+        let sweeps = recycle::sweeps();
+        if std::mem::replace(&mut self.sweeps, sweeps) == sweeps {
+            return;
+        }
+        for (id, known) in (0..).zip(&mut self.identities) {
+            let is_same = |known: &(Arc<Identity>, CodeId)| {
+                codes::identity(held, id).is_some_and(|now| Arc::ptr_eq(&now, &known.0))
+            };
+            if !known.as_ref().is_some_and(is_same) {
+                *known = None;
+            }
+        }
+    }
+
+    /// Copies the names and looks up the lines of all that was appended. To be called before anybody gives the tracer's ids to other paths,
+    /// as far as this exporter is concerned: before the next [`Self::site`] under another holding of the lock.
+    pub(crate) fn name(&mut self) {
+        for id in std::mem::take(&mut self.unnamed) {
+            if let Some(Some((identity, _))) = self.identities.get(id as usize) {
+                let identity = Arc::clone(identity);
+                let code = self.named(&identity);
+                self.codes.push(code);
+            }
+        }
+        for node in &self.without_line {
+            if let Some(Some((identity, code))) = self.identities.get(node.identity as usize) {
+                self.nodes[node.node].line = self
+                    .lines
+                    .get(*code, node.offset, || identity.line_at(node.offset));
+            }
+        }
+        self.without_line.clear();
+    }
+
+    fn named(&mut self, identity: &Identity) -> Code {
         match identity {
             Identity::Python(code) => Code {
                 kind: CodeKind::Python,
@@ -253,68 +272,74 @@ impl Exporter {
         }
     }
 
-    /// Appends the node `id` if it is not there, after its callers.
-    fn export_node(&mut self, id: u32) -> NodeId {
-        let mut missing = Vec::new();
-        let mut at = id;
-        while self.node_ids[at as usize].1 == NONE {
-            missing.push(at);
-            at = tree::node(at).parent.load(Ordering::Relaxed);
-        }
-        let mut parent = self.node_ids[at as usize].1;
-        for &id in missing.iter().rev() {
-            let node = tree::node(id);
-            let born = node.born();
-            let offset = node.offset.load(Ordering::Relaxed);
-            let identity = node.code.load(Ordering::Relaxed);
-            let (code, line) = match self.identities.get(identity as usize) {
-                Some((what, code)) => (
-                    *code,
-                    *self
-                        .lines
-                        .entry((identity, offset))
-                        .or_insert_with(|| what.line_at(offset)),
-                ),
-                None => (0, 0),
-            };
-            self.nodes.push(Node { parent, code, line });
-            parent = (self.nodes.len() - 1) as NodeId;
-            self.node_ids[id as usize] = (born, parent);
-        }
-        parent
-    }
-
     fn intern(&mut self, text: &str) -> StringId {
         if let Some(&id) = self.string_ids.get(text) {
             return id;
         }
-        let id = self.strings.len() as StringId;
+        let id = (self.handed_over.strings + self.strings.len()) as StringId;
         self.strings.push(text.to_owned());
         self.string_ids.insert(text.to_owned(), id);
         id
     }
 
-    /// The present counters of every exported site; zero for those that are used for another path by now.
-    pub(crate) fn counters(&self) -> impl Iterator<Item = (SiteId, Counters)> + '_ {
-        let epoch = totals::epoch();
-        let at_peak = totals::at_peak();
-        (0..).zip(&self.site_of).map(move |(id, &site)| {
-            (
-                id,
-                if site == 0 {
-                    Counters::default()
-                } else {
-                    sites::counters(site, epoch, at_peak)
-                },
-            )
-        })
+    /// The exported id of the tracer's site, `None` when it was never appended. Says nothing of whether it means the same today.
+    pub(crate) fn site_id(&self, site: u32) -> Option<SiteId> {
+        let id = known(&self.site_ids, site).id;
+        (id != NONE).then_some(id)
     }
 
-    /// The exported id of the tracer's site, `None` when it is newer than the last [`Self::update`].
-    pub(crate) fn site_id(&self, site: u32) -> Option<SiteId> {
-        self.site_ids
-            .get(site as usize)
-            .copied()
-            .filter(|&id| id != NONE)
+    /// Exported sites that have ended since they were last taken from here.
+    pub(crate) fn ended(&mut self) -> &mut Vec<SiteId> {
+        &mut self.ended
+    }
+
+    /// Sites that were ever appended.
+    pub(crate) fn site_count(&self) -> usize {
+        self.handed_over.sites + self.sites.len()
+    }
+
+    /// Drops what was appended: somebody else keeps it. Ids go on from there.
+    pub(crate) fn hand_over(&mut self) {
+        fn clear<T>(list: &mut Vec<T>, count: &mut usize) {
+            *count += list.len();
+            list.clear();
+            list.shrink_to(USUAL);
+        }
+        clear(&mut self.strings, &mut self.handed_over.strings);
+        clear(&mut self.codes, &mut self.handed_over.codes);
+        clear(&mut self.nodes, &mut self.handed_over.nodes);
+        clear(&mut self.sites, &mut self.handed_over.sites);
+    }
+
+    /// A new generation: none of the tracer's ids means what it did. What was appended stays.
+    pub(crate) fn forget_paths(&mut self) {
+        self.identities = Vec::new();
+        self.node_ids = Vec::new();
+        self.site_ids = Vec::new();
+    }
+
+    /// Bytes on the heap, but for the identities, which are those of the tracer.
+    pub(crate) fn held_bytes(&self) -> usize {
+        fn of<T>(list: &Vec<T>) -> usize {
+            list.capacity() * size_of::<T>()
+        }
+        let texts = |texts: usize, key: usize| texts + self.string_ids.capacity() * 8 / 7 * key;
+        of(&self.strings)
+            + self.strings.iter().map(String::capacity).sum::<usize>()
+            + texts(
+                self.string_ids.keys().map(String::capacity).sum(),
+                size_of::<(String, StringId)>() + 1,
+            )
+            + of(&self.codes)
+            + of(&self.nodes)
+            + of(&self.sites)
+            + of(&self.identities)
+            + of(&self.node_ids)
+            + of(&self.site_ids)
+            + of(&self.without_line)
+            + self.lines.held_bytes()
     }
 }
+
+/// Entries of a list that are kept from one [`Exporter::hand_over`] to the next.
+const USUAL: usize = 1 << 10;

@@ -31,7 +31,7 @@ pub struct SizeCount {
 pub fn snapshot_with_sizes() -> (Tables, Vec<SizeCount>) {
     let mut exporter = Exporter::default();
     // The sums of the others are not wanted: only live blocks are told here.
-    let _ = exporter.update_needed();
+    let _ = exporter.needed();
     let mut counter = Counter::default();
     if config::get().sample_bytes.is_some() {
         for (_, block) in sampled::live_blocks(&mut lock::hold()) {

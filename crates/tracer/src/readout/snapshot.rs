@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 
-use heapsight_capture::model::{Counters, SiteId, Tables, Totals};
+use heapsight_capture::model::{Counters, Tables, Totals};
 
 use crate::background::recorder;
 use crate::config;
 use crate::hooks::sampled;
-use crate::memory::{lock, mapping};
+use crate::memory::lock::{self, Held};
+use crate::memory::mapping;
 use crate::readout::export::Exporter;
 use crate::tables::live_map::Block;
 use crate::tables::totals as total;
@@ -131,15 +132,26 @@ pub fn traced_memory() -> (u64, u64) {
 /// Bytes that the tracer itself holds: resident pages of its mappings and what it has on the heap.
 #[must_use]
 pub fn tracer_bytes() -> u64 {
-    let mut held = lock::hold();
-    mapping::resident_bytes(&mut held)
-        + codes::heap_bytes(&mut held)
+    bytes_held(lock::hold())
+}
+
+/// The same, unless the table lock is taken for long.
+pub(crate) fn try_tracer_bytes() -> Option<u64> {
+    lock::try_hold().map(bytes_held)
+}
+
+fn bytes_held(mut held: Held) -> u64 {
+    let on_heap = codes::heap_bytes(&mut held)
         + sites::heap_bytes(&mut held)
         + recycle::heap_bytes(&mut held)
         + side_table::bytes(&mut held)
         + sampled::heap_bytes(&mut held)
         + extension::bytes(&mut held)
-        + recorder::held_bytes()
+        + recorder::held_bytes();
+    let regions = mapping::regions(&mut held);
+    // Whoever waits for the lock need not wait for the kernel as well.
+    drop(held);
+    on_heap + mapping::resident_bytes(&regions)
 }
 
 /// Names, call paths and counters at this moment: the paths that hold something or did at the peak, and one element for all others.
@@ -147,15 +159,15 @@ pub fn tracer_bytes() -> u64 {
 #[must_use]
 pub fn snapshot() -> Tables {
     let mut exporter = Exporter::default();
-    let folded = exporter.update_needed();
-    into_tables(exporter, &folded)
+    let counters = exporter.needed();
+    into_tables(exporter, counters)
 }
 
 /// The same with every live block.
 #[must_use]
 pub fn snapshot_with_blocks() -> (Tables, LiveBlocks) {
     let mut exporter = Exporter::default();
-    let folded = exporter.update_needed();
+    let counters = exporter.needed();
     let mut blocks = LiveBlocks::default();
     // The heap was asked for once, not doubled on the way: that alone halves the time.
     blocks
@@ -181,14 +193,10 @@ pub fn snapshot_with_blocks() -> (Tables, LiveBlocks) {
         visit(address, block);
     }
     blocks.sort();
-    (into_tables(exporter, &folded), blocks)
+    (into_tables(exporter, counters), blocks)
 }
 
-fn into_tables(exporter: Exporter, folded: &[(SiteId, Counters)]) -> Tables {
-    let mut counters: Vec<Counters> = exporter.counters().map(|(_, counters)| counters).collect();
-    for (id, sum) in folded {
-        counters[*id as usize] = *sum;
-    }
+fn into_tables(exporter: Exporter, counters: Vec<Counters>) -> Tables {
     Tables {
         counters,
         strings: exporter.strings,
@@ -219,12 +227,12 @@ pub fn trace_of(address: usize) -> Option<(LiveBlock, Tables)> {
         live_map::get(address)
     }?;
     let mut exporter = Exporter::default();
-    let site = exporter.export_one(block.site)?;
+    exporter.only(block.site)?;
     Some((
         LiveBlock {
             address,
             size: block.size,
-            site,
+            site: 0,
         },
         names_only(exporter),
     ))

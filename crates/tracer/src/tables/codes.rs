@@ -224,23 +224,10 @@ pub(crate) fn identity(held: &mut Held, id: u32) -> Option<Arc<Identity>> {
     IDENTITIES.get(held).as_ref()?.all.get(id as usize).cloned()
 }
 
-/// The identities from `first` on.
-pub(crate) fn identities_from(held: &mut Held, first: usize) -> Vec<Arc<Identity>> {
-    IDENTITIES
-        .get(held)
-        .as_ref()
-        .and_then(|identities| identities.all.get(first..))
-        .map(<[_]>::to_vec)
-        .unwrap_or_default()
-}
-
 /// Name of an identity, for messages.
 #[cfg(feature = "verify-paths")]
 pub(crate) fn name(held: &mut Held, id: u32) -> String {
-    match identities_from(held, id as usize)
-        .first()
-        .map(AsRef::as_ref)
-    {
+    match identity(held, id).as_deref() {
         Some(Identity::Python(code)) => code.name.clone(),
         Some(Identity::Thread(name)) => name.clone(),
         _ => String::new(),

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, compiler_fence};
 
 use heapsight_capture::model::Counters;
 
@@ -10,8 +10,7 @@ use crate::interpreter::event::Sharing;
 use crate::memory::chunked::{Chunked, Zeroed};
 use crate::memory::lock::{self, Guarded, Held};
 use crate::session;
-use crate::tables::totals;
-use crate::tables::{live_map, path_filter, tree};
+use crate::tables::{changed, epochs, live_map, path_filter, totals, tree};
 use crate::{config, thread};
 
 /// What does not fit in a node is kept in a locked map from the node: sites of other than the three standard
@@ -42,11 +41,11 @@ pub(crate) struct Site {
     allocated_blocks: AtomicU64,
     freed_bytes: AtomicU64,
     freed_blocks: AtomicU64,
-    /// Live figures when epoch `epoch` began; meaningless in any other epoch.
+    /// Live figures when the present peak was left; meaningless when `stamp` is older than that.
     peak_bytes: AtomicU64,
     peak_blocks: AtomicU64,
-    /// The epoch in which this site last changed. See [`crate::tables::totals`](mod@crate::tables::totals).
-    epoch: AtomicU64,
+    /// What the clock said when this site last changed. See [`crate::tables::epochs`].
+    stamp: AtomicU64,
     pub(crate) node: AtomicU32,
     /// Domain, and whether the counters are changed with atomic operations.
     kind: AtomicU32,
@@ -55,19 +54,22 @@ pub(crate) struct Site {
 // SAFETY: all fields are atomic integers, valid when zero.
 unsafe impl Zeroed for Site {}
 
-/// Blocks freed before anything else was allocated. Apart from [`Site`] to keep that to one cache line.
+/// What is seldom needed of a site. Apart from [`Site`] to keep that to one cache line.
 #[repr(C)]
 #[derive(Default)]
-struct Temporary {
-    bytes: AtomicU64,
-    blocks: AtomicU64,
+struct Beside {
+    /// Blocks freed before anything else was allocated.
+    temporary_bytes: AtomicU64,
+    temporary_blocks: AtomicU64,
+    /// How often the id was given to another path.
+    born: AtomicU32,
 }
 
 // SAFETY: all fields are atomic integers, valid when zero.
-unsafe impl Zeroed for Temporary {}
+unsafe impl Zeroed for Beside {}
 
 static SITES: Chunked<Site> = Chunked::new();
-static TEMPORARY: Chunked<Temporary> = Chunked::new();
+static BESIDE: Chunked<Beside> = Chunked::new();
 static FREE_IDS: Guarded<Vec<u32>> = Guarded::new(Vec::new());
 static OTHERS: Guarded<Option<Others>> = Guarded::new(None);
 
@@ -112,15 +114,42 @@ impl Site {
             .wrapping_sub(self.freed_blocks.load(Ordering::Relaxed))
     }
 
-    /// Keeps the live figures if this is the first change since the peak.
+    /// To be called after each change: its live figures grew by so much (less than nothing: wrapped around).
+    ///
+    /// After it, and not before it: so that whoever begins an epoch sees the change if this does not see the epoch. See
+    /// [`crate::tables::epochs`].
     #[inline(always)]
-    fn before_change(&self) {
-        let epoch = totals::epoch();
-        if self.epoch.load(Ordering::Relaxed) != epoch {
-            self.peak_bytes.store(self.live_bytes(), Ordering::Relaxed);
-            self.peak_blocks
-                .store(self.live_blocks(), Ordering::Relaxed);
-            self.epoch.store(epoch, Ordering::Relaxed);
+    fn after_change(&self, id: u32, bytes: u64, blocks: u64) {
+        compiler_fence(Ordering::SeqCst);
+        if self.stamp.load(Ordering::Relaxed) != epochs::now() {
+            self.first_change(id, bytes, blocks);
+        }
+    }
+
+    /// Something has begun since the site changed before: a new peak, a new tick.
+    #[cold]
+    #[inline(never)]
+    fn first_change(&self, id: u32, bytes: u64, blocks: u64) {
+        let now = epochs::now_with_epochs();
+        let stamp = self.stamp.load(Ordering::Relaxed);
+        let (peak, tick) = (totals::epoch(), changed::since());
+        if stamp < peak {
+            let then = self.live_bytes().wrapping_sub(bytes);
+            self.peak_bytes.store(then, Ordering::Relaxed);
+            let then = self.live_blocks().wrapping_sub(blocks);
+            self.peak_blocks.store(then, Ordering::Relaxed);
+        }
+        if stamp < tick {
+            changed::list(id);
+        }
+        // An epoch may have begun since the clock was read: what was done for it is not to be done once more.
+        let new = now.max(peak).max(tick);
+        match self.sharing() {
+            Sharing::Gil => self.stamp.store(new, Ordering::Relaxed),
+            // Never back: another thread may have been here meanwhile, for a later epoch.
+            Sharing::Shared => {
+                self.stamp.fetch_max(new, Ordering::Relaxed);
+            }
         }
     }
 }
@@ -138,13 +167,13 @@ pub(crate) fn len() -> u32 {
 
 /// Counts a new block at `site`. `bytes` and `blocks` are its weight when only a sample is traced.
 #[inline(always)]
-pub(crate) fn allocated(site: u32, address: usize, bytes: u64, blocks: u64) {
-    let site = SITES.get(site);
+pub(crate) fn allocated(id: u32, address: usize, bytes: u64, blocks: u64) {
+    let site = SITES.get(id);
     let sharing = site.sharing();
-    site.before_change();
+    totals::allocated(sharing, address, bytes);
     add(&site.allocated_bytes, bytes, sharing);
     add(&site.allocated_blocks, blocks, sharing);
-    totals::allocated(sharing, address, bytes);
+    site.after_change(id, bytes, blocks);
 }
 
 /// Counts the end of a block at site `id`; true when it was a temporary one. See [`undo_freed`].
@@ -153,15 +182,15 @@ pub(crate) fn freed(id: u32, address: usize, bytes: u64, blocks: u64) -> bool {
     let site = SITES.get(id);
     let sharing = site.sharing();
     totals::before_free(sharing);
-    site.before_change();
-    add(&site.freed_bytes, bytes, sharing);
-    add(&site.freed_blocks, blocks, sharing);
     let is_temporary = totals::freed(sharing, address, bytes);
     if is_temporary {
-        let temporary = TEMPORARY.get(id);
-        add(&temporary.bytes, bytes, sharing);
-        add(&temporary.blocks, blocks, sharing);
+        let beside = BESIDE.get(id);
+        add(&beside.temporary_bytes, bytes, sharing);
+        add(&beside.temporary_blocks, blocks, sharing);
     }
+    add(&site.freed_bytes, bytes, sharing);
+    add(&site.freed_blocks, blocks, sharing);
+    site.after_change(id, bytes.wrapping_neg(), blocks.wrapping_neg());
     is_temporary
 }
 
@@ -170,14 +199,14 @@ pub(crate) fn freed(id: u32, address: usize, bytes: u64, blocks: u64) -> bool {
 pub(crate) fn undo_freed(id: u32, address: usize, bytes: u64, blocks: u64, was_temporary: bool) {
     let site = SITES.get(id);
     let sharing = site.sharing();
-    site.before_change();
     add(&site.freed_bytes, bytes.wrapping_neg(), sharing);
     add(&site.freed_blocks, blocks.wrapping_neg(), sharing);
     if was_temporary {
-        let temporary = TEMPORARY.get(id);
-        add(&temporary.bytes, bytes.wrapping_neg(), sharing);
-        add(&temporary.blocks, blocks.wrapping_neg(), sharing);
+        let beside = BESIDE.get(id);
+        add(&beside.temporary_bytes, bytes.wrapping_neg(), sharing);
+        add(&beside.temporary_blocks, blocks.wrapping_neg(), sharing);
     }
+    site.after_change(id, bytes, blocks);
     totals::allocated(sharing, address, bytes);
 }
 
@@ -285,7 +314,7 @@ fn find_or_make_held(held: &mut Held, node: u32, domain: u32, sharing: Sharing, 
         .get(held)
         .pop()
         .unwrap_or_else(|| SITES.len().max(1));
-    if id > live_map::MAX_SITE || !SITES.ensure(held, id) || !TEMPORARY.ensure(held, id) {
+    if id > live_map::MAX_SITE || !SITES.ensure(held, id) || !BESIDE.ensure(held, id) {
         return 0;
     }
     let site = SITES.get(id);
@@ -311,11 +340,11 @@ fn add_other(held: &mut Held, node: u32, kind: u32, shard: u8, site: u32) {
         .push(Other { kind, shard, site });
 }
 
-/// The counters of site `id` as they are now. `epoch` and `at_peak` are those of [`totals`], read once for all sites.
+/// The counters of site `id` as they are now. `epoch` and `at_peak` are those of [`totals`].
 pub(crate) fn counters(id: u32, epoch: u64, at_peak: bool) -> Counters {
     let site = SITES.get(id);
-    let temporary = TEMPORARY.get(id);
-    let unchanged = at_peak || site.epoch.load(Ordering::Relaxed) != epoch;
+    let beside = BESIDE.get(id);
+    let unchanged = at_peak || site.stamp.load(Ordering::Relaxed) < epoch;
     let peak = |saved: &AtomicU64, live: u64| {
         if unchanged {
             live
@@ -328,11 +357,16 @@ pub(crate) fn counters(id: u32, epoch: u64, at_peak: bool) -> Counters {
         allocated_blocks: site.allocated_blocks.load(Ordering::Relaxed),
         freed_bytes: site.freed_bytes.load(Ordering::Relaxed),
         freed_blocks: site.freed_blocks.load(Ordering::Relaxed),
-        temporary_bytes: temporary.bytes.load(Ordering::Relaxed),
-        temporary_blocks: temporary.blocks.load(Ordering::Relaxed),
+        temporary_bytes: beside.temporary_bytes.load(Ordering::Relaxed),
+        temporary_blocks: beside.temporary_blocks.load(Ordering::Relaxed),
         peak_bytes: peak(&site.peak_bytes, site.live_bytes()),
         peak_blocks: peak(&site.peak_blocks, site.live_blocks()),
     }
+}
+
+/// Bytes live at site `id` now.
+pub(crate) fn live_bytes(id: u32) -> u64 {
+    SITES.get(id).live_bytes()
 }
 
 /// The low half of the number of blocks ever allocated at the site `id` of a node; 0 for one that is none.
@@ -343,10 +377,14 @@ pub(crate) fn allocated_blocks(id: u32) -> u32 {
     SITES.get(id).allocated_blocks.load(Ordering::Relaxed) as u32
 }
 
-/// Would anything be missed if the path of site `id` were forgotten: a live block, or one that was live at the peak?
-pub(crate) fn is_needed(id: u32, epoch: u64, at_peak: bool) -> bool {
-    let counters = counters(id, epoch, at_peak);
+/// Would anything be missed if the path of a site with these counters were forgotten: a live block, or one that was live at the peak?
+pub(crate) fn is_needed(counters: &Counters) -> bool {
     counters.allocated_blocks != counters.freed_blocks || counters.peak_blocks != 0
+}
+
+/// Increases each time the id is used for another path, within one generation of the tables.
+pub(crate) fn born(id: u32) -> u32 {
+    BESIDE.get(id).born.load(Ordering::Relaxed)
 }
 
 /// Is `id` in use?
@@ -417,7 +455,6 @@ pub(crate) fn fold(held: &mut Held, id: u32, node: u32) {
     };
     if target != 0 && target != EXCLUDED {
         let to = SITES.get(target);
-        to.before_change();
         add(&to.allocated_bytes, moved.allocated_bytes, Sharing::Shared);
         add(
             &to.allocated_blocks,
@@ -426,16 +463,19 @@ pub(crate) fn fold(held: &mut Held, id: u32, node: u32) {
         );
         add(&to.freed_bytes, moved.freed_bytes, Sharing::Shared);
         add(&to.freed_blocks, moved.freed_blocks, Sharing::Shared);
+        let beside = BESIDE.get(target);
         add(
-            &TEMPORARY.get(target).bytes,
+            &beside.temporary_bytes,
             moved.temporary_bytes,
             Sharing::Shared,
         );
         add(
-            &TEMPORARY.get(target).blocks,
+            &beside.temporary_blocks,
             moved.temporary_blocks,
             Sharing::Shared,
         );
+        // What was moved lives no more.
+        to.after_change(target, 0, 0);
     }
     let at = site.node.load(Ordering::Relaxed);
     if let Entry::Occupied(mut others) = OTHERS.get(held).get_or_insert_default().entry(at) {
@@ -445,7 +485,10 @@ pub(crate) fn fold(held: &mut Held, id: u32, node: u32) {
         }
     }
     zero(id);
+    BESIDE.get(id).born.fetch_add(1, Ordering::Relaxed);
     site.kind.store(UNUSED, Ordering::Relaxed);
+    // It may be used again for another path without having changed since the last tick.
+    changed::list(id);
     FREE_IDS.get(held).push(id);
 }
 
@@ -465,7 +508,7 @@ pub(crate) fn zero_counters() {
 
 fn zero(id: u32) {
     let site = SITES.get(id);
-    let temporary = TEMPORARY.get(id);
+    let beside = BESIDE.get(id);
     for counter in [
         &site.allocated_bytes,
         &site.allocated_blocks,
@@ -473,8 +516,8 @@ fn zero(id: u32) {
         &site.freed_blocks,
         &site.peak_bytes,
         &site.peak_blocks,
-        &temporary.bytes,
-        &temporary.blocks,
+        &beside.temporary_bytes,
+        &beside.temporary_blocks,
     ] {
         counter.store(0, Ordering::Relaxed);
     }
@@ -485,5 +528,5 @@ pub(crate) fn reset(held: &mut Held) {
     *OTHERS.get(held) = None;
     *FREE_IDS.get(held) = Vec::new();
     SITES.reset(held);
-    TEMPORARY.reset(held);
+    BESIDE.reset(held);
 }

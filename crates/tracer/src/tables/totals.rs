@@ -4,14 +4,14 @@
 //! that run without it (raw domain, free-threaded builds, sub-interpreters with their own GIL) use atomic
 //! read-modify-write on words of their own ([`shared_total`]). The sum is what people see.
 //!
-//! **Peak composition in O(1).** `epoch` numbers the peaks: it goes up with the first free after the traced memory stood at its
-//! highest. Each site saves its live figures the first time it changes in an epoch (see [`crate::tables::sites`]); a site that has not
-//! changed since still has them.
+//! **Peak composition in O(1).** An [`Epoch`] begins with the first free after the traced memory stood at its highest. Each site saves
+//! its live figures the first time it changes in an epoch (see [`crate::tables::sites`]); a site that has not changed since still has them.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use crate::interpreter::event::Sharing;
 use crate::memory::lock;
+use crate::tables::epochs::Epoch;
 use crate::tables::shared_total;
 use crate::thread;
 
@@ -28,7 +28,6 @@ struct UnderGil {
 #[repr(align(128))]
 struct ByAnybody {
     peak_bytes: AtomicU64,
-    epoch: AtomicU64,
     at_peak: AtomicBool,
     lost_events: AtomicU64,
 }
@@ -40,7 +39,6 @@ static GIL: UnderGil = UnderGil {
 };
 static ANY: ByAnybody = ByAnybody {
     peak_bytes: AtomicU64::new(0),
-    epoch: AtomicU64::new(1),
     at_peak: AtomicBool::new(false),
     lost_events: AtomicU64::new(0),
 };
@@ -67,10 +65,14 @@ pub(crate) fn peak_to_tell() -> u64 {
     peak_bytes().max(live_bytes())
 }
 
-/// The number of the present peak.
+/// Peaks that were left under the GIL, and by anybody. The later one counts.
+static UNDER_GIL: Epoch = Epoch::new();
+static BY_OTHERS: Epoch = Epoch::new();
+
+/// When the present peak was left, by the clock of [`crate::tables::epochs`]: sites with an earlier stamp have not changed since.
 #[inline(always)]
 pub(crate) fn epoch() -> u64 {
-    ANY.epoch.load(Ordering::Relaxed)
+    UNDER_GIL.since().max(BY_OTHERS.since())
 }
 
 /// Is the traced memory at its highest right now: has nothing been freed since it got there?
@@ -170,13 +172,16 @@ fn look_from_shard(shard: u8) {
 #[inline(always)]
 pub(crate) fn before_free(sharing: Sharing) {
     if at_peak() {
-        ANY.at_peak.store(false, Ordering::Relaxed);
-        match sharing {
-            Sharing::Gil => ANY.epoch.store(epoch() + 1, Ordering::Relaxed),
-            Sharing::Shared => {
-                ANY.epoch.fetch_add(1, Ordering::Relaxed);
-            }
-        }
+        leave_peak(sharing);
+    }
+}
+
+#[inline(always)]
+fn leave_peak(sharing: Sharing) {
+    ANY.at_peak.store(false, Ordering::Relaxed);
+    match sharing {
+        Sharing::Gil => UNDER_GIL.begin_under_gil(),
+        Sharing::Shared => BY_OTHERS.begin(),
     }
 }
 
@@ -232,7 +237,7 @@ pub(crate) fn reset_peak() {
     let now = live_bytes();
     GIL.peak_bytes.store(now, Ordering::Relaxed);
     ANY.peak_bytes.store(0, Ordering::Relaxed);
-    ANY.epoch.fetch_add(1, Ordering::Relaxed);
+    BY_OTHERS.begin();
     ANY.at_peak.store(true, Ordering::Relaxed);
     shared_total::take_back(&mut lock::hold(), None);
 }
@@ -245,6 +250,6 @@ pub(crate) fn reset() {
     shared_total::reset();
     ANY.peak_bytes.store(0, Ordering::Relaxed);
     ANY.lost_events.store(0, Ordering::Relaxed);
-    ANY.epoch.fetch_add(1, Ordering::Relaxed);
+    BY_OTHERS.begin();
     ANY.at_peak.store(true, Ordering::Relaxed);
 }

@@ -1,48 +1,60 @@
 //! Only the call paths that matter at one moment: a program of a million paths has live blocks on few of them.
 
-use heapsight_capture::model::{Code, CodeKind, Counters, Domain, Node, Site, SiteId};
+use heapsight_capture::model::{Code, CodeKind, Counters, Domain, Node, ROOT, Site};
 
-use super::{Exporter, NONE};
+use super::Exporter;
+use crate::memory::lock;
 use crate::tables::{sites, totals};
 
+/// Sites that are looked at under one holding of the lock.
+const AT_ONCE: u32 = 64;
+
 impl Exporter {
-    /// Instead of [`Self::update`], into tables that are still empty: appends the paths on which something is live or was at the peak. What
-    /// was allocated and freed on the others is added up, by domain, on an element `[folded paths]`, so that no total changes.
-    /// Costs time by the sites looked at, but memory and everything later by the paths that are needed.
-    pub(crate) fn update_needed(&mut self) -> Vec<(SiteId, Counters)> {
-        let lengths = self.update_codes();
-        self.node_ids.resize(lengths.nodes as usize, (0, NONE));
-        self.site_ids.resize(lengths.sites as usize, NONE);
+    /// Into tables that are still empty: appends the paths on which something is live or was at the peak, and tells the counters of all
+    /// sites. What was allocated and freed on the others is added up, by domain, on an element `[folded paths]`, so that no total
+    /// changes. Costs time by the sites looked at, but memory and everything later by the paths that are needed.
+    pub(crate) fn needed(&mut self) -> Vec<Counters> {
         let (epoch, at_peak) = (totals::epoch(), totals::at_peak());
+        let mut all = Vec::new();
         let mut folded: Vec<(u32, Counters)> = Vec::new();
-        for id in 1..lengths.sites {
-            if !sites::is_used(id) {
-                continue;
+        let mut next = 1_u32;
+        loop {
+            let mut held = lock::hold();
+            let end = sites::len().min(next.saturating_add(AT_ONCE));
+            if next >= end {
+                break;
             }
-            if sites::is_needed(id, epoch, at_peak) {
-                let node = sites::site(id)
-                    .node
-                    .load(std::sync::atomic::Ordering::Relaxed);
-                if node < lengths.nodes {
-                    self.export_node(node);
-                    self.export_site(id);
+            for id in (next..end).filter(|&id| sites::is_used(id)) {
+                let counters = sites::counters(id, epoch, at_peak);
+                if sites::is_needed(&counters) && self.site(&mut held, id).is_some() {
+                    all.push(counters);
+                    continue;
                 }
-                continue;
+                let domain = sites::site(id).domain();
+                match folded.iter_mut().find(|(known, _)| *known == domain) {
+                    Some((_, sum)) => add(sum, &counters),
+                    None => folded.push((domain, counters)),
+                }
             }
-            let counters = sites::counters(id, epoch, at_peak);
-            let domain = sites::site(id).domain();
-            match folded.iter_mut().find(|(known, _)| *known == domain) {
-                Some((_, sum)) => add(sum, &counters),
-                None => folded.push((domain, counters)),
-            }
+            drop(held);
+            self.name();
+            next = end;
         }
         folded.retain(|(_, sum)| sum.allocated_blocks > 0);
-        self.export_folded(&folded)
+        self.append_folded(&folded, &mut all);
+        all
     }
 
-    fn export_folded(&mut self, folded: &[(u32, Counters)]) -> Vec<(SiteId, Counters)> {
+    fn append_folded(&mut self, folded: &[(u32, Counters)], all: &mut Vec<Counters>) {
+        if self.nodes.is_empty() {
+            self.nodes.push(Node {
+                parent: ROOT,
+                code: 0,
+                line: 0,
+            });
+        }
         if folded.is_empty() {
-            return Vec::new();
+            return;
         }
         let code = Code {
             kind: CodeKind::Folded,
@@ -52,20 +64,17 @@ impl Exporter {
         };
         self.codes.push(code);
         self.nodes.push(Node {
-            parent: 0,
+            parent: ROOT,
             code: (self.codes.len() - 1) as u32,
             line: 0,
         });
-        let node = (self.nodes.len() - 1) as u32;
-        let export = |&(domain, sum): &(u32, Counters)| {
+        for &(domain, sum) in folded {
             self.sites.push(Site {
-                node,
+                node: (self.nodes.len() - 1) as u32,
                 domain: Domain(domain),
             });
-            self.site_of.push(0);
-            ((self.sites.len() - 1) as SiteId, sum)
-        };
-        folded.iter().map(export).collect()
+            all.push(sum);
+        }
     }
 }
 

@@ -1,0 +1,380 @@
+//! What one tick does: finds what has changed, and writes as much of it as there is time for.
+//!
+//! Every tick has the totals, resident memory, the peak and the sites that changed most: the *heartbeat*. What it costs is bounded, and it
+//! waits for nothing: not for the table lock, which a sweep may hold for long. The other sites that changed wait in the
+//! [`Backlog`], no longer than [`LONGEST_WAIT`] unless there are more than [`MOST_OF_A_TICK`] allows; the tick says how far they lag.
+
+use std::io::{self, Write};
+use std::time::{Duration, Instant};
+
+use heapsight_capture::model::{Counters, SiteId, Totals};
+use heapsight_capture::{End, Exit, Header, Tick, WriteError, Writer};
+
+use super::backlog::Backlog;
+use super::budget::{Budget, thread_time};
+use super::tracer_bytes::TracerBytes;
+use crate::background::limits::Limits;
+use crate::background::process_memory::{ProcessMemory, Status};
+use crate::memory::lock::{self, Held};
+use crate::readout::export::Exporter;
+use crate::readout::snapshot;
+use crate::session;
+use crate::tables::changed::{self, Taken};
+use crate::tables::{sites, totals};
+
+/// How much a tick is to write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// A heartbeat, and what else there is time for until the next, after so long.
+    Share(Duration),
+    /// Everything that changed, however long it takes.
+    Whole,
+}
+
+/// A site that changed is written within this, and the time of a tick.
+const LONGEST_WAIT: Duration = Duration::from_millis(1500);
+
+/// The share of a processor that a tick may take to keep sites from waiting for longer than [`LONGEST_WAIT`]: one part in so many.
+const MOST_OF_A_TICK: u32 = 20;
+
+/// Sites that are looked at under one holding of the table lock.
+const AT_ONCE: usize = 32;
+
+/// Where the recording stands.
+pub(super) struct State {
+    writer: Option<FileWriter>,
+    exporter: Exporter,
+    backlog: Backlog,
+    budget: Budget,
+    began: Instant,
+    /// The generation of the tables that the exporter's ids belong to.
+    generation: u32,
+    /// Sites of the file below this number belong to earlier generations.
+    first_site: usize,
+    /// When sites that changed were last taken from the list.
+    taken_ns: u64,
+    /// Whether any site may have changed, listed or not.
+    look_at_all: bool,
+    /// Of which peak the figures in the file are: when it was left, and whether it goes on.
+    peak: (u64, bool),
+    /// Live blocks of all sites as the file has them.
+    live_blocks: u64,
+    tracer_bytes: TracerBytes,
+    status: Status,
+    limits: Limits,
+    rows: Rows,
+    failure: Option<String>,
+}
+
+type FileWriter = Writer<Box<dyn Write + Send>>;
+
+/// What a tick tells of sites; kept for its memory.
+#[derive(Default)]
+struct Rows {
+    changed: Vec<(SiteId, Counters)>,
+    /// The tracer's number of each site looked at, and whether its figures at the peak are others than the live ones.
+    looked_at: Vec<(u32, bool)>,
+    /// How many more blocks are live than the file has it.
+    live_blocks: u64,
+    /// Since when the file lacks what is here.
+    since_ns: Option<u64>,
+}
+
+/// Entries of a list that are kept from tick to tick.
+const USUAL: usize = 1 << 12;
+
+impl State {
+    /// Writes the header. From now on events list the sites that they change.
+    pub(super) fn begin(sink: Box<dyn Write + Send>, header: &Header) -> io::Result<Self> {
+        let writer = Writer::create(sink, header).map_err(io::Error::other)?;
+        let mut held = lock::hold();
+        changed::start(&mut held);
+        let generation = session::generation();
+        drop(held);
+        Ok(Self {
+            writer: Some(writer),
+            exporter: Exporter::default(),
+            backlog: Backlog::default(),
+            budget: Budget::full(),
+            began: Instant::now(),
+            generation,
+            first_site: 0,
+            taken_ns: 0,
+            look_at_all: true,
+            peak: (0, false),
+            live_blocks: 0,
+            tracer_bytes: TracerBytes::default(),
+            status: Status::open(),
+            limits: Limits::find(),
+            rows: Rows::default(),
+            failure: None,
+        })
+    }
+
+    fn elapsed_ns(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// Appends a tick.
+    pub(super) fn tick(&mut self, extent: Extent) {
+        let memory = self.status.read();
+        self.tick_with(extent, &memory);
+    }
+
+    /// Appends a share of what changed if it `is_due` or the process is about to meet a limit on its memory; true when it is.
+    pub(super) fn look(&mut self, is_due: bool, tick: Duration) -> bool {
+        let memory = self.status.read();
+        let is_near = self.limits.is_near(&memory);
+        if is_due || is_near {
+            self.tick_with(Extent::Share(tick), &memory);
+        }
+        is_near
+    }
+
+    fn tick_with(&mut self, extent: Extent, memory: &ProcessMemory) {
+        let began = thread_time();
+        self.budget.earn(self.began.elapsed());
+        self.rows.clear();
+        let mut elapsed_ns = self.elapsed_ns();
+        let held = match extent {
+            Extent::Share(_) => lock::try_hold(),
+            Extent::Whole => Some(lock::hold()),
+        };
+        if let Some(mut held) = held {
+            elapsed_ns = self.elapsed_ns();
+            self.find_changes(&mut held, elapsed_ns);
+        }
+        let totals = Totals {
+            live_bytes: totals::live_bytes(),
+            live_blocks: 0,
+            peak_bytes: totals::peak_to_tell(),
+            lost_events: totals::lost_events(),
+            tracer_bytes: self.tracer_bytes.get(extent == Extent::Whole),
+        };
+        self.look_at_sites(extent, elapsed_ns, began);
+        for site in std::mem::take(self.exporter.ended()) {
+            self.rows.end(site, self.writer.as_ref());
+        }
+        self.write(elapsed_ns, memory, totals);
+        self.count_held_bytes();
+        self.budget.spend(thread_time().saturating_sub(began));
+    }
+
+    /// Puts the sites that changed since the last time into the backlog.
+    fn find_changes(&mut self, held: &mut Held, elapsed_ns: u64) {
+        self.follow_generation();
+        let mut sites = Vec::new();
+        let taken = changed::take(held, &mut sites);
+        if taken == Taken::TooMany || std::mem::take(&mut self.look_at_all) {
+            sites = (1..sites::len()).collect();
+        }
+        let peak = (totals::epoch(), totals::at_peak());
+        if std::mem::replace(&mut self.peak, peak) != peak {
+            self.backlog.take_apart(&mut sites);
+        }
+        let (exporter, writer) = (&self.exporter, &self.writer);
+        let live_bytes_written = |site: u32| {
+            let written = exporter
+                .site_id(site)
+                .zip(writer.as_ref())
+                .and_then(|(id, writer)| writer.counters(id));
+            written.map_or(0, Counters::live_bytes)
+        };
+        self.backlog.add(self.taken_ns, &sites, |site| {
+            sites::live_bytes(site).abs_diff(live_bytes_written(site))
+        });
+        self.taken_ns = elapsed_ns;
+    }
+
+    /// Should the tables have been emptied since the last tick: all that the file has of them is over. The caller holds the table lock.
+    fn follow_generation(&mut self) {
+        let generation = session::generation();
+        if std::mem::replace(&mut self.generation, generation) == generation {
+            return;
+        }
+        self.backlog.clear();
+        self.exporter.forget_paths();
+        let end = self.exporter.site_count();
+        for site in std::mem::replace(&mut self.first_site, end)..end {
+            self.rows.end(site as SiteId, self.writer.as_ref());
+        }
+        self.look_at_all = true;
+    }
+
+    /// Reads the figures of as many sites of the backlog as there is time for.
+    fn look_at_sites(&mut self, extent: Extent, elapsed_ns: u64, began: Duration) {
+        let (tick, most) = match extent {
+            Extent::Share(tick) => (tick, tick / MOST_OF_A_TICK),
+            Extent::Whole => (Duration::ZERO, Duration::MAX),
+        };
+        let as_ns = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        let mut due = self
+            .backlog
+            .due(elapsed_ns, as_ns(LONGEST_WAIT), as_ns(tick));
+        let mut sites = Vec::with_capacity(AT_ONCE);
+        loop {
+            let since_ns = self.backlog.known_until_ns();
+            self.backlog.take_now(AT_ONCE, &mut sites);
+            if sites.is_empty() {
+                // Half of the time is for what comes after: to write it down.
+                let used = 2 * thread_time().saturating_sub(began);
+                let may_go_on =
+                    extent == Extent::Whole || self.budget.allows(used) || (due > 0 && used < most);
+                if !may_go_on {
+                    return;
+                }
+                self.backlog.take(AT_ONCE, &mut sites);
+                due = due.saturating_sub(sites.len());
+            }
+            let Some(since_ns) = since_ns.filter(|_| !sites.is_empty()) else {
+                return;
+            };
+            if !self.look_at(extent, &sites) {
+                self.backlog.put_back(since_ns, sites);
+                return;
+            }
+            self.rows.since_ns = Some(self.rows.since_ns.unwrap_or(since_ns).min(since_ns));
+        }
+    }
+
+    /// Reads the figures of `sites`; false when it cannot be done now.
+    fn look_at(&mut self, extent: Extent, sites: &[u32]) -> bool {
+        let held = match extent {
+            Extent::Share(_) => lock::try_hold(),
+            Extent::Whole => Some(lock::hold()),
+        };
+        let Some(mut held) = held else {
+            return false;
+        };
+        if session::generation() != self.generation {
+            return false;
+        }
+        let (epoch, at_peak) = (totals::epoch(), totals::at_peak());
+        for &id in sites {
+            if id >= sites::len() {
+                continue;
+            }
+            let now = sites::counters(id, epoch, at_peak);
+            // A path on which nothing ever happened needs no place in the file.
+            if now != Counters::default() || self.exporter.site_id(id).is_some() {
+                let site = self.exporter.site(&mut held, id);
+                if let Some(site) = site {
+                    self.rows.add(site, &now, self.writer.as_ref());
+                    let (live, peak) = (now.live_bytes(), now.peak_bytes);
+                    let is_apart = (live, now.live_blocks()) != (peak, now.peak_blocks);
+                    self.rows.looked_at.push((id, is_apart));
+                }
+            }
+        }
+        drop(held);
+        self.exporter.name();
+        true
+    }
+
+    fn write(&mut self, elapsed_ns: u64, memory: &ProcessMemory, totals: Totals) {
+        let Some(writer) = self.writer.as_mut() else {
+            return;
+        };
+        let known_until_ns = self.backlog.known_until_ns().unwrap_or(self.taken_ns);
+        let live_blocks = self.live_blocks.wrapping_add(self.rows.live_blocks);
+        let tick = Tick {
+            elapsed_ns,
+            rss_bytes: memory.resident_bytes,
+            highest_rss_bytes: memory.highest_resident_bytes,
+            paths_lag_ns: elapsed_ns.saturating_sub(known_until_ns.min(self.taken_ns)),
+            totals: Totals {
+                live_blocks,
+                ..totals
+            },
+            new_strings: &self.exporter.strings,
+            new_codes: &self.exporter.codes,
+            new_nodes: &self.exporter.nodes,
+            new_sites: &self.exporter.sites,
+            changed: &self.rows.changed,
+        };
+        let result = writer.tick(&tick);
+        if let Err(error) = &result {
+            self.failure.get_or_insert_with(|| error.to_string());
+        }
+        if result.as_ref().err().is_none_or(WriteError::taken) {
+            self.live_blocks = live_blocks;
+            self.exporter.hand_over();
+            for &(site, is_apart) in &self.rows.looked_at {
+                self.backlog.is_written(site, is_apart);
+            }
+        } else {
+            // What the writer did not take is given again, with what is newer, at the next tick.
+            let looked_at = self.rows.looked_at.iter().map(|&(site, _)| site);
+            let since_ns = self.rows.since_ns.unwrap_or(self.taken_ns);
+            self.backlog.put_back(since_ns, looked_at);
+            self.rows.keep_ended(&mut self.exporter);
+        }
+    }
+
+    /// Writes the last tick and the ending. Gives the size of the file and what went wrong, if anything did.
+    pub(super) fn finish(&mut self, exit: Exit) -> Option<(u64, Option<String>)> {
+        self.tick(Extent::Whole);
+        changed::stop();
+        let end = End {
+            elapsed_ns: self.elapsed_ns(),
+            exit,
+            totals: snapshot::totals(),
+        };
+        let writer = self.writer.take()?;
+        let bytes_written = writer.bytes_written();
+        if let Err(error) = writer.finish(&end) {
+            self.failure.get_or_insert_with(|| error.to_string());
+        }
+        Some((bytes_written, self.failure.take()))
+    }
+
+    fn count_held_bytes(&mut self) {
+        let held = self.exporter.held_bytes()
+            + self.backlog.held_bytes()
+            + self.rows.held_bytes()
+            + self.writer.as_mut().map_or(0, Writer::held_bytes);
+        super::set_held_bytes(held as u64);
+    }
+}
+
+impl Rows {
+    /// The figures of a site, if the file has others.
+    fn add(&mut self, site: SiteId, now: &Counters, writer: Option<&FileWriter>) {
+        let written = writer.and_then(|writer| writer.counters(site));
+        let written = written.copied().unwrap_or_default();
+        if *now != written {
+            let more = now.live_blocks().wrapping_sub(written.live_blocks());
+            self.live_blocks = self.live_blocks.wrapping_add(more);
+            self.changed.push((site, *now));
+        }
+    }
+
+    /// The site has no figures any more.
+    fn end(&mut self, site: SiteId, writer: Option<&FileWriter>) {
+        self.add(site, &Counters::default(), writer);
+    }
+
+    fn clear(&mut self) {
+        self.changed.clear();
+        self.changed.shrink_to(USUAL);
+        self.looked_at.clear();
+        self.looked_at.shrink_to(USUAL);
+        self.live_blocks = 0;
+        self.since_ns = None;
+    }
+
+    /// Has the sites that ended told again: nothing but this knows of them.
+    fn keep_ended(&self, exporter: &mut Exporter) {
+        let ended = self
+            .changed
+            .iter()
+            .filter(|(_, counters)| *counters == Counters::default())
+            .map(|(site, _)| *site);
+        exporter.ended().extend(ended);
+    }
+
+    fn held_bytes(&self) -> usize {
+        self.changed.capacity() * size_of::<(SiteId, Counters)>()
+            + self.looked_at.capacity() * size_of::<(u32, bool)>()
+    }
+}
