@@ -25,9 +25,6 @@ use table::TraceTable;
 
 /// Frames kept when tracing was started here last; the standard module tells it also while it is off.
 static LAST_LIMIT: AtomicU16 = AtomicU16::new(1);
-/// A program that is being recorded has said `stop()`: the recording goes on, but the program sees nothing of it.
-static HIDDEN: AtomicBool = AtomicBool::new(false);
-
 /// The program uses this namespace, or has it in the place of the standard module: whoever starts tracing, it sees all.
 static IN_USE: AtomicBool = AtomicBool::new(false);
 
@@ -45,7 +42,6 @@ fn start(py: Python<'_>, nframe: &Bound<'_, PyTuple>) -> PyResult<()> {
             )));
         }
     };
-    HIDDEN.store(false, Relaxed);
     if !tracer::is_tracing() {
         let config = Config {
             frame_limit: FrameLimit::UpTo(limit),
@@ -128,24 +124,20 @@ fn trace_as_standard_module(py: Python<'_>) -> PyResult<()> {
 /// Stop tracing, and forget every trace.
 #[pyfunction]
 fn stop() {
-    if recording::is_recorded() {
-        HIDDEN.store(true, Relaxed);
-    } else {
-        timer::stop_timer();
-        tracer::stop();
-    }
+    timer::stop_timer();
+    tracer::stop();
 }
 
 /// Whether memory blocks are being traced.
 #[pyfunction]
 fn is_tracing() -> bool {
-    tracer::is_tracing() && !HIDDEN.load(Relaxed)
+    tracer::is_tracing()
 }
 
 /// Forget every trace, and set the traced memory and its peak to zero. Does nothing when tracing is off.
 #[pyfunction]
 fn clear_traces() {
-    if is_tracing() && !recording::is_recorded() {
+    if is_tracing() {
         tracer::clear();
     }
 }
@@ -153,7 +145,7 @@ fn clear_traces() {
 /// Make the peak what is traced now. Does nothing when tracing is off.
 #[pyfunction]
 fn reset_peak() {
-    if is_tracing() && !recording::is_recorded() {
+    if is_tracing() {
         tracer::reset_peak();
     }
 }

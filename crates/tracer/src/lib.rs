@@ -25,13 +25,15 @@ mod session;
 mod tables;
 mod thread;
 mod tracemalloc;
+mod view;
 
 pub use heapsight_cpython::api::{RunningVersion, running_version};
 
 pub use background::{descriptor, is_first_thread, pause, recorder, resume, timer};
 pub use config::{Config, FrameLimit};
 pub use hooks::install::{
-    StartError, clear, finalization_begins, hooks_may_be_gone, prepare, put_hooks_back, start, stop,
+    StartError, clear as clear_session, finalization_begins, hooks_may_be_gone, prepare,
+    put_hooks_back, start as start_session, stop as stop_session,
 };
 pub use memory::reserve;
 #[doc(hidden)]
@@ -41,26 +43,10 @@ pub use readout::snapshot::{
     LiveBlock, LiveBlocks, snapshot, snapshot_with_blocks, totals, trace_of, traced_memory,
     tracer_bytes,
 };
-pub use tables::path_filter::{PathFilter, set_path_filter};
+pub use tables::path_filter::PathFilter;
 pub use tracemalloc::extension::{track, untrack};
 pub use tracemalloc::{extension_calls, objects};
-
-/// Are blocks being traced?
-#[must_use]
-pub fn is_tracing() -> bool {
-    session::is_tracing()
-}
-
-/// The configuration that tracing was started with last.
-#[must_use]
-pub fn configuration() -> Config {
-    config::get()
-}
-
-/// Makes the present the highest point: the peak is from now on the highest traced memory since this call.
-pub fn reset_peak() {
-    tables::totals::reset_peak();
-}
+pub use view::{clear, configuration, is_tracing, reset_peak, set_path_filter, start, stop};
 
 /// Bytes of a memory page.
 #[must_use]

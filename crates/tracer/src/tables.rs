@@ -8,6 +8,7 @@ pub(crate) mod codes;
 pub(crate) mod epochs;
 pub(crate) mod live_map;
 pub(crate) mod path_filter;
+pub(crate) mod recorded;
 pub(crate) mod recycle;
 pub(crate) mod shared_total;
 pub(crate) mod side_table;

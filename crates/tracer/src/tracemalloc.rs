@@ -6,3 +6,9 @@
 pub(crate) mod extension;
 pub mod extension_calls;
 pub mod objects;
+
+/// Ends what the drop-in has asked for. Call with the GIL held.
+pub(crate) fn stop() {
+    objects::unfollow();
+    extension_calls::give_back();
+}

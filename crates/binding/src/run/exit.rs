@@ -28,7 +28,7 @@ pub(crate) fn end_recording() {
     audit_if_asked(&run);
     let recorded = recorder::finish(Exit::Interpreter);
     heapsight_tracer::finalization_begins();
-    heapsight_tracer::stop();
+    heapsight_tracer::stop_session();
     if let Some(failure) = recorded.and_then(|recorded| recorded.failure) {
         say(
             &run,

@@ -84,10 +84,10 @@ fn begin(spec: &str, argv: Vec<String>) -> Result<Option<String>, String> {
     }
     let (capture, first) = paths(&spec)?;
     let file = Guarded::create(&capture).map_err(|error| cannot_write(&capture, &error))?;
-    heapsight_tracer::start(&tracer_config(&spec)).map_err(|error| error.to_string())?;
+    heapsight_tracer::start_session(&tracer_config(&spec)).map_err(|error| error.to_string())?;
     let children = spec.for_children(&first);
     if let Err(error) = record(spec, capture, file) {
-        heapsight_tracer::stop();
+        heapsight_tracer::stop_session();
         return Err(error);
     }
     let value = children.map(|children| children.to_env_value());
@@ -134,7 +134,7 @@ fn run_follow_fork() -> Option<String> {
         };
         run.spec.for_children(&first)?
     };
-    heapsight_tracer::clear();
+    heapsight_tracer::clear_session();
     let (capture, _) = match paths(&parent) {
         Ok(paths) => paths,
         Err(error) => return Some(error),

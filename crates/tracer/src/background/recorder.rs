@@ -15,6 +15,7 @@ use heapsight_capture::{Exit, Header};
 
 use self::state::{Extent, State};
 use crate::interpreter::signals;
+use crate::view;
 
 /// What became of a recording.
 #[derive(Debug)]
@@ -104,6 +105,7 @@ static RECORDING: Mutex<Option<Recording>> = Mutex::new(None);
 /// # Errors
 /// When the header cannot be written or the thread cannot be made.
 pub fn begin(sink: impl Write + Send + 'static, header: &Header, tick: Duration) -> io::Result<()> {
+    view::recording_begins();
     let shared = Arc::new(Shared {
         state: Mutex::new(State::begin(Box::new(sink), header)?),
         stop: Mutex::new(false),
@@ -159,6 +161,7 @@ pub fn finish(exit: Exit) -> Option<Recorded> {
         .ok()?
         .take_if(|recording| recording.pid == std::process::id())?;
     recording.end_thread();
+    view::recording_ends();
     let finished = recording.shared.state().finish(exit);
     set_held_bytes(0);
     let (bytes_written, failure) = finished?;

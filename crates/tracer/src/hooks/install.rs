@@ -16,7 +16,7 @@ use crate::memory::{lock, reserve};
 use crate::session::{self, Mode};
 use crate::tables::{codes, live_map, sites, totals, tree};
 use crate::thread;
-use crate::tracemalloc::{extension, extension_calls, objects};
+use crate::tracemalloc::{self, extension, objects};
 
 /// Why tracing could not be switched on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -327,8 +327,7 @@ pub fn stop() {
             return;
         }
         session::close();
-        objects::unfollow();
-        extension_calls::give_back();
+        tracemalloc::stop();
         forget_all();
     });
 }

@@ -9,7 +9,7 @@ use crate::hooks::sampled;
 use crate::memory::lock;
 use crate::session;
 use crate::tables::live_map::{self, Block};
-use crate::tables::{sites, totals, tree};
+use crate::tables::{recorded, sites, totals, tree};
 use crate::tracemalloc::extension;
 
 /// One line for each thing that does not add up; none when all is well. Call with the GIL held.
@@ -51,6 +51,7 @@ fn audit_closed(sampled: bool) -> Vec<String> {
         count(address, block);
     }
     let mut total_bytes = 0_u64;
+    let mut recorded_bytes = 0_u64;
     for id in 1..sites::len() {
         if !sites::is_used(id) {
             if live.contains_key(&id) {
@@ -65,7 +66,10 @@ fn audit_closed(sampled: bool) -> Vec<String> {
                 .allocated_blocks
                 .wrapping_sub(counters.freed_blocks),
         );
-        total_bytes = total_bytes.wrapping_add(own.0);
+        recorded_bytes = recorded_bytes.wrapping_add(own.0);
+        if sites::is_in_view(id) {
+            total_bytes = total_bytes.wrapping_add(own.0);
+        }
         let found = live.remove(&id).unwrap_or_default();
         if own != found {
             problems.push(format!(
@@ -88,6 +92,13 @@ fn audit_closed(sampled: bool) -> Vec<String> {
             "all sites together have {} bytes, the total says {}",
             total_bytes.cast_signed(),
             totals::live_bytes().cast_signed()
+        ));
+    }
+    if recorded_bytes != recorded::live_bytes() {
+        problems.push(format!(
+            "all sites of the recording have {} bytes, its total says {}",
+            recorded_bytes.cast_signed(),
+            recorded::live_bytes().cast_signed()
         ));
     }
     if totals::live_bytes().cast_signed() < 0 {

@@ -112,6 +112,7 @@ impl LiveBlocks {
 pub fn totals() -> Totals {
     let epoch = total::epoch();
     let live_blocks = (1..sites::len())
+        .filter(|&id| sites::is_in_view(id))
         .map(|id| sites::counters(id, epoch, false).live_blocks())
         .sum();
     Totals {
@@ -226,6 +227,9 @@ pub fn trace_of(address: usize) -> Option<(LiveBlock, Tables)> {
     } else {
         live_map::get(address)
     }?;
+    if !sites::is_in_view(block.site) {
+        return None;
+    }
     let mut exporter = Exporter::default();
     exporter.only(block.site)?;
     Some((

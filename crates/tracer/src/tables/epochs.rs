@@ -75,6 +75,11 @@ impl Epoch {
         }
     }
 
+    /// Has begun when another epoch did.
+    pub(crate) fn set(&self, since: u64) {
+        self.0.store(since, Ordering::Release);
+    }
+
     /// Is over: no stamp is from before until it begins again.
     pub(crate) fn end(&self) {
         self.0.store(0, Ordering::Release);

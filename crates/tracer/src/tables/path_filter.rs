@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::memory::lock::{self, Guarded, Held};
-use crate::session;
-use crate::tables::tree;
+use crate::memory::lock::{Guarded, Held};
+use crate::tables::{sites, tree};
 
 /// Tells whether blocks allocated on a path are traced. The path is given as (file name, line; 0 when unknown), most recent frame
 /// first, empty when no Python code was running. Runs inside an allocator hook: it must not allocate through Python nor call it.
@@ -13,21 +12,37 @@ pub type PathFilter = Arc<dyn Fn(&[(&str, u32)]) -> bool + Send + Sync>;
 
 /// The filter and how many of the most recent frames it is shown.
 static FILTER: Guarded<Option<(PathFilter, usize)>> = Guarded::new(None);
+/// That of the recording that goes on, if one does.
+static OF_RECORDING: Guarded<Option<(PathFilter, usize)>> = Guarded::new(None);
 
-/// Sets the filter (`None`: everything is traced) and how many of the most recent frames it is shown: the fewer, the cheaper is each new
-/// path, which in a deep recursion matters. Paths that were decided already are decided anew at their next allocation;
-/// blocks traced before stay. Call with the GIL held.
-pub fn set_path_filter(filter: Option<PathFilter>, frames: usize) {
-    let mut held = lock::hold();
-    *FILTER.get(&mut held) = filter.map(|filter| (filter, frames));
-    crate::tables::sites::decide_anew(&mut held);
-    drop(held);
-    session::invalidate_caches();
+/// Sets the filter (`None`: everything is traced) and how many of the most recent frames it is shown: the fewer, the cheaper
+/// is each new path, which in a deep recursion matters. Paths that were decided already are decided again at their next
+/// allocation, once threads have forgotten them; blocks traced before stay.
+pub(crate) fn set(held: &mut Held, filter: Option<PathFilter>, frames: usize) {
+    *FILTER.get(held) = filter.map(|filter| (filter, frames));
+    sites::reapply_filter(held);
 }
 
 /// Does the filter keep the path `node`?
 pub(crate) fn keeps(held: &mut Held, node: u32) -> bool {
-    let Some((filter, most_frames)) = FILTER.get(held).clone() else {
+    let filter = FILTER.get(held).clone();
+    lets_through(filter, held, node)
+}
+
+/// A recording begins: the filter of now is that of the recording, whatever the program sets later.
+pub(crate) fn recording_begins(held: &mut Held) {
+    let filter = FILTER.get(held).clone();
+    *OF_RECORDING.get(held) = filter;
+}
+
+/// Does the recording's filter keep the path `node`?
+pub(crate) fn keeps_in_recording(held: &mut Held, node: u32) -> bool {
+    let filter = OF_RECORDING.get(held).clone();
+    lets_through(filter, held, node)
+}
+
+fn lets_through(filter: Option<(PathFilter, usize)>, held: &mut Held, node: u32) -> bool {
+    let Some((filter, most_frames)) = filter else {
         return true;
     };
     let mut path = Vec::new();

@@ -197,7 +197,9 @@ fn needed_paths(count: u32, folded: u32) -> Vec<bool> {
     let at_peak = totals::at_peak();
     let mut with_blocks = vec![false; count as usize];
     for site in (1..sites::len()).filter(|&site| sites::is_used(site)) {
-        if sites::is_needed(&sites::counters(site, epoch, at_peak)) {
+        if sites::is_needed(&sites::counters(site, epoch, at_peak))
+            || sites::is_needed(&sites::recorded_counters(site))
+        {
             with_blocks[sites::site(site).node.load(Ordering::Relaxed) as usize] = true;
         }
     }

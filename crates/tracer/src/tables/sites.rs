@@ -10,7 +10,7 @@ use crate::interpreter::event::Sharing;
 use crate::memory::chunked::{Chunked, Zeroed};
 use crate::memory::lock::{self, Guarded, Held};
 use crate::session;
-use crate::tables::{changed, epochs, live_map, path_filter, totals, tree};
+use crate::tables::{changed, epochs, live_map, path_filter, recorded, totals, tree};
 use crate::{config, thread};
 
 /// What does not fit in a node is kept in a locked map from the node: sites of other than the three standard
@@ -26,10 +26,12 @@ struct Other {
 }
 
 /// Highest number of a domain, those of extensions included.
-pub(crate) const MAX_DOMAIN: u32 = (1 << 29) - 1;
+pub(crate) const MAX_DOMAIN: u32 = (1 << 28) - 1;
 const DOMAIN_MASK: u32 = MAX_DOMAIN;
 const SHARED: u32 = 1 << 31;
 const UNUSED: u32 = 1 << 30;
+/// The program does not see the site: a recording alone does. Always counted with atomic operations. See [`recorded`].
+const HIDDEN: u32 = 1 << 28;
 /// In the key of [`OTHERS`]: a site of a standard domain that the filter has dropped since. It only counts frees.
 const RETIRED: u32 = 1 << 29;
 
@@ -68,7 +70,19 @@ struct Beside {
 // SAFETY: all fields are atomic integers, valid when zero.
 unsafe impl Zeroed for Beside {}
 
+/// Live figures when the recording's peak was left, while that is another than the peak of the program's view.
+#[repr(C)]
+#[derive(Default)]
+struct RecordedPeak {
+    bytes: AtomicU64,
+    blocks: AtomicU64,
+}
+
+// SAFETY: all fields are atomic integers, valid when zero.
+unsafe impl Zeroed for RecordedPeak {}
+
 static SITES: Chunked<Site> = Chunked::new();
+static RECORDED_PEAKS: Chunked<RecordedPeak> = Chunked::new();
 static BESIDE: Chunked<Beside> = Chunked::new();
 static FREE_IDS: Guarded<Vec<u32>> = Guarded::new(Vec::new());
 static OTHERS: Guarded<Option<Others>> = Guarded::new(None);
@@ -96,6 +110,10 @@ impl Site {
         } else {
             Sharing::Shared
         }
+    }
+
+    pub(crate) fn is_hidden(&self) -> bool {
+        self.kind.load(Ordering::Relaxed) & HIDDEN != 0
     }
 
     pub(crate) fn domain(&self) -> u32 {
@@ -139,11 +157,19 @@ impl Site {
             let then = self.live_blocks().wrapping_sub(blocks);
             self.peak_blocks.store(then, Ordering::Relaxed);
         }
+        let recorded_peak = recorded::epoch();
+        if recorded::differs() && stamp < recorded_peak {
+            let kept = RECORDED_PEAKS.get(id);
+            let then = self.live_bytes().wrapping_sub(bytes);
+            kept.bytes.store(then, Ordering::Relaxed);
+            let then = self.live_blocks().wrapping_sub(blocks);
+            kept.blocks.store(then, Ordering::Relaxed);
+        }
         if stamp < tick {
             changed::list(id);
         }
         // An epoch may have begun since the clock was read: what was done for it is not to be done once more.
-        let new = now.max(peak).max(tick);
+        let new = now.max(peak).max(tick).max(recorded_peak);
         match self.sharing() {
             Sharing::Gil => self.stamp.store(new, Ordering::Relaxed),
             // Never back: another thread may have been here meanwhile, for a later epoch.
@@ -170,7 +196,11 @@ pub(crate) fn len() -> u32 {
 pub(crate) fn allocated(id: u32, address: usize, bytes: u64, blocks: u64) {
     let site = SITES.get(id);
     let sharing = site.sharing();
-    totals::allocated(sharing, address, bytes);
+    if sharing == Sharing::Shared && site.is_hidden() {
+        recorded::allocated_hidden(bytes);
+    } else {
+        totals::allocated(sharing, address, bytes);
+    }
     add(&site.allocated_bytes, bytes, sharing);
     add(&site.allocated_blocks, blocks, sharing);
     site.after_change(id, bytes, blocks);
@@ -181,8 +211,13 @@ pub(crate) fn allocated(id: u32, address: usize, bytes: u64, blocks: u64) {
 pub(crate) fn freed(id: u32, address: usize, bytes: u64, blocks: u64) -> bool {
     let site = SITES.get(id);
     let sharing = site.sharing();
-    totals::before_free(sharing);
-    let is_temporary = totals::freed(sharing, address, bytes);
+    let is_temporary = if sharing == Sharing::Shared && site.is_hidden() {
+        recorded::freed_hidden(bytes);
+        false
+    } else {
+        totals::before_free(sharing);
+        totals::freed(sharing, address, bytes)
+    };
     if is_temporary {
         let beside = BESIDE.get(id);
         add(&beside.temporary_bytes, bytes, sharing);
@@ -207,7 +242,11 @@ pub(crate) fn undo_freed(id: u32, address: usize, bytes: u64, blocks: u64, was_t
         add(&beside.temporary_blocks, blocks.wrapping_neg(), sharing);
     }
     site.after_change(id, bytes, blocks);
-    totals::allocated(sharing, address, bytes);
+    if site.is_hidden() {
+        recorded::allocated_hidden(bytes);
+    } else {
+        totals::allocated(sharing, address, bytes);
+    }
 }
 
 /// Stands in a node for "blocks of this domain are not traced here": the filter said so.
@@ -222,10 +261,10 @@ pub(crate) fn of(node: u32, domain: u32, sharing: Sharing) -> u32 {
         // SAFETY: the calling thread's own state, or null.
         unsafe {
             shard = thread::shard(thread);
-            if shard != 0
-                && let Some(thread) = thread.as_mut()
-            {
-                return thread.own_sites.of(node, domain, shard);
+            if shard != 0 {
+                // A thread that has a shard has a state; of that, only this field is borrowed.
+                let own_sites = &raw mut (*thread).own_sites;
+                return (*own_sites).of(node, domain, shard);
             }
         }
     }
@@ -275,46 +314,63 @@ fn has_place_in_node(domain: u32, sharing: Sharing) -> bool {
 #[cold]
 #[inline(never)]
 fn find_or_make(node: u32, domain: u32, sharing: Sharing, shard: u8) -> u32 {
-    find_or_make_held(&mut lock::hold(), node, domain, sharing, shard)
+    let mut held = lock::hold();
+    // What the program does not want to see, a recording keeps, unless its own filter drops it.
+    let is_hidden = recorded::is_recorded()
+        && (recorded::hides_new() || !path_filter::keeps(&mut held, node))
+        && path_filter::keeps_in_recording(&mut held, node);
+    find_or_make_held(&mut held, node, (domain, is_hidden), sharing, shard)
 }
 
-fn find_or_make_held(held: &mut Held, node: u32, domain: u32, sharing: Sharing, shard: u8) -> u32 {
-    let kind = domain
-        | match sharing {
-            Sharing::Gil => 0,
-            Sharing::Shared => SHARED,
-        };
-    let standard = shard == 0 && has_place_in_node(domain, sharing);
-    let known = if standard {
-        tree::node(node).sites[domain as usize].load(Ordering::Relaxed)
-    } else if path_filter::keeps(held, node) {
-        OTHERS
-            .get(held)
-            .as_ref()
-            .and_then(|others| others.get(&node))
-            .and_then(|others| {
-                others
-                    .iter()
-                    .find(|other| (other.kind, other.shard) == (kind, shard))
-            })
-            .map_or(0, |other| other.site)
+fn find_or_make_held(
+    held: &mut Held,
+    node: u32,
+    (domain, is_hidden): (u32, bool),
+    sharing: Sharing,
+    shard: u8,
+) -> u32 {
+    let has_place = shard == 0 && has_place_in_node(domain, sharing);
+    let place = &tree::node(node).sites[if has_place { domain as usize } else { 0 }];
+    let in_place = if has_place {
+        place.load(Ordering::Relaxed)
     } else {
-        EXCLUDED
+        0
     };
-    if known != 0 {
-        return known;
+    if in_place == EXCLUDED || (in_place != 0 && SITES.get(in_place).is_hidden() == is_hidden) {
+        return in_place;
     }
-    if !path_filter::keeps(held, node) {
-        if standard {
-            tree::node(node).sites[domain as usize].store(EXCLUDED, Ordering::Relaxed);
+    let hides_new = recorded::hides_new();
+    if !is_hidden && (hides_new || !path_filter::keeps(held, node)) {
+        if has_place {
+            place.store(EXCLUDED, Ordering::Relaxed);
         }
         return EXCLUDED;
+    }
+    let takes_place = has_place && in_place == 0;
+    let kind = domain
+        | match (is_hidden, sharing) {
+            (true, _) => HIDDEN | SHARED,
+            (false, Sharing::Gil) => 0,
+            (false, Sharing::Shared) => SHARED,
+        };
+    if is_hidden || !takes_place {
+        let known = other_of(held, node, kind, shard);
+        if known != 0 {
+            if takes_place {
+                place.store(known, Ordering::Release);
+            }
+            return known;
+        }
     }
     let id = FREE_IDS
         .get(held)
         .pop()
         .unwrap_or_else(|| SITES.len().max(1));
-    if id > live_map::MAX_SITE || !SITES.ensure(held, id) || !BESIDE.ensure(held, id) {
+    if id > live_map::MAX_SITE
+        || !SITES.ensure(held, id)
+        || !BESIDE.ensure(held, id)
+        || (recorded::differs() && !RECORDED_PEAKS.ensure(held, id))
+    {
         return 0;
     }
     let site = SITES.get(id);
@@ -323,12 +379,24 @@ fn find_or_make_held(held: &mut Held, node: u32, domain: u32, sharing: Sharing, 
     if id >= SITES.len() {
         SITES.set_len(held, id + 1);
     }
-    if standard {
-        tree::node(node).sites[domain as usize].store(id, Ordering::Release);
+    if takes_place {
+        place.store(id, Ordering::Release);
     } else {
         add_other(held, node, kind, shard, id);
     }
     id
+}
+
+fn other_of(held: &mut Held, node: u32, kind: u32, shard: u8) -> u32 {
+    let others = OTHERS.get(held).as_ref();
+    others
+        .and_then(|others| others.get(&node))
+        .and_then(|others| {
+            others
+                .iter()
+                .find(|other| (other.kind, other.shard) == (kind, shard))
+        })
+        .map_or(0, |other| other.site)
 }
 
 fn add_other(held: &mut Held, node: u32, kind: u32, shard: u8, site: u32) {
@@ -364,6 +432,86 @@ pub(crate) fn counters(id: u32, epoch: u64, at_peak: bool) -> Counters {
     }
 }
 
+/// The same as a recording has it: with its own peak.
+pub(crate) fn recorded_counters(id: u32) -> Counters {
+    let mut counters = counters(id, totals::epoch(), totals::at_peak());
+    if recorded::differs() {
+        let site = SITES.get(id);
+        let unchanged =
+            recorded::at_peak() || site.stamp.load(Ordering::Relaxed) < recorded::epoch();
+        (counters.peak_bytes, counters.peak_blocks) = if unchanged {
+            (site.live_bytes(), site.live_blocks())
+        } else {
+            let kept = RECORDED_PEAKS.get(id);
+            (
+                kept.bytes.load(Ordering::Relaxed),
+                kept.blocks.load(Ordering::Relaxed),
+            )
+        };
+    }
+    counters
+}
+
+/// From now on the recording's peak, which was left in `epoch`, is another than the view's. Without memory for its
+/// composition that is lost.
+pub(crate) fn keep_recorded_peak(held: &mut Held, epoch: u64) {
+    for id in 1..SITES.len() {
+        if !RECORDED_PEAKS.ensure(held, id) {
+            totals::count_loss();
+            return;
+        }
+        let (site, kept) = (SITES.get(id), RECORDED_PEAKS.get(id));
+        if site.stamp.load(Ordering::Relaxed) >= epoch {
+            kept.bytes
+                .store(site.peak_bytes.load(Ordering::Relaxed), Ordering::Relaxed);
+            kept.blocks
+                .store(site.peak_blocks.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+    }
+}
+
+/// Hides every site from the program; what is allocated from now on gets new ones. Call while the session is closed.
+pub(crate) fn hide_all(held: &mut Held) {
+    for node in 0..tree::len() {
+        for domain in 0..3_u32 {
+            let site = tree::node(node).sites[domain as usize].swap(0, Ordering::Relaxed);
+            if site != 0 && site != EXCLUDED && other_site(held, node, site).is_none() {
+                add_other(held, node, domain, 0, site);
+            }
+        }
+    }
+    let mut others = OTHERS.get(held).take().unwrap_or_default();
+    for other in others.values_mut().flatten() {
+        other.kind = (other.kind & DOMAIN_MASK) | HIDDEN | SHARED;
+        let site = SITES.get(other.site);
+        site.kind.store(other.kind, Ordering::Relaxed);
+    }
+    let mut superfluous = Vec::new();
+    for others in others.values() {
+        for (index, other) in others.iter().enumerate() {
+            let same = |before: &&Other| (before.kind, before.shard) == (other.kind, other.shard);
+            if let Some(first) = others[..index].iter().find(same)
+                && !is_needed(&recorded_counters(other.site))
+            {
+                superfluous.push((other.site, first.site));
+            }
+        }
+    }
+    *OTHERS.get(held) = Some(others);
+    for (site, into) in superfluous {
+        fold_into(held, site, into);
+    }
+}
+
+/// The site as one of the others of its path.
+fn other_site(held: &mut Held, node: u32, site: u32) -> Option<u32> {
+    let others = OTHERS.get(held).as_ref()?.get(&node)?;
+    others
+        .iter()
+        .find(|other| other.site == site)
+        .map(|other| other.site)
+}
+
 /// Bytes live at site `id` now.
 pub(crate) fn live_bytes(id: u32) -> u64 {
     SITES.get(id).live_bytes()
@@ -392,10 +540,16 @@ pub(crate) fn is_used(id: u32) -> bool {
     SITES.get(id).kind.load(Ordering::Relaxed) & UNUSED == 0
 }
 
+/// Is `id` in use, and does the program see it?
+pub(crate) fn is_in_view(id: u32) -> bool {
+    SITES.get(id).kind.load(Ordering::Relaxed) & (UNUSED | HIDDEN) == 0
+}
+
 /// Lets the filter decide again about every path: forgets which were excluded, and which were not.
 ///
 /// A path that was traced keeps its site; should the filter drop it now, the node says so and the site only counts frees.
-pub(crate) fn decide_anew(held: &mut Held) {
+/// In a recording the path gets a hidden site for what is allocated from now on.
+pub(crate) fn reapply_filter(held: &mut Held) {
     for node in 0..tree::len() {
         for domain in 0..3_u32 {
             let slot = &tree::node(node).sites[domain as usize];
@@ -403,11 +557,15 @@ pub(crate) fn decide_anew(held: &mut Held) {
             if known == 0 {
                 continue;
             }
-            let keep = path_filter::keeps(held, node);
             if known == EXCLUDED {
                 slot.store(0, Ordering::Relaxed);
-            } else if !keep {
-                slot.store(EXCLUDED, Ordering::Relaxed);
+            } else if SITES.get(known).is_hidden() {
+                slot.store(0, Ordering::Relaxed);
+                if other_site(held, node, known).is_none() {
+                    add_other(held, node, domain | HIDDEN | SHARED, 0, known);
+                }
+            } else if !path_filter::keeps(held, node) {
+                slot.store(0, Ordering::Relaxed);
                 add_other(held, node, RETIRED | domain, 0, known);
             }
         }
@@ -438,9 +596,13 @@ pub(crate) fn on_path(held: &mut Held, node: u32) -> Vec<u32> {
         .get(held)
         .as_ref()
         .and_then(|others| others.get(&node));
-    standard
+    let mut all: Vec<u32> = standard
         .chain(others.into_iter().flatten().map(|other| other.site))
-        .collect()
+        .collect();
+    // A hidden site is among the others even while it has its place in the node.
+    all.sort_unstable();
+    all.dedup();
+    all
 }
 
 /// Adds the counters of site `id`, on which nothing is live, to those of the path `node`, and sets the id free.
@@ -451,8 +613,15 @@ pub(crate) fn fold(held: &mut Held, id: u32, node: u32) {
     let target = if moved.allocated_blocks == 0 {
         0
     } else {
-        find_or_make_held(held, node, domain, sharing, 0)
+        find_or_make_held(held, node, (domain, site.is_hidden()), sharing, 0)
     };
+    fold_into(held, id, target);
+}
+
+/// Adds the counters of site `id`, on which nothing is live, to those of site `target` if it is one, and sets the id free.
+fn fold_into(held: &mut Held, id: u32, target: u32) {
+    let site = SITES.get(id);
+    let moved = counters(id, totals::epoch(), false);
     if target != 0 && target != EXCLUDED {
         let to = SITES.get(target);
         add(&to.allocated_bytes, moved.allocated_bytes, Sharing::Shared);
@@ -521,6 +690,11 @@ fn zero(id: u32) {
     ] {
         counter.store(0, Ordering::Relaxed);
     }
+    if recorded::differs() {
+        let kept = RECORDED_PEAKS.get(id);
+        kept.bytes.store(0, Ordering::Relaxed);
+        kept.blocks.store(0, Ordering::Relaxed);
+    }
 }
 
 /// Forgets every site.
@@ -529,4 +703,5 @@ pub(crate) fn reset(held: &mut Held) {
     *FREE_IDS.get(held) = Vec::new();
     SITES.reset(held);
     BESIDE.reset(held);
+    RECORDED_PEAKS.reset(held);
 }

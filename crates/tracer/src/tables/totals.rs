@@ -7,12 +7,12 @@
 //! **Peak composition in O(1).** An [`Epoch`] begins with the first free after the traced memory stood at its highest. Each site saves
 //! its live figures the first time it changes in an epoch (see [`crate::tables::sites`]); a site that has not changed since still has them.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
 use crate::interpreter::event::Sharing;
 use crate::memory::lock;
 use crate::tables::epochs::Epoch;
-use crate::tables::shared_total;
+use crate::tables::{recorded, shared_total};
 use crate::thread;
 
 /// Words written under the GIL only.
@@ -28,7 +28,8 @@ struct UnderGil {
 #[repr(align(128))]
 struct ByAnybody {
     peak_bytes: AtomicU64,
-    at_peak: AtomicBool,
+    /// Which peaks the memory stands at: [`VIEW`], [`RECORDED`].
+    stands_at: AtomicU8,
     lost_events: AtomicU64,
 }
 
@@ -39,7 +40,7 @@ static GIL: UnderGil = UnderGil {
 };
 static ANY: ByAnybody = ByAnybody {
     peak_bytes: AtomicU64::new(0),
-    at_peak: AtomicBool::new(false),
+    stands_at: AtomicU8::new(0),
     lost_events: AtomicU64::new(0),
 };
 
@@ -51,7 +52,8 @@ pub(crate) fn live_bytes() -> u64 {
         .wrapping_add_signed(shared_total::exact())
 }
 
-/// Highest value of [`live_bytes`] so far.
+/// Highest value of [`live_bytes`] so far; while a recording knows more than the program sees, the number of bytes up to
+/// which no peak is new.
 #[inline(always)]
 pub(crate) fn peak_bytes() -> u64 {
     GIL.peak_bytes
@@ -62,7 +64,12 @@ pub(crate) fn peak_bytes() -> u64 {
 /// The peak for people to read. An event without the GIL and one under it that meet at the very highest point may each
 /// miss the other's bytes; what is live now was surely reached.
 pub(crate) fn peak_to_tell() -> u64 {
-    peak_bytes().max(live_bytes())
+    let peak = if recorded::differs() {
+        recorded::view_peak_bytes()
+    } else {
+        peak_bytes()
+    };
+    peak.max(live_bytes())
 }
 
 /// Peaks that were left under the GIL, and by anybody. The later one counts.
@@ -75,16 +82,37 @@ pub(crate) fn epoch() -> u64 {
     UNDER_GIL.since().max(BY_OTHERS.since())
 }
 
+/// The peak of what the program sees: of all that is traced, unless a recording knows more ([`recorded`]).
+pub(crate) const VIEW: u8 = 1;
+/// The peak of a recording that knows more.
+pub(crate) const RECORDED: u8 = 2;
+
 /// Is the traced memory at its highest right now: has nothing been freed since it got there?
 #[inline(always)]
 pub(crate) fn at_peak() -> bool {
-    ANY.at_peak.load(Ordering::Relaxed)
+    stands_at(VIEW)
+}
+
+/// Does the memory stand at that peak?
+#[inline(always)]
+pub(crate) fn stands_at(peak: u8) -> bool {
+    ANY.stands_at.load(Ordering::Relaxed) & peak != 0
+}
+
+/// The memory has reached that peak.
+pub(crate) fn stand_at(peak: u8) {
+    ANY.stands_at.fetch_or(peak, Ordering::Relaxed);
+}
+
+/// The memory leaves that peak; did it stand there?
+pub(crate) fn leave(peak: u8) -> bool {
+    stands_at(peak) && ANY.stands_at.fetch_and(!peak, Ordering::Relaxed) & peak != 0
 }
 
 #[inline(always)]
 fn set_at_peak() {
     if !at_peak() {
-        ANY.at_peak.store(true, Ordering::Relaxed);
+        stand_at(VIEW);
     }
 }
 
@@ -97,7 +125,7 @@ pub(crate) fn allocated(sharing: Sharing, address: usize, bytes: u64) {
             GIL.live_bytes.store(own, Ordering::Relaxed);
             let total = own.wrapping_add_signed(shared_total::at_most());
             if total > peak_bytes() {
-                if shared_total::is_divided() {
+                if shared_total::is_divided() || recorded::differs() {
                     look_under_gil();
                 } else {
                     GIL.peak_bytes.store(total, Ordering::Relaxed);
@@ -126,9 +154,9 @@ pub(crate) fn allocated(sharing: Sharing, address: usize, bytes: u64) {
             if GIL.last_block.load(Ordering::Relaxed) != 0 {
                 GIL.last_block.store(0, Ordering::Relaxed);
             }
-            // SAFETY: as above.
-            if let Some(thread) = unsafe { thread.as_mut() } {
-                thread.last_block = address;
+            if !thread.is_null() {
+                // SAFETY: as above; no reference to the whole.
+                unsafe { (*thread).last_block = address };
             }
         }
     }
@@ -137,6 +165,10 @@ pub(crate) fn allocated(sharing: Sharing, address: usize, bytes: u64) {
 #[inline(always)]
 fn note_shared_peak(total: u64) {
     if total > peak_bytes() {
+        if recorded::differs() {
+            recorded::look(&mut lock::hold());
+            return;
+        }
         ANY.peak_bytes.fetch_max(total, Ordering::Relaxed);
         set_at_peak();
     }
@@ -147,7 +179,9 @@ fn note_shared_peak(total: u64) {
 #[inline(never)]
 fn look_under_gil() {
     let total = live_bytes();
-    if total > peak_bytes() {
+    if recorded::differs() {
+        recorded::look(&mut lock::hold());
+    } else if total > peak_bytes() {
         GIL.peak_bytes.store(total, Ordering::Relaxed);
         set_at_peak();
     }
@@ -162,7 +196,11 @@ fn look_under_gil() {
 #[inline(never)]
 fn look_from_shard(shard: u8) {
     let mut held = lock::hold();
-    note_shared_peak(live_bytes());
+    if recorded::differs() {
+        recorded::look(&mut held);
+    } else {
+        note_shared_peak(live_bytes());
+    }
     let under_gil = GIL.live_bytes.load(Ordering::Relaxed);
     let ceiling = peak_bytes().wrapping_sub(under_gil).cast_signed();
     shared_total::allow(&mut held, shard, ceiling);
@@ -171,14 +209,21 @@ fn look_from_shard(shard: u8) {
 /// Starts a new epoch if the traced memory is at its highest. Call before the counters of the freed block's site change.
 #[inline(always)]
 pub(crate) fn before_free(sharing: Sharing) {
-    if at_peak() {
-        leave_peak(sharing);
+    let stood_at = ANY.stands_at.load(Ordering::Relaxed);
+    if stood_at != 0 {
+        leave_peaks(sharing, stood_at);
     }
 }
 
 #[inline(always)]
-fn leave_peak(sharing: Sharing) {
-    ANY.at_peak.store(false, Ordering::Relaxed);
+fn leave_peaks(sharing: Sharing, stood_at: u8) {
+    ANY.stands_at.store(0, Ordering::Relaxed);
+    if stood_at & RECORDED != 0 {
+        recorded::leave_peak();
+    }
+    if stood_at & VIEW == 0 {
+        return;
+    }
     match sharing {
         Sharing::Gil => UNDER_GIL.begin_under_gil(),
         Sharing::Shared => BY_OTHERS.begin(),
@@ -204,13 +249,11 @@ pub(crate) fn freed(sharing: Sharing, address: usize, bytes: u64) -> bool {
             // SAFETY: the calling thread's own state, or null.
             unsafe {
                 shared_total::subtract(thread::shard(thread), bytes.cast_signed());
-                return thread.as_mut().is_some_and(|thread| {
-                    let temporary = thread.last_block == address;
-                    if temporary {
-                        thread.last_block = 0;
-                    }
-                    temporary
-                });
+                let temporary = !thread.is_null() && (*thread).last_block == address;
+                if temporary {
+                    (*thread).last_block = 0;
+                }
+                return temporary;
             }
         }
     }
@@ -232,18 +275,39 @@ pub(crate) fn lost_events() -> u64 {
     ANY.lost_events.load(Ordering::Relaxed)
 }
 
+/// The number of bytes up to which no peak is new.
+pub(crate) fn set_threshold(bytes: u64) {
+    GIL.peak_bytes.store(bytes, Ordering::Relaxed);
+    ANY.peak_bytes.store(0, Ordering::Relaxed);
+}
+
+/// What the program sees stands at its highest now.
+pub(crate) fn begin_view_peak() {
+    BY_OTHERS.begin();
+    stand_at(VIEW);
+}
+
+/// The program sees nothing of what is live now.
+pub(crate) fn forget_view() {
+    GIL.live_bytes.store(0, Ordering::Relaxed);
+    GIL.last_block.store(0, Ordering::Relaxed);
+    shared_total::reset();
+    begin_view_peak();
+}
+
 /// Makes the present the highest point.
 pub(crate) fn reset_peak() {
     let now = live_bytes();
     GIL.peak_bytes.store(now, Ordering::Relaxed);
     ANY.peak_bytes.store(0, Ordering::Relaxed);
     BY_OTHERS.begin();
-    ANY.at_peak.store(true, Ordering::Relaxed);
+    ANY.stands_at.store(VIEW, Ordering::Relaxed);
     shared_total::take_back(&mut lock::hold(), None);
 }
 
 /// Sets everything to zero.
 pub(crate) fn reset() {
+    recorded::reset();
     GIL.live_bytes.store(0, Ordering::Relaxed);
     GIL.peak_bytes.store(0, Ordering::Relaxed);
     GIL.last_block.store(0, Ordering::Relaxed);
@@ -251,5 +315,5 @@ pub(crate) fn reset() {
     ANY.peak_bytes.store(0, Ordering::Relaxed);
     ANY.lost_events.store(0, Ordering::Relaxed);
     BY_OTHERS.begin();
-    ANY.at_peak.store(true, Ordering::Relaxed);
+    ANY.stands_at.store(VIEW, Ordering::Relaxed);
 }

@@ -20,7 +20,7 @@ use crate::readout::export::Exporter;
 use crate::readout::snapshot;
 use crate::session;
 use crate::tables::changed::{self, Taken};
-use crate::tables::{sites, totals};
+use crate::tables::{recorded, sites, totals};
 
 /// How much a tick is to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,9 +145,9 @@ impl State {
             self.find_changes(&mut held, elapsed_ns);
         }
         let totals = Totals {
-            live_bytes: totals::live_bytes(),
+            live_bytes: recorded::live_bytes(),
             live_blocks: 0,
-            peak_bytes: totals::peak_to_tell(),
+            peak_bytes: recorded::peak_bytes(),
             lost_events: totals::lost_events(),
             tracer_bytes: self.tracer_bytes.get(extent == Extent::Whole),
         };
@@ -168,7 +168,7 @@ impl State {
         if taken == Taken::TooMany || std::mem::take(&mut self.look_at_all) {
             sites = (1..sites::len()).collect();
         }
-        let peak = (totals::epoch(), totals::at_peak());
+        let peak = (recorded::epoch(), recorded::at_peak());
         if std::mem::replace(&mut self.peak, peak) != peak {
             self.backlog.take_apart(&mut sites);
         }
@@ -249,12 +249,11 @@ impl State {
         if session::generation() != self.generation {
             return false;
         }
-        let (epoch, at_peak) = (totals::epoch(), totals::at_peak());
         for &id in sites {
             if id >= sites::len() {
                 continue;
             }
-            let now = sites::counters(id, epoch, at_peak);
+            let now = sites::recorded_counters(id);
             // A path on which nothing ever happened needs no place in the file.
             if now != Counters::default() || self.exporter.site_id(id).is_some() {
                 let site = self.exporter.site(&mut held, id);

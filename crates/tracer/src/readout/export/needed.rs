@@ -24,7 +24,7 @@ impl Exporter {
             if next >= end {
                 break;
             }
-            for id in (next..end).filter(|&id| sites::is_used(id)) {
+            for id in (next..end).filter(|&id| sites::is_in_view(id)) {
                 let counters = sites::counters(id, epoch, at_peak);
                 if sites::is_needed(&counters) && self.site(&mut held, id).is_some() {
                     all.push(counters);
