@@ -8,9 +8,17 @@
 //!
 //! **Changing a session while hooks run.** Whoever changes one holds the GIL, so no event under that GIL is under way.
 //! Events without it (raw domain, interpreters with a GIL of their own, free-threaded builds) announce themselves in the
-//! [`Presence`] of their thread before they look whether the session is open; [`close`] shuts it, then waits until nobody
-//! is present. Both sides use sequentially consistent operations, so one of the two sees the other. From then on until
-//! [`open`] nobody reads or writes the tables but the one who changes them.
+//! [`Presence`] of their thread; [`close`] waits until nobody is present ([`gate`]). From then on until [`open`] nobody
+//! reads or writes the tables but the one who changes them.
+
+mod gate;
+#[cfg(test)]
+#[allow(clippy::duplicate_mod)] // the same source, with another library's atomics
+mod gate_model;
+
+mod sync {
+    pub(super) use std::sync::atomic::{AtomicBool, Ordering};
+}
 
 use std::sync::Mutex;
 use std::sync::atomic::{
@@ -19,6 +27,7 @@ use std::sync::atomic::{
 use std::time::{Duration, Instant};
 
 use crate::memory::lock::{self, Guarded, Held};
+use gate::Gate;
 
 /// What hooks do with an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +64,9 @@ impl Mode {
 static MODE: AtomicU8 = AtomicU8::new(Mode::OFF.0);
 /// What [`MODE`] says but for the moments of a check.
 static STANDING: AtomicU8 = AtomicU8::new(Mode::OFF.0);
-static IS_OPEN: AtomicBool = AtomicBool::new(false);
+static GATE: Gate = Gate {
+    is_open: AtomicBool::new(false),
+};
 static GENERATION: AtomicU32 = AtomicU32::new(1);
 static CACHE_EPOCH: AtomicU64 = AtomicU64::new(1);
 /// The thread that checks, as `pthread_self` tells it, and the domains whose hooks it reached.
@@ -117,7 +128,7 @@ pub(crate) fn change<T>(change: impl FnOnce() -> T) -> T {
 pub(crate) fn open(mode: Mode) {
     STANDING.store(mode.0, Ordering::SeqCst);
     MODE.store(mode.0, Ordering::SeqCst);
-    IS_OPEN.store(mode != Mode::OFF, Ordering::SeqCst);
+    GATE.set_open(mode != Mode::OFF);
 }
 
 /// Switches hooks off and waits until no event is under way. Call with the GIL, under [`change`].
@@ -128,7 +139,7 @@ pub(crate) fn close() {
 
 /// One thread's announcement that it is inside an event without the GIL. Part of what is kept for the thread.
 pub(crate) struct Presence {
-    in_event: AtomicBool,
+    own: gate::Presence,
     next: AtomicPtr<Presence>,
 }
 
@@ -138,7 +149,9 @@ static PRESENT: Guarded<AtomicPtr<Presence>> = Guarded::new(AtomicPtr::new(std::
 impl Presence {
     pub(crate) const fn new() -> Self {
         Self {
-            in_event: AtomicBool::new(false),
+            own: gate::Presence {
+                is_inside: AtomicBool::new(false),
+            },
             next: AtomicPtr::new(std::ptr::null_mut()),
         }
     }
@@ -146,19 +159,13 @@ impl Presence {
     /// Announces an event; false when the session is closed: the event must not touch the tables.
     #[inline(always)]
     pub(crate) fn enter(&self) -> bool {
-        // A read-modify-write is a full barrier on every processor: the load below cannot come before it.
-        self.in_event.swap(true, Ordering::SeqCst);
-        let is_open = IS_OPEN.load(Ordering::SeqCst);
-        if !is_open {
-            self.leave();
-        }
-        is_open
+        GATE.enter(&self.own)
     }
 
     /// The event is over.
     #[inline(always)]
     pub(crate) fn leave(&self) {
-        self.in_event.store(false, Ordering::Release);
+        self.own.leave();
     }
 }
 
@@ -206,7 +213,7 @@ fn is_anybody_present() -> bool {
     let mut at = PRESENT.get(&mut held).load(Ordering::Relaxed);
     // SAFETY: members of the list stay where they are while the lock is held.
     while let Some(presence) = unsafe { at.as_ref() } {
-        if presence.in_event.load(Ordering::SeqCst) {
+        if presence.own.is_inside() {
             return true;
         }
         at = presence.next.load(Ordering::Relaxed);
