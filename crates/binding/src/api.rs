@@ -6,6 +6,7 @@
 pub(crate) mod blocks;
 pub(crate) mod control;
 pub(crate) mod display;
+pub(crate) mod file_error;
 pub(crate) mod filter;
 pub(crate) mod frame;
 pub(crate) mod grouping;
