@@ -58,7 +58,7 @@ class Note(typing.NamedTuple):
         ]
         incomplete = fields.get("incomplete")
         if incomplete is not None and not isinstance(incomplete, str):
-            raise TypeError(f"incomplete is {incomplete!r}")
+            raise TypeError("incomplete is no text")
         rss, vms = fields.get("rss"), fields.get("vms")
         return Note(
             _integer("traceback_limit", fields.get("traceback_limit", self.traceback_limit), 1, _HIGHEST_LIMIT),

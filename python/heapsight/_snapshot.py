@@ -100,7 +100,7 @@ class Snapshot:
                 "with_traces=False and with_stats=False leave nothing to put into a snapshot: set one to True"
             )
         if user_data_callback is not None and not callable(user_data_callback):
-            raise TypeError(f"user_data_callback must be callable or None, not {user_data_callback!r}")
+            raise TypeError(f"user_data_callback must be callable or None, not {_heapsight.shown(user_data_callback)}")
         now = (datetime.now(timezone.utc) - _EPOCH) // timedelta(microseconds=1)
         data = _heapsight.take_snapshot(now * 1000, bool(with_traces))
         memory = _heapsight.process_memory()

@@ -11,6 +11,7 @@ import typing
 from collections import abc
 from datetime import date, datetime, time, timedelta
 
+from heapsight._heapsight import shown
 from heapsight._metrics import Metric
 
 __all__ = ["MALFORMED", "decode", "encode"]
@@ -73,10 +74,10 @@ def _encode(value: typing.Any, outer: set[int]) -> typing.Any:
 def _encode_container(value: typing.Any, outer: set[int]) -> typing.Any:
     if isinstance(value, dict):
         if all(isinstance(key, str) and not key.startswith("$") for key in value):
-            return {str.__str__(key): _part(item, outer, lambda key=key: _step(key)) for key, item in value.items()}
+            return {str.__str__(key): _part(item, outer, lambda key=key: f"[{shown(key)}]") for key, item in value.items()}
         return {
             "$dict": [
-                [_part(key, outer, lambda: " (a key)"), _part(item, outer, lambda key=key: _step(key))]
+                [_part(key, outer, lambda: " (a key)"), _part(item, outer, lambda key=key: f"[{shown(key)}]")]
                 for key, item in value.items()
             ]
         }
@@ -93,12 +94,6 @@ def _part(value: typing.Any, outer: set[int], step: abc.Callable[[], str]) -> ty
     except _NotKeptError as error:
         error.steps.append(step())
         raise
-
-
-def _step(key: typing.Any) -> str:
-    """Return a key as messages show it, short and in one line."""
-    text = repr(key)
-    return f"[{text}]" if len(text) <= 60 else f"[{text[:57]}...]"
 
 
 def _a(value: object) -> str:

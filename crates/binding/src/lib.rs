@@ -23,6 +23,7 @@ static ALLOCATOR: heapsight_tracer::reserve::Reserve = heapsight_tracer::reserve
 fn _heapsight(module: &Bound<'_, PyModule>) -> PyResult<()> {
     heapsight_tracer::prepare();
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    arguments::register(module)?;
     api::frame::register(module)?;
     api::trace::register(module)?;
     api::filter::register(module)?;

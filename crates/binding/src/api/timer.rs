@@ -132,8 +132,9 @@ fn seconds(delay: &Bound<'_, PyAny>) -> PyResult<Duration> {
     match number.extract::<u32>() {
         Ok(seconds) if seconds > 0 => Ok(Duration::from_secs(u64::from(seconds))),
         _ => Err(PyValueError::new_err(format!(
-            "delay must be from 1 to {} seconds, not {number}",
-            u32::MAX
+            "delay must be from 1 to {} seconds, not {}",
+            u32::MAX,
+            arguments::shown(&number)
         ))),
     }
 }
@@ -172,7 +173,7 @@ fn keywords(py: Python<'_>, kwargs: Option<&Bound<'_, PyAny>>) -> PyResult<Py<Py
     {
         return Err(PyTypeError::new_err(format!(
             "the keys of kwargs must be strings: {}",
-            copy.repr()?
+            arguments::shown(&copy)
         )));
     }
     Ok(copy.unbind())
