@@ -11,6 +11,7 @@ __all__ = [
     "Filters",
     "Frame",
     "Grouping",
+    "SignalActions",
     "SnapshotData",
     "Trace",
     "TraceStats",
@@ -34,9 +35,11 @@ __all__ = [
     "get_tracemalloc_size",
     "get_traces",
     "group_by_choices",
+    "hold_timer",
     "is_enabled",
     "load_snapshot",
     "process_memory",
+    "release_timer",
     "render_top",
     "reset_peak",
     "run_after_fork",
@@ -88,6 +91,13 @@ def start_timer(
     delay: int, func: Callable[..., object], args: Iterable[Any] = (), kwargs: Mapping[str, Any] = {}
 ) -> None: ...
 def stop_timer() -> None: ...
+def hold_timer() -> None: ...
+def release_timer() -> None: ...
+
+@final
+class SignalActions:
+    def __new__(cls, numbers: list[int]) -> SignalActions: ...
+    def restore(self) -> None: ...
 
 @final
 class Frame:

@@ -4,7 +4,7 @@ These wrap functions of the same names: objects made here are made by heapsight'
 Annotations are quoted: ``from __future__ import annotations`` would show in the ``sys.modules`` of a traced program.
 """
 
-from heapsight import _heapsight
+from heapsight import _heapsight, _lazy
 from heapsight._heapsight import Trace, TraceStats
 
 __all__ = [
@@ -84,10 +84,8 @@ def get_process_memory() -> "_metrics.ProcessMemory | None":
     >>> memory is None or 0 < memory.rss < memory.vms
     True
     """
-    from heapsight._metrics import ProcessMemory
-
     memory = _heapsight.process_memory()
-    return None if memory is None else ProcessMemory(*memory)
+    return None if memory is None else _lazy.load("_metrics", "ProcessMemory")(*memory)
 
 
 def add_include_filter(filename: str, lineno: "int | None" = None, traceback: bool = False) -> None:

@@ -16,6 +16,7 @@ pub(crate) mod live;
 pub(crate) mod moment;
 pub(crate) mod object;
 pub(crate) mod process;
+pub(crate) mod signal_actions;
 pub(crate) mod snapshot;
 pub(crate) mod timer;
 pub(crate) mod trace;

@@ -30,6 +30,7 @@ fn _heapsight(module: &Bound<'_, PyModule>) -> PyResult<()> {
     api::tracing_filters::register(module)?;
     api::live::register(module)?;
     api::timer::register(module)?;
+    api::signal_actions::register(module)?;
     api::display::register(module)?;
     api::grouping::register(module)?;
     api::snapshot::register(module)?;

@@ -33,6 +33,7 @@ pub use config::{Config, FrameLimit};
 pub use hooks::install::{
     StartError, clear, finalization_begins, hooks_may_be_gone, prepare, put_hooks_back, start, stop,
 };
+pub use interpreter::signals::Actions as SignalActions;
 pub use memory::reserve;
 #[doc(hidden)]
 pub use readout::audit::audit;
