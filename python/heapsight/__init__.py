@@ -14,7 +14,6 @@ from heapsight._heapsight import (
     clear_filters,
     clear_traces,
     disable,
-    enable,
     get_filters,
     get_object_address,
     get_traceback_limit,
@@ -31,6 +30,7 @@ from heapsight._lazy import load as _load
 from heapsight._live import (
     add_exclude_filter,
     add_include_filter,
+    enable,
     get_object_trace,
     get_process_memory,
     get_stats,

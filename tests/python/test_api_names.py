@@ -22,7 +22,7 @@ SIGNATURES = {
     "clear_filters": "()",
     "clear_traces": "()",
     "disable": "()",
-    "enable": "(*, sample_bytes=None)",
+    "enable": "(*, sample_bytes=None, clear_free_lists=False)",
     "get_filters": "()",
     "get_object_address": "(obj)",
     "get_object_trace": "(obj)",
