@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from harness import heapsight as heapsight_command
 
 import heapsight
 from heapsight import Snapshot
@@ -181,3 +182,14 @@ def test_nothing_in_a_note_is_run(tmp_path: Path) -> None:
             file = with_note(json.dumps({**NOTE, "user_data": {tag: name}}), tmp_path / "file")
             with pytest.raises(ValueError, match="damaged"):
                 Snapshot.load(file)
+
+
+def test_commands_show_what_there_is_of_a_snapshot_and_fail(written: Path) -> None:
+    cut = written.with_name("cut")
+    cut.write_bytes(written.read_bytes()[:-1])
+    for words in (["top"], ["stats"], ["top", written]):
+        done = heapsight_command(*words, cut)
+        assert (done.status, "test_api_damage.py" in done.text or "snapshot" in done.text) == (1, True)
+        [line] = done.errors.splitlines()
+        assert f"{cut}: the snapshot is incomplete" in line
+    assert heapsight_command("top", written).status == 0
