@@ -214,7 +214,8 @@ class Snapshot:
         gained. At other moments than the end of a recording single blocks may not be known.
         """
         path = os.fsdecode(filename)
-        data = _heapsight.load_snapshot(path, bool(traces), at)
+        content = _read_pipe(path) if _is_pipe(path) else None
+        data = _heapsight.load_snapshot(path, content, bool(traces), at)
         try:
             return cls._loaded(data)
         except ValueError as error:
@@ -256,11 +257,20 @@ def _from_pickle(data: bytes, user_data: typing.Any) -> Snapshot:
 
 def is_special(path: str) -> bool:
     """Tell whether there is something that is neither a file nor a directory."""
+    mode = _mode(path)
+    return mode is not None and not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
+
+
+def _is_pipe(path: str) -> bool:
+    mode = _mode(path)
+    return mode is not None and stat.S_ISFIFO(mode)
+
+
+def _mode(path: str) -> int | None:
     try:
-        mode = os.stat(path).st_mode  # noqa: PTH116 - a path of bytes is none for pathlib
+        return os.stat(path).st_mode  # noqa: PTH116 - a path of bytes is none for pathlib
     except OSError:
-        return False
-    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
+        return None
 
 
 def _write_through(path: str, data: bytes) -> None:
@@ -273,3 +283,9 @@ def _write_through(path: str, data: bytes) -> None:
         except OSError as error:
             error.filename = path
             raise
+
+
+def _read_pipe(path: str) -> bytes:
+    """Read all. In Python, so that Ctrl-C ends the wait for somebody who writes."""
+    with open(path, "rb") as file:  # noqa: PTH123 - as above
+        return file.read()

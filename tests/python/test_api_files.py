@@ -61,6 +61,19 @@ def test_a_pipe_gets_all_of_it_and_stays_a_pipe(snapshot: Snapshot, tmp_path: Pa
     assert is_whole(tmp_path / "copy", snapshot)
 
 
+@pytest.mark.parametrize("at", ["end", "peak", 1])
+def test_a_pipe_can_be_loaded(at: Any, snapshot: Snapshot, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=snapshot.write, args=(pipe,))
+    writer.start()
+    loaded = Snapshot.load(pipe, at=at)
+    writer.join()
+    assert loaded.pid == snapshot.pid
+    with pytest.raises(ValueError, match="/dev/zero: not a heapsight capture"):
+        Snapshot.load("/dev/zero")
+
+
 def test_a_link_stays_and_leads_to_the_snapshot(snapshot: Snapshot, tmp_path: Path) -> None:
     (tmp_path / "real").write_text("before")
     (tmp_path / "link").symlink_to("real")
@@ -227,7 +240,7 @@ def test_many_threads_write_one_file_and_it_is_whole(snapshot: Snapshot, tmp_pat
     assert [file.name for file in tmp_path.iterdir()] == ["file"]
 
 
-WAITS_FOR_A_READER = """
+WAITS_FOR_THE_OTHER = """
 import os, signal, sys, threading
 import heapsight
 heapsight.enable()
@@ -241,17 +254,18 @@ def interrupt():
 thread = threading.Thread(target=interrupt)
 try:
     thread.start()
-    snapshot.write(sys.argv[1])
+    ACTION(sys.argv[1])
 except KeyboardInterrupt:
     print("interrupted")
 """
 
 
 @pytest.mark.skipif(not os.access("/proc/self/syscall", os.R_OK), reason="the kernel does not say where a thread waits")
-def test_ctrl_c_ends_the_wait_for_a_reader_of_a_pipe(tmp_path: Path) -> None:
+@pytest.mark.parametrize("action", ["snapshot.write", "heapsight.Snapshot.load"])
+def test_ctrl_c_ends_the_wait_for_the_other_end_of_a_pipe(action: str, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     done = subprocess.run(
-        [sys.executable, "-c", WAITS_FOR_A_READER, str(tmp_path / "pipe")],
+        [sys.executable, "-c", WAITS_FOR_THE_OTHER.replace("ACTION", action), str(tmp_path / "pipe")],
         capture_output=True,
         text=True,
         env=clean_environment(),

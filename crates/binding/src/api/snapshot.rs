@@ -2,11 +2,11 @@
 
 use std::fs::File;
 use std::io::{Seek, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use heapsight_analysis::apply_filters;
-use heapsight_analysis::recording::{Recording, RecordingError};
+use heapsight_analysis::recording::{Recording, RecordingError, When};
 use heapsight_capture::model::{Counters, Mode, SiteId, Tables};
 use heapsight_capture::{
     Block, End, Existing, Exit, Header, Note, ReadError, Tick, Writer, write_whole,
@@ -78,7 +78,8 @@ fn take_snapshot(py: Python<'_>, unix_ns: u64, with_traces: bool) -> PyResult<Sn
     })
 }
 
-/// Reads a capture, or a pickle that the standard module's `Snapshot.dump` made, and goes to the moment `at`.
+/// Reads a capture, or a pickle that the standard module's `Snapshot.dump` made, and goes to the moment `at`. Reads `content`, if
+/// that is given, as that of the file.
 ///
 /// # Errors
 /// `OSError` when the file cannot be read, `ValueError` when it is something else or refers to what is no data.
@@ -86,26 +87,32 @@ fn take_snapshot(py: Python<'_>, unix_ns: u64, with_traces: bool) -> PyResult<Sn
 fn load_snapshot(
     py: Python<'_>,
     path: PathBuf,
+    content: Option<&[u8]>,
     with_traces: bool,
     at: &Bound<'_, PyAny>,
 ) -> PyResult<SnapshotData> {
     let when = moment::extract(at)?;
     py.detach(|| {
-        let refused = |error: RecordingError| match error {
+        let recording = match content {
+            Some(content) => {
+                Recording::read(content, None).and_then(|read| read.seek(when, || Ok(content)))
+            }
+            None => recording_of_file(&path, when),
+        };
+        let recording = recording.map_err(|error| match error {
             RecordingError::Unreadable(ReadError::Io(error)) => os_error(&error, &path),
             error => PyValueError::new_err(format!("{}: {error}", path.display())),
-        };
-        let file = File::open(&path).map_err(|error| os_error(&error, &path))?;
-        let modified = file
-            .metadata()
-            .and_then(|metadata| metadata.modified())
-            .ok();
-        let recording = Recording::read(&file, modified).map_err(refused)?;
-        let again = || (&file).rewind().map(|()| &file);
-        let recording = recording.seek(when, again).map_err(refused)?;
+        })?;
         SnapshotData::of_recording(recording, with_traces)
             .map_err(|error| PyValueError::new_err(format!("{}: {error}", path.display())))
     })
+}
+
+fn recording_of_file(path: &Path, when: When) -> Result<Recording, RecordingError> {
+    let file = File::open(path)?;
+    let modified = file.metadata().and_then(|metadata| metadata.modified());
+    let again = || (&file).rewind().map(|()| &file);
+    Recording::read(&file, modified.ok())?.seek(when, again)
 }
 
 /// Reads what `to_bytes` gave.
