@@ -14,7 +14,6 @@ from heapsight._heapsight import (
     clear_filters,
     clear_traces,
     disable,
-    enable,
     get_filters,
     get_object_address,
     get_traceback_limit,
@@ -27,9 +26,11 @@ from heapsight._heapsight import (
     start_timer,
     stop_timer,
 )
+from heapsight._lazy import load as _load
 from heapsight._live import (
     add_exclude_filter,
     add_include_filter,
+    enable,
     get_object_trace,
     get_process_memory,
     get_stats,
@@ -60,10 +61,7 @@ else:
     def __getattr__(name):
         if name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from importlib import import_module
-
-        value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-        globals()[name] = value
+        value = globals()[name] = _load(_HOMES[name], name)
         return value
 
     def __dir__():

@@ -9,13 +9,14 @@ from collections import abc
 
 from heapsight import _heapsight
 from heapsight._metrics import Metric, ProcessMemory
+from heapsight._slotted import Slotted
 from heapsight._snapshot import Snapshot
 from heapsight._statistics import GroupedStats, StatsDiff, check_group_by
 
 __all__ = ["DisplayTop", "DisplayTopTask"]
 
 
-class DisplayTop:
+class DisplayTop(Slotted):
     """Writes top lists, each compared with one shown before.
 
     Attributes: ``color`` (None: colours if the file is a terminal and ``NO_COLOR`` is unset), ``compare_with_previous`` (True: with the
@@ -62,7 +63,7 @@ class DisplayTop:
 
         Another grouping than that of the list before starts anew: there is nothing to compare with.
         """
-        _check_count(count)
+        _at_least_1("count", count)
         top_stats = snapshot.top_by(group_by, cumulative)
         previous = self.previous_top_stats
         if previous is not None and previous._grouping() != top_stats._grouping():
@@ -71,12 +72,12 @@ class DisplayTop:
 
     def display_top_stats(self, top_stats: GroupedStats, count: int = 10, file: typing.TextIO | None = None) -> None:
         """Write the ``count`` biggest groups, compared with ``previous_top_stats``."""
-        _check_count(count)
+        _at_least_1("count", count)
         self._display_next(top_stats, {}, count, file)
 
     def display_top_diff(self, top_diff: StatsDiff, count: int = 10, file: typing.TextIO | None = None) -> None:
         """Write the ``count`` first differences, in the order they have."""
-        _check_count(count)
+        _at_least_1("count", count)
         self._write(top_diff, count, file, {}, {})
 
     def _display_next(
@@ -96,12 +97,14 @@ class DisplayTop:
         old_metrics: dict[str, Metric],
     ) -> None:
         file = sys.stdout if file is None else file
+        if file is None:  # as of a program without a terminal; print() says nothing either
+            return
         new, old = diff.new_stats, diff.old_stats
         rows, others, rest, total = diff._head(count)
         all_metrics = {**_process_metrics(new.process_memory), **metrics}
         all_old = {**_process_metrics(None if old is None else old.process_memory), **old_metrics}
         text = _heapsight.render_top(
-            (self._colors(file), self.filename_parts, self.show_size, self.show_count, self.show_average),
+            (self._colors(file), _at_least_1("filename_parts", self.filename_parts), *self._columns()),
             (_time(new), old is not None, None if old is None else _time(old), new.group_by, new.cumulative),
             rows,
             (others, rest),
@@ -111,12 +114,14 @@ class DisplayTop:
                 for metric in all_metrics.values()
             ],
         )
-        file.write(text)
-        file.flush()
+        _write_text(file, text)
+
+    def _columns(self) -> tuple[bool, bool, bool]:
+        return bool(self.show_size), bool(self.show_count), bool(self.show_average)
 
     def _colors(self, file: typing.TextIO) -> bool:
         if self.color is not None:
-            return self.color
+            return bool(self.color)
         return not os.environ.get("NO_COLOR") and bool(getattr(file, "isatty", bool)())
 
 
@@ -133,14 +138,26 @@ def _time(stats: GroupedStats) -> str | None:
     return None if stats.timestamp is None else f"{stats.timestamp:%Y-%m-%d %H:%M:%S}"
 
 
-def _check_count(count: int) -> None:
-    if isinstance(count, bool) or not isinstance(count, int):
-        raise TypeError(f"count must be an integer, not {count!r} ({type(count).__name__})")
-    if count < 1:
-        raise ValueError(f"count must be at least 1, not {count}")
+def _at_least_1(name: str, value: int) -> int:
+    """Return the value if it is a number of things that can be shown."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be an integer, not {_heapsight.shown(value)} ({type(value).__name__})")
+    if not 1 <= value <= sys.maxsize:
+        raise ValueError(f"{name} must be from 1 to {sys.maxsize}, not {_heapsight.shown(value)}")
+    return value
 
 
-class DisplayTopTask:
+def _write_text(file: typing.TextIO, text: str) -> None:
+    try:
+        file.write(text)
+    except UnicodeEncodeError as error:  # a name that the file's encoding does not have
+        file.write(text.encode(error.encoding, "backslashreplace").decode(error.encoding))
+    flush = getattr(file, "flush", None)  # all that print() asks for is write()
+    if flush is not None:
+        flush()
+
+
+class DisplayTopTask(Slotted):
     """Writes a top list every few seconds.
 
     Attributes: ``count``, ``group_by``, ``cumulative``, ``file``, ``user_data_callback`` as given, and ``display_top``, the `DisplayTop`
@@ -163,12 +180,12 @@ class DisplayTopTask:
         file: typing.TextIO | None = None,
         user_data_callback: abc.Callable[[], typing.Any] | None = None,
     ) -> None:
-        _check_count(count)
+        _at_least_1("count", count)
         check_group_by(group_by)
         self.count = count
         self.group_by = group_by
         self.cumulative = cumulative
-        self.file = sys.stdout if file is None else file
+        self.file: typing.TextIO | None = sys.stdout if file is None else file
         self.user_data_callback = user_data_callback
         self.display_top = DisplayTop()
 

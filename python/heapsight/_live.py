@@ -4,12 +4,13 @@ These wrap functions of the same names: objects made here are made by heapsight'
 Annotations are quoted: ``from __future__ import annotations`` would show in the ``sys.modules`` of a traced program.
 """
 
-from heapsight import _heapsight
+from heapsight import _heapsight, _lazy
 from heapsight._heapsight import Trace, TraceStats
 
 __all__ = [
     "add_exclude_filter",
     "add_include_filter",
+    "enable",
     "get_object_trace",
     "get_process_memory",
     "get_stats",
@@ -20,6 +21,30 @@ __all__ = [
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from heapsight import _metrics
+
+
+def enable(*, sample_bytes: "int | None" = None, clear_free_lists: bool = False) -> None:
+    """Start tracing. Does nothing when tracing is on already.
+
+    ``sample_bytes`` traces a sample, one in about so many bytes.
+
+    CPython keeps the memory of small objects (lists, tuples, dictionaries, floats, …) for the next ones of their types: such an
+    object is no allocation, so one that gets memory from before tracing has no trace (`get_object_trace` is None).
+    ``clear_free_lists`` empties those lists by a full collection, also when tracing is on already. (No version empties that of
+    `MemoryError`, and those up to 3.13 keep one slice.) What is freed later of objects from before tracing, or of code that a
+    filter excludes, is kept for others as ever.
+
+    >>> import heapsight
+    >>> heapsight.enable(clear_free_lists=True)
+    >>> heapsight.get_object_trace([]) is None
+    False
+    >>> heapsight.disable()
+    """
+    _heapsight.enable(sample_bytes=sample_bytes)
+    if clear_free_lists:
+        import gc
+
+        gc.collect()
 
 
 def get_traces() -> "dict[int, Trace]":
@@ -66,6 +91,9 @@ def get_trace(address: int) -> "Trace | None":
 def get_object_trace(obj: object) -> "Trace | None":
     """Return the trace of the block that holds the object, or None when it is not traced.
 
+    CPython takes small objects (lists, tuples, floats, …) from free lists: then the trace is that of whoever asked for the memory
+    first, and None if that was before tracing began. `enable` can clear those lists.
+
     >>> import heapsight, sys
     >>> heapsight.enable()
     >>> kept = bytes(4000)
@@ -84,10 +112,8 @@ def get_process_memory() -> "_metrics.ProcessMemory | None":
     >>> memory is None or 0 < memory.rss < memory.vms
     True
     """
-    from heapsight._metrics import ProcessMemory
-
     memory = _heapsight.process_memory()
-    return None if memory is None else ProcessMemory(*memory)
+    return None if memory is None else _lazy.load("_metrics", "ProcessMemory")(*memory)
 
 
 def add_include_filter(filename: str, lineno: "int | None" = None, traceback: bool = False) -> None:

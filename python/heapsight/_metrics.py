@@ -8,6 +8,7 @@ import typing
 from collections import abc
 
 from heapsight import _heapsight
+from heapsight._heapsight import shown
 
 __all__ = ["Metric", "ProcessMemory", "metrics_of", "standard_metrics"]
 
@@ -39,11 +40,13 @@ class Metric(_Metric):
     def __new__(cls, name: str, value: float, format: str = "int") -> Metric:  # noqa: A002, PYI034 - the name is fixed; Self is newer than 3.9
         """Refuse what cannot be shown."""
         if not isinstance(name, str):
-            raise TypeError(f"name must be a string, not {name!r} ({type(name).__name__})")
+            raise TypeError(f"name must be a string, not {shown(name)} ({type(name).__name__})")
         if not _is_number(value):
-            raise TypeError(f"the value of {name!r} must be a number, not {value!r} ({type(value).__name__})")
+            raise TypeError(f"the value of {shown(name)} must be a number, not {shown(value)} ({type(value).__name__})")
+        if not _can_be_shown(value):
+            raise OverflowError(f"the value of {shown(name)} has {value.bit_length()} bits, which is more than a float holds")
         if format not in FORMATS:
-            raise ValueError(f"format must be one of 'int', 'size', 'percent', not {format!r}")
+            raise ValueError(f"format must be one of 'int', 'size', 'percent', not {shown(format)}")
         return super().__new__(cls, name, value, format)
 
 
@@ -51,18 +54,24 @@ def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
+def _can_be_shown(value: float) -> bool:
+    try:
+        float(value)
+    except OverflowError:
+        return False
+    return True
+
+
 def metrics_of(user_data: typing.Any) -> dict[str, Metric]:
-    """Return the metrics that user data holds, by name: none unless it is a mapping of numbers and metrics only."""
+    """Return the metrics that user data holds, by name, if it is a mapping: what is a metric or a number under a text."""
     if not isinstance(user_data, abc.Mapping):
         return {}
     metrics = {}
     for name, value in user_data.items():
         if isinstance(value, Metric):
             metrics[value.name] = value
-        elif isinstance(name, str) and _is_number(value):
+        elif isinstance(name, str) and _is_number(value) and _can_be_shown(value):
             metrics[name] = Metric(name, value, "int")
-        else:
-            return {}
     return metrics
 
 

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import os
+import stat
 import typing
-import warnings
 from collections import abc
 from datetime import datetime, timedelta, timezone
 
 from heapsight import _heapsight
 from heapsight._heapsight import Filter, Trace, TraceStats
 from heapsight._metrics import Metric, ProcessMemory, metrics_of
+from heapsight._note import Note
 from heapsight._statistics import GroupedStats, check_group_by
 
-__all__ = ["Snapshot"]
+__all__ = ["FileName", "Snapshot", "is_special"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-_METRIC_TAG = "$metric"
 
-FileName = typing.Union[str, "os.PathLike[str]"]
+FileName = typing.Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
 Moment = typing.Union[str, float]
 
 
@@ -42,6 +41,7 @@ class Snapshot:
         "_stats",
         "_traces",
         "_with_stats",
+        "incomplete",
         "metrics",
         "pid",
         "process_memory",
@@ -71,6 +71,8 @@ class Snapshot:
     """The metrics among the user data, by name."""
     user_data: typing.Any
     """What ``user_data_callback`` returned."""
+    incomplete: str | None
+    """What is wrong with the file that it was loaded from, if not all of it could be read; else None."""
     _data: _heapsight.SnapshotData
     _with_stats: bool
     _stats: dict[str | None, dict[int | None, TraceStats]] | None
@@ -98,7 +100,7 @@ class Snapshot:
                 "with_traces=False and with_stats=False leave nothing to put into a snapshot: set one to True"
             )
         if user_data_callback is not None and not callable(user_data_callback):
-            raise TypeError(f"user_data_callback must be callable or None, not {user_data_callback!r}")
+            raise TypeError(f"user_data_callback must be callable or None, not {_heapsight.shown(user_data_callback)}")
         now = (datetime.now(timezone.utc) - _EPOCH) // timedelta(microseconds=1)
         data = _heapsight.take_snapshot(now * 1000, bool(with_traces))
         memory = _heapsight.process_memory()
@@ -110,6 +112,7 @@ class Snapshot:
             traceback_limit=_heapsight.get_traceback_limit(),
             metrics=metrics_of(user_data),
             user_data=user_data,
+            incomplete=None,
         )
 
     @classmethod
@@ -168,31 +171,33 @@ class Snapshot:
         )
 
     def write(self, filename: FileName) -> None:
-        """Write the snapshot to a file, whole or not at all; an existing file is replaced.
+        """Write the snapshot to a file, whole or not at all.
 
-        User data is kept if JSON can hold it, else left out with a `RuntimeWarning`; metrics are always kept.
-        Raises `OSError` when the file cannot be written.
+        An existing file is replaced and keeps its mode and owner; links to it stay. What is no ordinary file, such as a pipe or
+        ``/dev/null``, is written to.
+
+        User data may hold None, numbers, texts, bytes, lists, tuples, sets, dictionaries, `datetime` objects and `Metric`; they
+        come back as they were (a subclass as the type that it is based on). With anything else nothing is written, and
+        the `TypeError` or `ValueError` says where it is. Raises `OSError` when the file cannot be written.
         """
-        memory = self.process_memory
-        self._data.write(os.fspath(filename), 0 if memory is None else memory.rss, self._note(self.user_data))
+        self._write(filename)
+
+    def _write(self, filename: FileName, *, replace: bool = True) -> None:
+        path = os.fsdecode(filename)
+        note = self._note(self.user_data)
+        if replace and is_special(path):
+            _write_through(path, self._data.to_bytes(self._rss(), note))
+        else:
+            self._data.write(path, self._rss(), note, replace)
+
+    def _rss(self) -> int:
+        return 0 if self.process_memory is None else self.process_memory.rss
 
     def _note(self, user_data: typing.Any) -> str:
-        memory = self.process_memory
-        # Infinity and not-a-number are no JSON.
-        metrics = [metric for metric in self.metrics.values() if metric.value - metric.value == 0]
-        note = {
-            "traceback_limit": self.traceback_limit,
-            "rss": None if memory is None else memory.rss,
-            "vms": None if memory is None else memory.vms,
-            "with_stats": self._with_stats,
-            "metrics": [metric._asdict() for metric in metrics],
-            "user_data": None,
-        }
-        try:
-            return json.dumps({**note, "user_data": _tagged(user_data)}, allow_nan=False)
-        except (TypeError, ValueError, RecursionError) as error:
-            warnings.warn(f"the snapshot's user data is left out of the file: {error}", RuntimeWarning, stacklevel=3)
-        return json.dumps(note, allow_nan=False)
+        note = Note(
+            self.traceback_limit, self.process_memory, self._with_stats, self.metrics, user_data, self.incomplete
+        )
+        return note.write()
 
     @classmethod
     def load(cls, filename: FileName, traces: bool = True, *, at: Moment | tuple[Moment, Moment] = "end") -> Snapshot:
@@ -201,31 +206,42 @@ class Snapshot:
         Nothing in the file is ever executed. ``traces=False`` leaves single blocks out; the standard module's snapshots know no
         addresses, so they have no traces. Raises `OSError` when the file cannot be read, and `ValueError` when it is something else.
 
+        Of a file that is damaged or cut short what can be read is loaded, and ``incomplete`` says what is wrong; when nothing can be,
+        that is a `ValueError`.
+
         ``at`` is the moment: ``'start'``, ``'peak'``, ``'end'``, seconds since the start of tracing, or a text such as ``'300ms'``
         or ``'2m'``, as on the command line. A tuple of two moments gives what happened between them: ``stats`` are then what was
         gained. At other moments than the end of a recording single blocks may not be known.
         """
-        return cls._loaded(_heapsight.load_snapshot(os.fspath(filename), bool(traces), at))
+        path = os.fsdecode(filename)
+        content = _read_pipe(path) if _is_pipe(path) else None
+        data = _heapsight.load_snapshot(path, content, bool(traces), at)
+        try:
+            return cls._loaded(data)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
 
     @classmethod
     def _loaded(cls, data: _heapsight.SnapshotData) -> Snapshot:
-        note = _parsed(data.note)
-        rss, vms = note.get("rss", data.rss_bytes or None), note.get("vms")
-        listed = note.get("metrics", [])
+        without_note = Note(
+            data.traceback_limit,
+            ProcessMemory(data.rss_bytes, 0) if data.rss_bytes else None,
+            incomplete=data.incomplete,
+        )
+        note = without_note.read(data.note)
         return cls._make(
             data,
-            with_stats=bool(note.get("with_stats", True)),
-            process_memory=None if rss is None else ProcessMemory(rss, 0 if vms is None else vms),
-            traceback_limit=note.get("traceback_limit", data.traceback_limit),
-            metrics={entry["name"]: Metric(**entry) for entry in listed},
-            user_data=_untagged(note.get("user_data")),
+            with_stats=note.with_stats,
+            process_memory=note.process_memory,
+            traceback_limit=note.traceback_limit,
+            metrics=dict(note.metrics),
+            user_data=note.user_data,
+            incomplete=data.incomplete or note.incomplete,
         )
 
     def __reduce__(self) -> tuple[typing.Any, ...]:
         """Pickle the tables as a file would have them, and user data as itself."""
-        memory = self.process_memory
-        data = self._data.to_bytes(0 if memory is None else memory.rss, self._note(None))
-        return (_from_pickle, (data, self.user_data))
+        return (_from_pickle, (self._data.to_bytes(self._rss(), self._note(None)), self.user_data))
 
     def __repr__(self) -> str:
         return (
@@ -239,38 +255,37 @@ def _from_pickle(data: bytes, user_data: typing.Any) -> Snapshot:
     return snapshot
 
 
-def _tagged(value: typing.Any) -> typing.Any:
-    """Return the value as JSON can hold it and give it back unchanged; raise `TypeError` otherwise."""
-    if isinstance(value, Metric):
-        return {_METRIC_TAG: list(value)}
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    if type(value) is list:
-        return [_tagged(item) for item in value]
-    if type(value) is dict:
-        if any(type(key) is not str or key == _METRIC_TAG for key in value):
-            raise TypeError("a dictionary's keys must be strings")
-        return {key: _tagged(item) for key, item in value.items()}
-    raise TypeError(f"it holds {type(value).__name__} objects")
+def is_special(path: str) -> bool:
+    """Tell whether there is something that is neither a file nor a directory."""
+    mode = _mode(path)
+    return mode is not None and not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
 
 
-def _untagged(value: typing.Any) -> typing.Any:
-    if isinstance(value, list):
-        return [_untagged(item) for item in value]
-    if isinstance(value, dict):
-        if _METRIC_TAG in value:
-            return Metric(*value[_METRIC_TAG])
-        return {key: _untagged(item) for key, item in value.items()}
-    return value
+def _is_pipe(path: str) -> bool:
+    mode = _mode(path)
+    return mode is not None and stat.S_ISFIFO(mode)
 
 
-def _parsed(note: str | None) -> dict[str, typing.Any]:
-    if note is None:
-        return {}
+def _mode(path: str) -> int | None:
     try:
-        parsed = json.loads(note)
-    except (ValueError, RecursionError):
-        raise ValueError("the snapshot's note is damaged: it is not JSON") from None
-    if not isinstance(parsed, dict):
-        raise ValueError("the snapshot's note is damaged: it is no JSON object")
-    return parsed
+        return os.stat(path).st_mode  # noqa: PTH116 - a path of bytes is none for pathlib
+    except OSError:
+        return None
+
+
+def _write_through(path: str, data: bytes) -> None:
+    """Write to what is there. In Python, so that Ctrl-C ends the wait for somebody who reads a pipe."""
+    rest = memoryview(data)
+    with open(path, "wb", buffering=0) as file:  # noqa: PTH123 - a path of bytes is none for pathlib
+        try:
+            while rest:
+                rest = rest[file.write(rest) :]
+        except OSError as error:
+            error.filename = path
+            raise
+
+
+def _read_pipe(path: str) -> bytes:
+    """Read all. In Python, so that Ctrl-C ends the wait for somebody who writes."""
+    with open(path, "rb") as file:  # noqa: PTH123 - as above
+        return file.read()

@@ -6,8 +6,9 @@ import typing
 from datetime import datetime
 
 from heapsight import _heapsight
-from heapsight._heapsight import TraceStats
+from heapsight._heapsight import TraceStats, shown
 from heapsight._metrics import ProcessMemory
+from heapsight._slotted import Slotted
 
 __all__ = ["GroupedStats", "StatsDiff", "check_group_by"]
 
@@ -15,7 +16,7 @@ __all__ = ["GroupedStats", "StatsDiff", "check_group_by"]
 Difference = tuple[int, int, int, int, typing.Any]
 
 
-class GroupedStats:
+class GroupedStats(Slotted):
     """Memory by group: ``stats`` is a dictionary from keys to `TraceStats`.
 
     What a key is depends on ``group_by``: a file name, (file name, line number), an address, a tuple of `Frame`, (file name, function
@@ -41,9 +42,13 @@ class GroupedStats:
         process_memory: ProcessMemory | None = None,
         tracemalloc_size: int | None = None,
     ) -> None:
-        if not isinstance(stats, dict):
-            raise TypeError(f"stats must be a dict, not {stats!r} ({type(stats).__name__})")
+        _check("stats", stats, dict)
+        for key, entry in stats.items():
+            _check("an entry of stats", entry, TraceStats)
         check_group_by(group_by)
+        _check("timestamp", timestamp, datetime, or_none=True)
+        _check("process_memory", process_memory, ProcessMemory, or_none=True)
+        _check("tracemalloc_size", tracemalloc_size, int, or_none=True)
         self._native: _heapsight.Grouping | None = None
         self._stats: dict[typing.Any, TraceStats] | None = stats
         self.group_by = group_by
@@ -82,14 +87,14 @@ class GroupedStats:
         if self._native is not None and all(side._stats is None for side in sides):
             native = self._native.compare(None if old_stats is None else old_stats._native)
             if native is not None:
-                return StatsDiff._of_native(native, old_stats, self)
-        diff = StatsDiff(_differences(self.stats, None if old_stats is None else old_stats.stats), old_stats, self)
+                return StatsDiff._made(native, None, old_stats, self)
+        differences = _differences(self.stats, None if old_stats is None else old_stats.stats)
+        diff = StatsDiff._made(None, differences, old_stats, self)
         diff.sort()
         return diff
 
     def _check_comparable(self, old_stats: GroupedStats) -> None:
-        if not isinstance(old_stats, GroupedStats):
-            raise TypeError(f"old_stats must be GroupedStats or None, not {old_stats!r} ({type(old_stats).__name__})")
+        _check("old_stats", old_stats, GroupedStats)
         mine, theirs = self._grouping(), old_stats._grouping()
         if mine != theirs:
             raise ValueError(f"statistics grouped by {theirs} cannot be compared with statistics grouped by {mine}")
@@ -97,6 +102,11 @@ class GroupedStats:
     def _grouping(self) -> str:
         name = "filename_lineno" if self.group_by == "line" else self.group_by
         return f"{name} (cumulative)" if self.cumulative else name
+
+    def __getstate__(self) -> tuple[dict[str, typing.Any] | None, dict[str, typing.Any]]:
+        """Return what the attributes hold: the engine's tables stay in this process."""
+        plain, slots = super().__getstate__()
+        return plain, {**slots, "_native": None, "_stats": self.stats}
 
     def __repr__(self) -> str:
         cumulative = " cumulative" if self.cumulative else ""
@@ -108,7 +118,14 @@ def check_group_by(group_by: str) -> None:
     """Raise `ValueError` that lists the choices when it is none of them."""
     choices = _heapsight.group_by_choices()
     if group_by not in choices:
-        raise ValueError(f"group_by must be one of {', '.join(map(repr, choices))}, not {group_by!r}")
+        raise ValueError(f"group_by must be one of {', '.join(map(repr, choices))}, not {shown(group_by)}")
+
+
+def _check(name: str, value: object, kind: type, *, or_none: bool = False) -> None:
+    """Raise `TypeError` unless the value is of this kind."""
+    if not isinstance(value, kind) and not (or_none and value is None):
+        wanted = f"{kind.__name__} or None" if or_none else kind.__name__
+        raise TypeError(f"{name} must be {wanted}, not {shown(value)} ({type(value).__name__})")
 
 
 def _differences(new: dict[typing.Any, TraceStats], old: dict[typing.Any, TraceStats] | None) -> list[Difference]:
@@ -124,7 +141,7 @@ def _differences(new: dict[typing.Any, TraceStats], old: dict[typing.Any, TraceS
     return differences
 
 
-class StatsDiff:
+class StatsDiff(Slotted):
     """How statistics differ from older ones.
 
     ``differences`` is a list of (size difference, size, count difference, count, key), sizes in bytes; ``old_stats`` (or None) and
@@ -139,18 +156,29 @@ class StatsDiff:
     __slots__ = ("_differences", "_native", "new_stats", "old_stats")
 
     def __init__(self, differences: list[Difference], old_stats: GroupedStats | None, new_stats: GroupedStats) -> None:
+        _check("differences", differences, list)
+        for row in differences:
+            if not isinstance(row, tuple) or len(row) != 5 or not all(isinstance(figure, int) for figure in row[:4]):
+                raise TypeError(f"a difference must be (int, int, int, int, key), not {shown(row)} ({type(row).__name__})")
+        _check("old_stats", old_stats, GroupedStats, or_none=True)
+        _check("new_stats", new_stats, GroupedStats)
         self._native: _heapsight.Differences | None = None
         self._differences: list[Difference] | None = differences
         self.old_stats = old_stats
         self.new_stats = new_stats
 
     @classmethod
-    def _of_native(
-        cls, native: _heapsight.Differences, old_stats: GroupedStats | None, new_stats: GroupedStats
+    def _made(
+        cls,
+        native: _heapsight.Differences | None,
+        differences: list[Difference] | None,
+        old_stats: GroupedStats | None,
+        new_stats: GroupedStats,
     ) -> StatsDiff:
+        """Return the differences that one of the first two holds, which are known to be sound."""
         diff = cls([], old_stats, new_stats)
         diff._native = native
-        diff._differences = None
+        diff._differences = differences
         return diff
 
     @property
@@ -175,6 +203,11 @@ class StatsDiff:
             return self._native.head(count)
         head, rest = self.differences[:count], self.differences[count:]
         return head, len(rest), _sums(rest), _sums(self.differences)
+
+    def __getstate__(self) -> tuple[dict[str, typing.Any] | None, dict[str, typing.Any]]:
+        """Return what the attributes hold: the engine's tables stay in this process."""
+        plain, slots = super().__getstate__()
+        return plain, {**slots, "_native": None, "_differences": self.differences}
 
     def __repr__(self) -> str:
         return f"<StatsDiff by {self.new_stats.group_by}: {len(self.differences)} differences>"

@@ -22,7 +22,7 @@ SIGNATURES = {
     "clear_filters": "()",
     "clear_traces": "()",
     "disable": "()",
-    "enable": "(*, sample_bytes=None)",
+    "enable": "(*, sample_bytes=None, clear_free_lists=False)",
     "get_filters": "()",
     "get_object_address": "(obj)",
     "get_object_trace": "(obj)",
@@ -87,7 +87,7 @@ ATTRIBUTES = {
     "GroupedStats": "cumulative group_by process_memory stats timestamp tracemalloc_size",
     "Metric": "format name value",
     "ProcessMemory": "rss vms",
-    "Snapshot": "metrics pid process_memory stats timestamp traceback_limit traced_memory traced_peak tracemalloc_size traces "
+    "Snapshot": "incomplete metrics pid process_memory stats timestamp traceback_limit traced_memory traced_peak tracemalloc_size traces "
     "user_data",
     "StatsDiff": "differences new_stats old_stats",
     "TakeSnapshot": "filename_template user_data_callback with_stats with_traces",

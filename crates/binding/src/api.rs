@@ -6,6 +6,7 @@
 pub(crate) mod blocks;
 pub(crate) mod control;
 pub(crate) mod display;
+pub(crate) mod file_error;
 pub(crate) mod filter;
 pub(crate) mod frame;
 pub(crate) mod grouping;
@@ -15,6 +16,7 @@ pub(crate) mod live;
 pub(crate) mod moment;
 pub(crate) mod object;
 pub(crate) mod process;
+pub(crate) mod signal_actions;
 pub(crate) mod snapshot;
 pub(crate) mod timer;
 pub(crate) mod trace;

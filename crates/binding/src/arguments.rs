@@ -4,6 +4,9 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyInt, PyString};
 
+/// Characters of a refused value that are shown.
+const LONGEST_SHOWN: usize = 80;
+
 /// The value as an exact integer. Anything with `__index__` will do, except a bool, which is a mistake here.
 ///
 /// # Errors
@@ -29,9 +32,9 @@ pub(crate) fn line(value: Option<&Bound<'_, PyAny>>) -> PyResult<Option<i64>> {
         return Ok(None);
     };
     let number = integer(value, "lineno must be an integer or None")?;
-    let line = number
-        .extract()
-        .map_err(|_| PyValueError::new_err(format!("lineno is out of range: {number}")))?;
+    let line = number.extract().map_err(|_| {
+        PyValueError::new_err(format!("lineno is out of range: {}", shown(&number)))
+    })?;
     Ok(Some(line))
 }
 
@@ -43,8 +46,9 @@ pub(crate) fn unsigned(value: &Bound<'_, PyAny>, name: &str) -> PyResult<u64> {
     let number = integer(value, &format!("{name} must be an integer"))?;
     number.extract().map_err(|_| {
         PyValueError::new_err(format!(
-            "{name} must be from 0 to {}, not {number}",
-            u64::MAX
+            "{name} must be from 0 to {}, not {}",
+            u64::MAX,
+            shown(&number)
         ))
     })
 }
@@ -71,16 +75,43 @@ fn lossy(value: &Bound<'_, PyAny>) -> PyResult<String> {
 
 /// `TypeError`: `rule`, and what was given instead.
 pub(crate) fn wrong_type(value: &Bound<'_, PyAny>, rule: &str) -> PyErr {
-    PyTypeError::new_err(format!("{rule}, not {}", shown(value)))
+    PyTypeError::new_err(format!("{rule}, not {}", with_type(value)))
 }
 
 /// `repr` and type of a refused value.
-fn shown(value: &Bound<'_, PyAny>) -> String {
-    let kind = value
-        .get_type()
-        .name()
-        .map_or_else(|_| "object".to_owned(), |name| name.to_string());
-    value
-        .repr()
-        .map_or_else(|_| kind.clone(), |text| format!("{text} ({kind})"))
+fn with_type(value: &Bound<'_, PyAny>) -> String {
+    let kind = value.get_type().name();
+    let kind = kind.map_or_else(|_| "object".to_owned(), |name| name.to_string());
+    format!("{} ({kind})", shown(value))
+}
+
+/// A refused value as messages show it: its `repr`, in one line that is not too long. Never fails.
+#[pyfunction]
+pub(crate) fn shown(value: &Bound<'_, PyAny>) -> String {
+    let Ok(text) = value.repr() else {
+        // An integer of more digits than Python is willing to write, or an object of somebody who does not want to be shown.
+        let bits = value.call_method0("bit_length").ok();
+        let bits = bits.filter(|_| value.is_instance_of::<PyInt>());
+        return bits.map_or_else(
+            || "an object that cannot be shown".to_owned(),
+            |bits| format!("an integer of {bits} bits"),
+        );
+    };
+    let text = text.to_string_lossy();
+    let mut line: String = text
+        .chars()
+        .map(|character| match character.is_control() {
+            true => ' ',
+            false => character,
+        })
+        .take(LONGEST_SHOWN)
+        .collect();
+    if line.len() < text.len() {
+        line.push_str("...");
+    }
+    line
+}
+
+pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(shown, module)?)
 }

@@ -23,12 +23,14 @@ static ALLOCATOR: heapsight_tracer::reserve::Reserve = heapsight_tracer::reserve
 fn _heapsight(module: &Bound<'_, PyModule>) -> PyResult<()> {
     heapsight_tracer::prepare();
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    arguments::register(module)?;
     api::frame::register(module)?;
     api::trace::register(module)?;
     api::filter::register(module)?;
     api::tracing_filters::register(module)?;
     api::live::register(module)?;
     api::timer::register(module)?;
+    api::signal_actions::register(module)?;
     api::display::register(module)?;
     api::grouping::register(module)?;
     api::snapshot::register(module)?;

@@ -14,6 +14,7 @@ mod note;
 mod reader;
 mod tick;
 mod varint;
+mod whole_file;
 mod writer;
 
 pub use blocks::Block;
@@ -24,4 +25,5 @@ pub use header::Header;
 pub use note::Note;
 pub use reader::{Capture, Replay, TimelinePoint};
 pub use tick::Tick;
+pub use whole_file::{Existing, write_whole};
 pub use writer::Writer;

@@ -124,6 +124,17 @@ impl Capture {
             .map_or(0, TimelinePoint::paths_until_ns)
     }
 
+    /// What is wrong with the file, if it could not be read to its end. A recording without an ending is whole: its program was killed, or
+    /// runs on. A snapshot has one tick (its header says 0 ms), is written whole, and so always has an ending.
+    #[must_use]
+    pub fn incomplete(&self) -> Option<String> {
+        if let Some(truncation) = self.truncation {
+            return Some(truncation.to_string());
+        }
+        let is_cut = self.header.tick_ms == 0 && self.end.is_none();
+        is_cut.then(|| "the file ends before the snapshot does".to_owned())
+    }
+
     /// When the highest traced memory was reached: the time of the first tick that knew of it, and the bytes.
     /// `None` for a capture without ticks.
     #[must_use]

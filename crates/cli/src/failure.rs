@@ -60,6 +60,8 @@ pub(crate) enum Failure {
     },
     #[error("{} has no table of blocks, which {option} needs: record it with traces, as Snapshot.create(with_traces=True) does", path.display())]
     NoBlocks { path: PathBuf, option: &'static str },
+    #[error("{}: the snapshot is incomplete, only a part was read: {what}", path.display())]
+    Incomplete { path: PathBuf, what: String },
     #[error("cannot write the report: {0}")]
     Report(#[from] io::Error),
 }
@@ -76,6 +78,7 @@ impl Failure {
             | Self::NeedsMemray(_)
             | Self::OfMemray { .. }
             | Self::EndsOnly { .. }
+            | Self::Incomplete { .. }
             | Self::NoBlocks { .. } => STATUS_FAILED,
             Self::Unreadable { source, .. } => match source {
                 ReadError::Io(error) if !is_about_the_name(error) => STATUS_IO,

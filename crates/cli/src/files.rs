@@ -22,6 +22,7 @@ pub(crate) struct Files<'a> {
     /// The captures made of recordings of memray, in case one is asked for twice. They have no name, so they go when this does.
     made: RefCell<Vec<(PathBuf, File)>>,
     warnings: RefCell<Vec<String>>,
+    incomplete: RefCell<Option<Failure>>,
 }
 
 /// A file that was opened.
@@ -44,6 +45,7 @@ impl<'a> Files<'a> {
             read_memray,
             made: RefCell::default(),
             warnings: RefCell::default(),
+            incomplete: RefCell::default(),
         }
     }
 
@@ -72,6 +74,18 @@ impl<'a> Files<'a> {
         if !warnings.contains(&warning) {
             warnings.push(warning);
         }
+    }
+
+    /// Remembers that a part of the snapshot at `path` is missing, for `what` reason.
+    pub(crate) fn found_incomplete(&self, path: &Path, what: String) {
+        let path = path.to_path_buf();
+        self.incomplete
+            .replace(Some(Failure::Incomplete { path, what }));
+    }
+
+    /// A failure if a snapshot was incomplete: to be told after what there was has been shown.
+    pub(crate) fn refuse_incomplete(&self) -> Result<(), Failure> {
+        self.incomplete.take().map_or(Ok(()), Err)
     }
 
     /// What there is to say about the files that were opened, once.

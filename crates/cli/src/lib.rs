@@ -107,7 +107,7 @@ fn execute(
             console.warn(&warning);
         }
     }
-    result
+    result.and_then(|()| files.refuse_incomplete())
 }
 
 #[cfg(test)]

@@ -354,13 +354,13 @@ fn colours_can_be_forced_and_forbidden() {
 }
 
 #[test]
-fn a_truncated_capture_is_shown_as_far_as_it_goes() {
+fn a_truncated_snapshot_is_shown_as_far_as_it_goes() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = write_capture(folder.path());
     let bytes = fs::read(&path).expect("readable");
     fs::write(&path, &bytes[..bytes.len() - 5]).expect("writable");
     let outcome = outcome(&["top", path.to_str().expect("UTF-8")]);
-    assert_eq!(outcome.status, 0);
+    assert_eq!(outcome.status, 1);
     assert_eq!(
         outcome.out.matches("Warning: unreadable from byte").count(),
         1

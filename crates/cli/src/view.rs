@@ -59,6 +59,11 @@ impl View {
             Ok(files.progress.reading(path, file, bytes))
         };
         let recording = recording.seek(when, again).map_err(failed)?;
+        // A recording that is cut short is an everyday thing, and its summary says so: the program was killed. A snapshot is written whole.
+        let missing = recording.capture.incomplete();
+        if let Some(what) = missing.filter(|_| recording.capture.header.tick_ms == 0) {
+            files.found_incomplete(path, what);
+        }
         let remark = recording.remark_on_times();
         if let Some(remark) = remark.filter(|_| when != When::At(Instant::End)) {
             files.warn(format!("{}: {remark}", path.display()));

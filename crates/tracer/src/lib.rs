@@ -35,6 +35,7 @@ pub use hooks::install::{
     StartError, clear as clear_session, finalization_begins, hooks_may_be_gone, prepare,
     put_hooks_back, start as start_session, stop as stop_session,
 };
+pub use interpreter::signals::Actions as SignalActions;
 pub use memory::reserve;
 #[doc(hidden)]
 pub use readout::audit::audit;

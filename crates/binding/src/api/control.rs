@@ -10,7 +10,7 @@ use pyo3::types::PyCFunction;
 
 use crate::api::timer;
 use crate::api::tracing_filters;
-use crate::arguments::integer;
+use crate::arguments::{integer, shown};
 use crate::tracemalloc;
 
 /// Stands for "unlimited" in [`LIMIT`].
@@ -160,7 +160,8 @@ fn parse_limit(limit: &Bound<'_, PyAny>) -> PyResult<u32> {
     match number.extract::<u16>() {
         Ok(limit) if limit > 0 => Ok(u32::from(limit)),
         _ => Err(PyValueError::new_err(format!(
-            "limit must be from 1 to {HIGHEST_LIMIT}, or None for unlimited, not {number}"
+            "limit must be from 1 to {HIGHEST_LIMIT}, or None for unlimited, not {}",
+            shown(&number)
         ))),
     }
 }
@@ -170,8 +171,9 @@ fn positive_u64(value: &Bound<'_, PyAny>) -> PyResult<u64> {
     match number.extract::<u64>() {
         Ok(bytes) if bytes > 0 => Ok(bytes),
         _ => Err(PyValueError::new_err(format!(
-            "sample_bytes must be from 1 to {}, not {number}",
-            u64::MAX
+            "sample_bytes must be from 1 to {}, not {}",
+            u64::MAX,
+            shown(&number)
         ))),
     }
 }

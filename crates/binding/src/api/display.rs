@@ -10,9 +10,36 @@ use pyo3::types::PyTuple;
 
 use crate::api::frame::Frame;
 use crate::api::keys::grouping_of;
+use crate::arguments;
 
 /// (size difference, size, count difference, count).
-type Figures = (i64, u64, i64, u64);
+type Figures = (Change, Sum, Change, Sum);
+
+/// A sum that Python has made. One beyond what can be shown is shown as the most that can be.
+struct Sum(u64);
+
+/// The difference of two sums, likewise.
+struct Change(i64);
+
+impl FromPyObject<'_, '_> for Sum {
+    type Error = PyErr;
+
+    fn extract(value: Borrowed<'_, '_, PyAny>) -> PyResult<Self> {
+        let number = arguments::integer(&value, "sizes and counts must be integers")?;
+        let otherwise = if number.lt(0)? { 0 } else { u64::MAX };
+        Ok(Self(number.extract().unwrap_or(otherwise)))
+    }
+}
+
+impl FromPyObject<'_, '_> for Change {
+    type Error = PyErr;
+
+    fn extract(value: Borrowed<'_, '_, PyAny>) -> PyResult<Self> {
+        let number = arguments::integer(&value, "differences must be integers")?;
+        let otherwise = if number.lt(0)? { i64::MIN } else { i64::MAX };
+        Ok(Self(number.extract().unwrap_or(otherwise)))
+    }
+}
 
 /// How lines look: colour, parts of a file name, then what is shown of size, count and average.
 type Options = (bool, usize, bool, bool, bool);
@@ -28,7 +55,7 @@ type Metric = (String, f64, Option<f64>, String);
 fn render_top(
     options: Options,
     title: Title,
-    rows: Vec<(i64, u64, i64, u64, Bound<'_, PyAny>)>,
+    rows: Vec<(Change, Sum, Change, Sum, Bound<'_, PyAny>)>,
     others: (usize, Figures),
     total: Figures,
     metrics: Vec<Metric>,
@@ -85,16 +112,31 @@ fn render_top(
     Ok(display_top(&top, &options))
 }
 
-fn figures((size_change_bytes, size_bytes, count_change, count): Figures) -> DisplayFigures {
+fn figures((size_change, size, count_change, count): Figures) -> DisplayFigures {
     DisplayFigures {
-        size_bytes,
-        size_change_bytes,
-        count,
-        count_change,
+        size_bytes: size.0,
+        size_change_bytes: size_change.0,
+        count: count.0,
+        count_change: count_change.0,
     }
 }
 
 fn key_of(key: &Bound<'_, PyAny>, group_by: &str) -> PyResult<DisplayKey> {
+    known_key(key, group_by).map_err(|_| {
+        let kind = match group_by {
+            "filename" => "a file name or None",
+            "address" => "an address",
+            "function" => "(file name, function name)",
+            "domain" | "thread" => "a name or None",
+            "traceback" => "a tuple of Frame",
+            _ => "(file name, line number)",
+        };
+        let rule = format!("a key of statistics grouped by '{group_by}' must be {kind}");
+        arguments::wrong_type(key, &rule)
+    })
+}
+
+fn known_key(key: &Bound<'_, PyAny>, group_by: &str) -> PyResult<DisplayKey> {
     Ok(match group_by {
         "filename" => DisplayKey::Filename(key.extract()?),
         "address" => DisplayKey::Address(key.extract()?),

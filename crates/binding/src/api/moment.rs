@@ -1,12 +1,15 @@
 //! Moments of a recording, as Python asks for them.
 
 use heapsight_analysis::recording::{Instant, When};
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyFloat, PyInt, PyString, PyTuple};
 
+use crate::arguments::{shown, wrong_type};
+
 /// What a moment may be.
-const RULE: &str = "'start', 'peak', 'end', seconds since the start of tracing (12.5), or a text such as '300ms', '2m' or '1h'";
+const RULE: &str = "'start', 'peak', 'end', seconds since the start of tracing (12.5), \
+                    or a text such as '300ms', '2m' or '1h'";
 
 /// A moment, or a pair of them.
 ///
@@ -22,12 +25,14 @@ pub(crate) fn extract(at: &Bound<'_, PyAny>) -> PyResult<When> {
     };
     let Ok((from, to)) = pair.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>() else {
         return Err(PyValueError::new_err(format!(
-            "at must be one moment or a tuple of two, not {at}"
+            "at must be one moment or a tuple of two, not {}",
+            shown(at)
         )));
     };
     When::between(instant(&from)?, instant(&to)?).ok_or_else(|| {
         PyValueError::new_err(format!(
-            "the second moment of at={at} comes before the first"
+            "the second moment of at={} comes before the first",
+            shown(at)
         ))
     })
 }
@@ -38,15 +43,10 @@ fn instant(value: &Bound<'_, PyAny>) -> PyResult<Instant> {
     } else if value.is_instance_of::<PyBool>()
         || !(value.is_instance_of::<PyInt>() || value.is_instance_of::<PyFloat>())
     {
-        return Err(PyTypeError::new_err(format!(
-            "at must be {RULE}, or a tuple of two of these, not {}",
-            value.repr()?
-        )));
+        let rule = format!("at must be {RULE}, or a tuple of two of these");
+        return Err(wrong_type(value, &rule));
     } else {
         value.extract().ok().and_then(Instant::after_seconds)
     };
-    found.ok_or_else(|| match value.repr() {
-        Ok(text) => PyValueError::new_err(format!("at must be {RULE}, not {text}")),
-        Err(error) => error,
-    })
+    found.ok_or_else(|| PyValueError::new_err(format!("at must be {RULE}, not {}", shown(value))))
 }

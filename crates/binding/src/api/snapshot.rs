@@ -6,15 +6,18 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use heapsight_analysis::apply_filters;
-use heapsight_analysis::recording::{Recording, RecordingError};
+use heapsight_analysis::recording::{Recording, RecordingError, When};
 use heapsight_capture::model::{Counters, Mode, SiteId, Tables};
-use heapsight_capture::{Block, End, Exit, Header, Note, ReadError, Tick, Writer};
+use heapsight_capture::{
+    Block, End, Existing, Exit, Header, Note, ReadError, Tick, Writer, write_whole,
+};
 use heapsight_tracer as tracer;
-use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
 use crate::api::blocks::BlockTable;
+use crate::api::file_error::{NotWritten, os_error};
 use crate::api::filter;
 use crate::api::grouping::{self, Grouping};
 use crate::api::header;
@@ -34,6 +37,8 @@ pub(crate) struct SnapshotData {
     rss_bytes: u64,
     /// JSON, as Python wrote it.
     note: Option<String>,
+    /// What is wrong with the file that it was read from.
+    incomplete: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -69,10 +74,12 @@ fn take_snapshot(py: Python<'_>, unix_ns: u64, with_traces: bool) -> PyResult<Sn
         state: Mutex::new(state),
         rss_bytes: 0,
         note: None,
+        incomplete: None,
     })
 }
 
-/// Reads a capture, or a pickle that the standard module's `Snapshot.dump` made, and goes to the moment `at`.
+/// Reads a capture, or a pickle that the standard module's `Snapshot.dump` made, and goes to the moment `at`. Reads `content`, if
+/// that is given, as that of the file.
 ///
 /// # Errors
 /// `OSError` when the file cannot be read, `ValueError` when it is something else or refers to what is no data.
@@ -80,26 +87,32 @@ fn take_snapshot(py: Python<'_>, unix_ns: u64, with_traces: bool) -> PyResult<Sn
 fn load_snapshot(
     py: Python<'_>,
     path: PathBuf,
+    content: Option<&[u8]>,
     with_traces: bool,
     at: &Bound<'_, PyAny>,
 ) -> PyResult<SnapshotData> {
     let when = moment::extract(at)?;
     py.detach(|| {
-        let refused = |error: RecordingError| match error {
+        let recording = match content {
+            Some(content) => {
+                Recording::read(content, None).and_then(|read| read.seek(when, || Ok(content)))
+            }
+            None => recording_of_file(&path, when),
+        };
+        let recording = recording.map_err(|error| match error {
             RecordingError::Unreadable(ReadError::Io(error)) => os_error(&error, &path),
             error => PyValueError::new_err(format!("{}: {error}", path.display())),
-        };
-        let file = File::open(&path).map_err(|error| os_error(&error, &path))?;
-        let modified = file
-            .metadata()
-            .and_then(|metadata| metadata.modified())
-            .ok();
-        let recording = Recording::read(&file, modified).map_err(refused)?;
-        let again = || (&file).rewind().map(|()| &file);
-        let recording = recording.seek(when, again).map_err(refused)?;
+        })?;
         SnapshotData::of_recording(recording, with_traces)
             .map_err(|error| PyValueError::new_err(format!("{}: {error}", path.display())))
     })
+}
+
+fn recording_of_file(path: &Path, when: When) -> Result<Recording, RecordingError> {
+    let file = File::open(path)?;
+    let modified = file.metadata().and_then(|metadata| metadata.modified());
+    let again = || (&file).rewind().map(|()| &file);
+    Recording::read(&file, modified.ok())?.seek(when, again)
 }
 
 /// Reads what `to_bytes` gave.
@@ -110,29 +123,14 @@ fn snapshot_from_bytes(data: &[u8]) -> PyResult<SnapshotData> {
     SnapshotData::of_recording(recording, true).map_err(refused)
 }
 
-fn os_error(error: &std::io::Error, path: &Path) -> PyErr {
-    // With a number and a name Python makes the fitting subclass, such as FileNotFoundError.
-    match error.raw_os_error() {
-        Some(code) => {
-            let text = error.to_string();
-            let text = text
-                .split(" (os error")
-                .next()
-                .unwrap_or_default()
-                .to_owned();
-            PyOSError::new_err((code, text, path.display().to_string()))
-        }
-        None => PyOSError::new_err(format!("{}: {error}", path.display())),
-    }
-}
-
 impl SnapshotData {
     fn of_recording(recording: Recording, with_traces: bool) -> Result<Self, String> {
         let Recording {
             capture, moment, ..
         } = recording;
-        if let Some(truncation) = capture.truncation.filter(|_| capture.timeline.is_empty()) {
-            return Err(truncation.to_string());
+        let incomplete = capture.incomplete();
+        if let Some(what) = incomplete.clone().filter(|_| capture.timeline.is_empty()) {
+            return Err(what);
         }
         let until_ns = moment.elapsed_ns().unwrap_or(u64::MAX);
         let passed = capture.timeline.iter().rev();
@@ -161,6 +159,7 @@ impl SnapshotData {
             state: Mutex::new(state),
             rss_bytes: last.rss_bytes,
             note,
+            incomplete,
         })
     }
 
@@ -169,14 +168,13 @@ impl SnapshotData {
     }
 
     /// Writes everything as a capture with one tick.
-    fn encode<W: Write>(&self, sink: W, rss_bytes: u64, note: String) -> Result<W, String> {
+    fn encode<W: Write>(&self, sink: W, rss_bytes: u64, note: String) -> Result<W, NotWritten> {
         let State { tables, blocks } = self.state().clone();
         let header = Header {
             tick_ms: 0,
             ..self.header.clone()
         };
-        let text = |error: heapsight_capture::WriteError| error.to_string();
-        let mut writer = Writer::create(sink, &header).map_err(text)?;
+        let mut writer = Writer::create(sink, &header)?;
         let changed: Vec<(SiteId, Counters)> = (0..).zip(tables.counters.iter().copied()).collect();
         let tick = Tick {
             elapsed_ns: 0,
@@ -189,23 +187,21 @@ impl SnapshotData {
             changed: &changed,
             ..Tick::default()
         };
-        writer.tick(&tick).map_err(text)?;
+        writer.tick(&tick)?;
         if let Some(blocks) = blocks {
             let blocks: Vec<Block> = blocks.iter().collect();
-            writer.blocks(&blocks).map_err(text)?;
+            writer.blocks(&blocks)?;
         }
-        writer
-            .note(&Note {
-                name: NOTE.to_owned(),
-                text: note,
-            })
-            .map_err(text)?;
+        writer.note(&Note {
+            name: NOTE.to_owned(),
+            text: note,
+        })?;
         let end = End {
             elapsed_ns: 0,
             exit: Exit::Unknown,
             totals: tables.totals,
         };
-        writer.finish(&end).map_err(text)
+        Ok(writer.finish(&end)?)
     }
 }
 
@@ -251,6 +247,12 @@ impl SnapshotData {
     #[getter]
     fn note(&self) -> Option<&str> {
         self.note.as_deref()
+    }
+
+    /// What is wrong with the file that it was read from; None when it is whole.
+    #[getter]
+    fn incomplete(&self) -> Option<&str> {
+        self.incomplete.as_deref()
     }
 
     /// Whether single blocks are known.
@@ -299,35 +301,24 @@ impl SnapshotData {
         Grouping::new(&state.tables, state.blocks.as_ref(), group_by, cumulative)
     }
 
-    /// Writes a file, whole or not at all: under another name first.
-    fn write(&self, py: Python<'_>, path: PathBuf, rss_bytes: u64, note: String) -> PyResult<()> {
+    /// Writes a file, whole or not at all. One that is there already is replaced only if that is wanted.
+    fn write(
+        &self,
+        py: Python<'_>,
+        path: PathBuf,
+        rss_bytes: u64,
+        note: String,
+        replace: bool,
+    ) -> PyResult<()> {
+        let existing = match replace {
+            true => Existing::Overwrite,
+            false => Existing::Refuse,
+        };
         py.detach(|| {
-            let folder = path
-                .parent()
-                .filter(|folder| !folder.as_os_str().is_empty())
-                .unwrap_or(Path::new("."));
-            let name = path.file_name().ok_or_else(|| {
-                PyValueError::new_err(format!(
-                    "cannot write a snapshot to {}: it names no file",
-                    path.display()
-                ))
-            })?;
-            let mut partial = std::ffi::OsString::from(".");
-            partial.push(name);
-            partial.push(format!(".{}.part", std::process::id()));
-            let partial = folder.join(partial);
-            let file = File::create(&partial).map_err(|error| os_error(&error, &path))?;
-            let written = self
-                .encode(file, rss_bytes, note)
-                .map_err(|error| PyOSError::new_err(format!("{}: {error}", path.display())));
-            let result = written.and_then(|_| {
-                std::fs::rename(&partial, &path).map_err(|error| os_error(&error, &path))
-            });
-            if result.is_err() {
-                // The first error is the one to report.
-                let _ = std::fs::remove_file(&partial);
-            }
-            result
+            write_whole(&path, existing, |out| {
+                self.encode(out, rss_bytes, note).map(|_| ())
+            })
+            .map_err(|error| error.into_python(&path))
         })
     }
 
@@ -340,7 +331,7 @@ impl SnapshotData {
     ) -> PyResult<Bound<'py, PyBytes>> {
         let bytes = py
             .detach(|| self.encode(Vec::new(), rss_bytes, note))
-            .map_err(PyRuntimeError::new_err)?;
+            .map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
         Ok(PyBytes::new(py, &bytes))
     }
 }

@@ -1,7 +1,7 @@
 //! `start_timer` and `stop_timer`: a Python function called from time to time, driven by allocations.
 
 use std::ffi::{c_int, c_void};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -24,6 +24,11 @@ struct Task {
 static TASK: Mutex<Option<Task>> = Mutex::new(None);
 /// Is the function running? It is called again only after it has returned.
 static RUNNING: AtomicBool = AtomicBool::new(false);
+
+/// How many are at something that the function must not see half done.
+static HELD: AtomicU32 = AtomicU32::new(0);
+/// When to try again then.
+const RETRY: Duration = Duration::from_millis(10);
 
 fn task() -> MutexGuard<'static, Option<Task>> {
     TASK.lock().unwrap_or_else(PoisonError::into_inner)
@@ -72,6 +77,18 @@ pub(crate) fn stop_timer() {
     drop(old);
 }
 
+/// Has the timer wait until `release_timer()`.
+#[pyfunction]
+fn hold_timer() {
+    HELD.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Undoes one `hold_timer()`.
+#[pyfunction]
+fn release_timer() {
+    HELD.fetch_sub(1, Ordering::Relaxed);
+}
+
 /// Called by the interpreter between two instructions of the main thread.
 extern "C" fn fire(_: *mut c_void) -> c_int {
     // None when the interpreter is shutting down: then nothing is called any more.
@@ -89,6 +106,12 @@ fn call(py: Python<'_>) {
     }) else {
         return; // stopped while the call was pending
     };
+    if HELD.load(Ordering::Relaxed) > 0 {
+        if let Err(error) = arm(RETRY) {
+            error.write_unraisable(py, None);
+        }
+        return;
+    }
     if RUNNING.swap(true, Ordering::Relaxed) {
         return;
     }
@@ -132,8 +155,9 @@ fn seconds(delay: &Bound<'_, PyAny>) -> PyResult<Duration> {
     match number.extract::<u32>() {
         Ok(seconds) if seconds > 0 => Ok(Duration::from_secs(u64::from(seconds))),
         _ => Err(PyValueError::new_err(format!(
-            "delay must be from 1 to {} seconds, not {number}",
-            u32::MAX
+            "delay must be from 1 to {} seconds, not {}",
+            u32::MAX,
+            arguments::shown(&number)
         ))),
     }
 }
@@ -172,7 +196,7 @@ fn keywords(py: Python<'_>, kwargs: Option<&Bound<'_, PyAny>>) -> PyResult<Py<Py
     {
         return Err(PyTypeError::new_err(format!(
             "the keys of kwargs must be strings: {}",
-            copy.repr()?
+            arguments::shown(&copy)
         )));
     }
     Ok(copy.unbind())
@@ -186,6 +210,8 @@ fn advance_timer(seconds: u32) {
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(start_timer, module)?)?;
+    module.add_function(wrap_pyfunction!(hold_timer, module)?)?;
+    module.add_function(wrap_pyfunction!(release_timer, module)?)?;
     module.add_function(wrap_pyfunction!(stop_timer, module)?)
 }
 
