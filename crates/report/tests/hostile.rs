@@ -153,7 +153,7 @@ proptest! {
                 ..Selection::default()
             };
             prop_assert!(!summary(&capture, &selection, &look).is_empty());
-            let query = Query { metric: Metric::Live, group_by, cumulative: true };
+            let query = Query { metric: Metric::Live, group_by, cumulative: true, ..Query::default() };
             let side = |capture| Side { name: "x", capture, moment: Moment::End };
             let _ = diff(side(&other), side(&capture), query, 5, &look);
             for by_address in [false, true] {
