@@ -35,7 +35,7 @@ pub use amount::{Amount, Metric, add_counters};
 pub use combine::{Changes, Combination};
 pub use difference::{Change, Comparison};
 pub use event_log::{EventLog, Lifetime, Moments, NO_CALLER, Span};
-pub use filter::{Filter, apply_filters, keep};
+pub use filter::{Applied, Filter, apply_filters, apply_shown_filters, keep};
 pub use group::{Grouped, Others, Query, Row, group};
 pub use imports::{ImportSum, Imports, import_sites, is_import_path, is_import_system};
 pub use key::{GroupBy, Key};
