@@ -9,7 +9,12 @@ from heapsight import _heapsight
 from heapsight._heapsight import TraceStats
 from heapsight._metrics import ProcessMemory
 
-__all__ = ["GroupedStats", "StatsDiff", "check_group_by"]
+__all__ = ["GroupBy", "GroupedStats", "StatsDiff", "check_group_by"]
+
+#: What statistics can be grouped by.
+GroupBy = typing.Literal[
+    "filename", "filename_lineno", "line", "function", "traceback", "address", "domain", "thread"
+]
 
 #: (size difference, size, count difference, count, key)
 Difference = tuple[int, int, int, int, typing.Any]
@@ -35,7 +40,7 @@ class GroupedStats:
     def __init__(
         self,
         stats: dict[typing.Any, TraceStats],
-        group_by: str,
+        group_by: GroupBy,
         cumulative: bool = False,
         timestamp: datetime | None = None,
         process_memory: ProcessMemory | None = None,
@@ -46,7 +51,7 @@ class GroupedStats:
         check_group_by(group_by)
         self._native: _heapsight.Grouping | None = None
         self._stats: dict[typing.Any, TraceStats] | None = stats
-        self.group_by = group_by
+        self.group_by: GroupBy = group_by
         self.cumulative = cumulative
         self.timestamp = timestamp
         self.process_memory = process_memory
@@ -54,7 +59,7 @@ class GroupedStats:
 
     @classmethod
     def _of_native(
-        cls, native: _heapsight.Grouping, group_by: str, cumulative: bool, **others: typing.Any
+        cls, native: _heapsight.Grouping, group_by: GroupBy, cumulative: bool, **others: typing.Any
     ) -> GroupedStats:
         grouped = cls({}, group_by, cumulative, **others)
         grouped._native = native
@@ -169,12 +174,23 @@ class StatsDiff:
         if self._differences is not None:
             self._differences.sort(key=_order)
 
-    def _head(self, count: int) -> tuple[list[Difference], int, Figures, Figures]:
-        """Return the first differences, how many others there are, their sums, and the sums of all."""
+    def _head(
+        self, count: int, imports_apart: bool
+    ) -> tuple[list[Difference], int, Figures, Figures | None, Figures]:
+        """Return the first differences, how many others there are, their sums, those of imports, and the sums of all.
+
+        Imports are in none of the others if they are to be apart, and None if there are none.
+        """
         if self._differences is None and self._native is not None:
-            return self._native.head(count)
-        head, rest = self.differences[:count], self.differences[count:]
-        return head, len(rest), _sums(rest), _sums(self.differences)
+            return self._native.head(count, imports_apart)
+        rows, imports = self.differences, []
+        if imports_apart:
+            group_by = self.new_stats.group_by
+            is_import = [_heapsight.is_import_key(row[4], group_by) for row in rows]
+            imports = [row for row, apart in zip(rows, is_import) if apart]
+            rows = [row for row, apart in zip(rows, is_import) if not apart]
+        head, rest = rows[:count], rows[count:]
+        return head, len(rest), _sums(rest), _sums(imports) if imports else None, _sums(self.differences)
 
     def __repr__(self) -> str:
         return f"<StatsDiff by {self.new_stats.group_by}: {len(self.differences)} differences>"

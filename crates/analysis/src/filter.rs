@@ -3,7 +3,7 @@
 mod pattern;
 mod sites;
 
-pub use sites::{Applied, apply_filters, apply_shown_filters};
+pub use sites::{apply_filters, apply_shown_filters};
 
 use pattern::Pattern;
 

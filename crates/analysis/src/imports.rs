@@ -10,11 +10,12 @@
 
 use std::collections::HashSet;
 
-use heapsight_capture::model::{NodeId, ROOT, Site, Tables};
+use heapsight_capture::model::{Mode, NodeId, ROOT, Site, Tables};
 
 use crate::amount::Amount;
+use crate::key::Key;
 use crate::names::library_path;
-use crate::path::{Frame, ancestors, frame};
+use crate::path::{Frame, ancestors, frame, frames};
 
 /// Files of the import system begin like this.
 const IMPORT_SYSTEM: &str = "<frozen importlib";
@@ -33,6 +34,24 @@ pub enum Imports {
         /// Whether call paths may lack their outermost frames. Then a path that ends at the module-level code of a library is one of an import.
         paths_are_cut: bool,
     },
+}
+
+impl Imports {
+    /// What people are shown of a recording made in this mode: imports apart, unless they asked for all of them.
+    #[must_use]
+    pub fn for_people(mode: Mode, asked_for: bool) -> Self {
+        if asked_for {
+            return Self::Whole;
+        }
+        Self::Apart {
+            paths_are_cut: matches!(
+                mode,
+                Mode::Exact {
+                    frame_limit: Some(_)
+                }
+            ),
+        }
+    }
 }
 
 /// The memory of imported code.
@@ -64,8 +83,7 @@ fn owner(filename: &str) -> Owner {
 }
 
 /// Whether this is a file of the import system itself.
-#[must_use]
-pub fn is_import_system(filename: &str) -> bool {
+fn is_import_system(filename: &str) -> bool {
     owner(filename) == Owner::ImportSystem
 }
 
@@ -80,6 +98,21 @@ pub fn is_import_path<'f>(frames: impl IntoIterator<Item = (&'f str, Option<&'f 
         }
     }
     last.is_some_and(|(filename, name)| is_module_of_library(filename, name))
+}
+
+/// Whether a group is one of imports as far as its key tells: a frame of the import system, or a call path of an import.
+#[must_use]
+pub fn is_import_key(key: &Key<'_>, tables: &Tables) -> bool {
+    match *key {
+        Key::Line(Some((filename, _))) | Key::Filename(Some(filename)) => {
+            is_import_system(filename)
+        }
+        Key::Function(Some((filename, name))) => is_import_path([(filename, Some(name))]),
+        Key::Traceback(node) => {
+            is_import_path(frames(tables, node).map(|frame| (frame.filename, Some(frame.name))))
+        }
+        _ => false,
+    }
 }
 
 fn is_module_of_library(filename: &str, name: Option<&str>) -> bool {

@@ -10,16 +10,7 @@ use crate::path::is_frame;
 ///
 /// Time: filters × (names + call paths), however many blocks there are.
 pub fn apply_filters(tables: &mut Tables, filters: &[Filter]) -> Vec<Option<SiteId>> {
-    apply_shown_filters(tables, filters, "").sites
-}
-
-/// What [`apply_shown_filters`] did.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Applied {
-    /// The new id of each site; `None` for those dropped.
-    pub sites: Vec<Option<SiteId>>,
-    /// For each filter, whether there was a call path that it matched.
-    pub has_match: Vec<bool>,
+    apply_shown_filters(tables, filters, "")
 }
 
 /// As [`apply_filters`]. File names are matched as in a report on a program that started in `working_directory`, by the filters made for that
@@ -28,22 +19,17 @@ pub fn apply_shown_filters(
     tables: &mut Tables,
     filters: &[Filter],
     working_directory: &str,
-) -> Applied {
+) -> Vec<Option<SiteId>> {
     let verdicts: Vec<Vec<bool>> = filters
         .iter()
         .map(|filter| verdict(tables, filter, working_directory))
         .collect();
-    let has_match = filters.iter().zip(&verdicts).map(|(filter, verdict)| {
-        let is_match = |site: &Site| verdict[site.node as usize] == filter.include;
-        tables.sites.iter().any(is_match)
-    });
-    let has_match = has_match.collect();
     let is_kept = |site: &Site| {
         let of_site = |verdict: &Vec<bool>| verdict[site.node as usize];
         keep(filters.iter().zip(verdicts.iter().map(of_site)))
     };
     let (mut sites, mut counters) = (Vec::new(), Vec::new());
-    let ids: Vec<Option<SiteId>> = tables
+    let ids = tables
         .sites
         .iter()
         .zip(&tables.counters)
@@ -57,10 +43,7 @@ pub fn apply_shown_filters(
         .collect();
     tables.sites = sites;
     tables.counters = counters;
-    Applied {
-        sites: ids,
-        has_match,
-    }
+    ids
 }
 
 /// Whether `filter` alone keeps each call path.
