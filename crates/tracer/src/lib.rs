@@ -36,6 +36,7 @@ pub use hooks::install::{
 pub use memory::reserve;
 #[doc(hidden)]
 pub use readout::audit::audit;
+pub use path::name_thread;
 pub use readout::size_counts::{SizeCount, snapshot_with_sizes};
 pub use readout::snapshot::{
     LiveBlock, LiveBlocks, snapshot, snapshot_with_blocks, totals, trace_of, traced_memory,
