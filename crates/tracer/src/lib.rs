@@ -34,9 +34,9 @@ pub use hooks::install::{
     StartError, clear, finalization_begins, hooks_may_be_gone, prepare, put_hooks_back, start, stop,
 };
 pub use memory::reserve;
+pub use path::name_thread;
 #[doc(hidden)]
 pub use readout::audit::audit;
-pub use path::name_thread;
 pub use readout::size_counts::{SizeCount, snapshot_with_sizes};
 pub use readout::snapshot::{
     LiveBlock, LiveBlocks, snapshot, snapshot_with_blocks, totals, trace_of, traced_memory,

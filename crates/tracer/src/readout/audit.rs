@@ -61,7 +61,9 @@ fn audit_closed(sampled: bool) -> Vec<String> {
         let counters = sites::counters(id, totals::epoch(), totals::at_peak());
         let own = (
             counters.allocated_bytes.wrapping_sub(counters.freed_bytes),
-            counters.allocated_blocks.wrapping_sub(counters.freed_blocks),
+            counters
+                .allocated_blocks
+                .wrapping_sub(counters.freed_blocks),
         );
         total_bytes = total_bytes.wrapping_add(own.0);
         let found = live.remove(&id).unwrap_or_default();
@@ -89,7 +91,10 @@ fn audit_closed(sampled: bool) -> Vec<String> {
         ));
     }
     if totals::live_bytes().cast_signed() < 0 {
-        problems.push(format!("{} bytes are live", totals::live_bytes().cast_signed()));
+        problems.push(format!(
+            "{} bytes are live",
+            totals::live_bytes().cast_signed()
+        ));
     }
     problems
 }

@@ -166,7 +166,11 @@ pub(crate) fn insert(address: usize, block: Block) -> bool {
 #[inline(never)]
 fn insert_over_stale(address: usize, block: Block) -> bool {
     let granule = 1 << GRANULE_SHIFT;
-    let first = if is_second_of_block(address) { address - granule } else { address };
+    let first = if is_second_of_block(address) {
+        address - granule
+    } else {
+        address
+    };
     let second = (block.size > granule).then_some(address + granule);
     for stale in std::iter::once(first).chain(second) {
         if let Some(ended) = remove(stale) {
