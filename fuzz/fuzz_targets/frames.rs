@@ -2,11 +2,12 @@
 #![no_main]
 
 use heapsight_analysis::{
-    Combination, Comparison, GroupBy, Metric, Query, group, live_at_peak, truncate,
+    Combination, Comparison, GroupBy, Imports, Metric, Query, group, live_at_peak, truncate,
 };
+use heapsight_analysis::recording::Moment;
 use heapsight_capture::{Capture, Header, Replay, Writer};
 use heapsight_report::{
-    ExportOptions, Format, Look, Moment, Selection, Statistics, export, summary,
+    ExportOptions, Format, Look, Selection, Statistics, export, summary,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -34,6 +35,7 @@ fuzz_target!(|frames: Frames| {
                 metric,
                 group_by,
                 cumulative: true,
+                imports: Imports::for_people(capture.header.mode, false),
             };
             let _ = group(&capture.tables, query);
             let _ = Comparison::new(combination.tables(), &capture.tables, query).changes();
@@ -41,7 +43,8 @@ fuzz_target!(|frames: Frames| {
     }
     let _ = truncate(&capture.tables, 3);
     let _ = summary(&capture, &Selection::default(), &Look::plain(80));
-    let _ = Statistics::new(&capture, file.len() as u64).json(&capture, Moment::End);
+    let statistics = Statistics::new(&capture, file.len() as u64, Moment::End, false);
+    let _ = statistics.json(&capture);
     live_at_peak(&mut capture.tables);
     for format in Format::ALL {
         let options = ExportOptions {

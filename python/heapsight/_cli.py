@@ -19,12 +19,22 @@ def main() -> int:
     ``heapsight run`` does not return when all is well: the process becomes the traced program.
     """
     _restore_default_signals()
-    return _heapsight.cli_main(sys.argv[1:], sys.executable, interpreter_flags(), check_script, hand_over_problem)
+    return _heapsight.cli_main(
+        sys.argv[1:], sys.executable, own_command(), interpreter_flags(), check_script, hand_over_problem
+    )
+
+
+def own_command() -> list[str]:
+    """Return the words that heapsight was called with, up to the first of its arguments: `python3 -m heapsight`, or a script's name."""
+    if Path(sys.argv[0]).name != "__main__.py":
+        return sys.argv[:1]
+    words = _original_words()
+    return words[: len(words) - len(sys.argv) + 1] or [sys.executable, "-m", "heapsight"]
 
 
 def interpreter_flags() -> list[str]:
     """Return the options this interpreter was started with, so that the traced program gets the same."""
-    original: list[str] = getattr(sys, "orig_argv", None) or _command_line()
+    original = _original_words()
     before_arguments = original[1 : len(original) - len(sys.argv) + 1]
     if len(before_arguments) >= 2 and before_arguments[-1] == "heapsight":
         *flags, module_option, _ = before_arguments
@@ -38,6 +48,12 @@ def interpreter_flags() -> list[str]:
 
     # Private, but what multiprocessing starts its children with; not rebuilt here, for each version adds options.
     return list(subprocess._args_from_interpreter_flags())  # type: ignore[attr-defined]
+
+
+def _original_words() -> list[str]:
+    """Return the arguments of this process as they were given, the interpreter's own included."""
+    known: list[str] | None = getattr(sys, "orig_argv", None)
+    return known or _command_line()
 
 
 def _command_line() -> list[str]:

@@ -11,7 +11,7 @@ from heapsight import _heapsight
 from heapsight._metrics import Metric, ProcessMemory
 from heapsight._slotted import Slotted
 from heapsight._snapshot import Snapshot
-from heapsight._statistics import GroupedStats, StatsDiff, check_group_by
+from heapsight._statistics import GroupBy, GroupedStats, StatsDiff, check_group_by
 
 __all__ = ["DisplayTop", "DisplayTopTask"]
 
@@ -55,12 +55,13 @@ class DisplayTop(Slotted):
         self,
         snapshot: Snapshot,
         count: int = 10,
-        group_by: str = "filename_lineno",
+        group_by: GroupBy = "filename_lineno",
         cumulative: bool = False,
         file: typing.TextIO | None = None,
     ) -> None:
         """Write the ``count`` biggest groups of a snapshot, and its metrics, to ``file`` (None: standard output).
 
+        Memory of the import system is one line below them; `display_top_stats` shows every group.
         Another grouping than that of the list before starts anew: there is nothing to compare with.
         """
         _at_least_1("count", count)
@@ -68,22 +69,29 @@ class DisplayTop(Slotted):
         previous = self.previous_top_stats
         if previous is not None and previous._grouping() != top_stats._grouping():
             self.previous_top_stats = None
-        self._display_next(top_stats, snapshot.metrics, count, file)
+        self._display_next(top_stats, snapshot.metrics, count, file, imports_apart=True)
 
     def display_top_stats(self, top_stats: GroupedStats, count: int = 10, file: typing.TextIO | None = None) -> None:
         """Write the ``count`` biggest groups, compared with ``previous_top_stats``."""
         _at_least_1("count", count)
-        self._display_next(top_stats, {}, count, file)
+        self._display_next(top_stats, {}, count, file, imports_apart=False)
 
     def display_top_diff(self, top_diff: StatsDiff, count: int = 10, file: typing.TextIO | None = None) -> None:
         """Write the ``count`` first differences, in the order they have."""
         _at_least_1("count", count)
-        self._write(top_diff, count, file, {}, {})
+        self._write(top_diff, count, file, {}, {}, imports_apart=False)
 
     def _display_next(
-        self, top_stats: GroupedStats, metrics: dict[str, Metric], count: int, file: typing.TextIO | None
+        self,
+        top_stats: GroupedStats,
+        metrics: dict[str, Metric],
+        count: int,
+        file: typing.TextIO | None,
+        *,
+        imports_apart: bool,
     ) -> None:
-        self._write(top_stats.compare_to(self.previous_top_stats), count, file, metrics, self._previous_metrics)
+        diff = top_stats.compare_to(self.previous_top_stats)
+        self._write(diff, count, file, metrics, self._previous_metrics, imports_apart=imports_apart)
         if self.compare_with_previous or self.previous_top_stats is None:
             self.previous_top_stats = top_stats
             self._previous_metrics = metrics
@@ -95,12 +103,14 @@ class DisplayTop(Slotted):
         file: typing.TextIO | None,
         metrics: dict[str, Metric],
         old_metrics: dict[str, Metric],
+        *,
+        imports_apart: bool,
     ) -> None:
         file = sys.stdout if file is None else file
         if file is None:  # as of a program without a terminal; print() says nothing either
             return
         new, old = diff.new_stats, diff.old_stats
-        rows, others, rest, total = diff._head(count)
+        rows, others, rest, imports, total = diff._head(count, imports_apart)
         all_metrics = {**_process_metrics(new.process_memory), **metrics}
         all_old = {**_process_metrics(None if old is None else old.process_memory), **old_metrics}
         text = _heapsight.render_top(
@@ -108,6 +118,7 @@ class DisplayTop(Slotted):
             (_time(new), old is not None, None if old is None else _time(old), new.group_by, new.cumulative),
             rows,
             (others, rest),
+            imports,
             total,
             [
                 (metric.name, metric.value, _old_value(metric, None if old is None else all_old), metric.format)
@@ -175,7 +186,7 @@ class DisplayTopTask(Slotted):
     def __init__(
         self,
         count: int = 10,
-        group_by: str = "filename_lineno",
+        group_by: GroupBy = "filename_lineno",
         cumulative: bool = False,
         file: typing.TextIO | None = None,
         user_data_callback: abc.Callable[[], typing.Any] | None = None,
@@ -183,7 +194,7 @@ class DisplayTopTask(Slotted):
         _at_least_1("count", count)
         check_group_by(group_by)
         self.count = count
-        self.group_by = group_by
+        self.group_by: GroupBy = group_by
         self.cumulative = cumulative
         self.file: typing.TextIO | None = sys.stdout if file is None else file
         self.user_data_callback = user_data_callback
@@ -196,7 +207,7 @@ class DisplayTopTask(Slotted):
         self.display_top.display_snapshot(snapshot, self.count, self.group_by, self.cumulative, self.file)
         return snapshot
 
-    def start(self, delay: int) -> None:
+    def start(self, delay: float) -> None:
         """Call `display` every ``delay`` seconds, in the place of whatever the timer called before. Enables tracing if it is off."""
         _heapsight.start_timer(delay, self.display)
 

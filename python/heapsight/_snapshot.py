@@ -12,7 +12,7 @@ from heapsight import _heapsight
 from heapsight._heapsight import Filter, Trace, TraceStats
 from heapsight._metrics import Metric, ProcessMemory, metrics_of
 from heapsight._note import Note
-from heapsight._statistics import GroupedStats, check_group_by
+from heapsight._statistics import GroupBy, GroupedStats, check_group_by
 
 __all__ = ["FileName", "Snapshot", "is_special"]
 
@@ -152,7 +152,7 @@ class Snapshot:
         self._stats = None
         self._traces = None
 
-    def top_by(self, group_by: str, cumulative: bool = False) -> GroupedStats:
+    def top_by(self, group_by: GroupBy, cumulative: bool = False) -> GroupedStats:
         """Return statistics by ``'filename'``, ``'filename_lineno'`` (or ``'line'``), ``'address'``, ``'traceback'``, ``'function'``,
         ``'domain'`` or ``'thread'``.
 

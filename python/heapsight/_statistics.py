@@ -10,7 +10,12 @@ from heapsight._heapsight import TraceStats, shown
 from heapsight._metrics import ProcessMemory
 from heapsight._slotted import Slotted
 
-__all__ = ["GroupedStats", "StatsDiff", "check_group_by"]
+__all__ = ["GroupBy", "GroupedStats", "StatsDiff", "check_group_by"]
+
+#: What statistics can be grouped by.
+GroupBy = typing.Literal[
+    "filename", "filename_lineno", "line", "function", "traceback", "address", "domain", "thread"
+]
 
 #: (size difference, size, count difference, count, key)
 Difference = tuple[int, int, int, int, typing.Any]
@@ -36,7 +41,7 @@ class GroupedStats(Slotted):
     def __init__(
         self,
         stats: dict[typing.Any, TraceStats],
-        group_by: str,
+        group_by: GroupBy,
         cumulative: bool = False,
         timestamp: datetime | None = None,
         process_memory: ProcessMemory | None = None,
@@ -51,7 +56,7 @@ class GroupedStats(Slotted):
         _check("tracemalloc_size", tracemalloc_size, int, or_none=True)
         self._native: _heapsight.Grouping | None = None
         self._stats: dict[typing.Any, TraceStats] | None = stats
-        self.group_by = group_by
+        self.group_by: GroupBy = group_by
         self.cumulative = cumulative
         self.timestamp = timestamp
         self.process_memory = process_memory
@@ -59,7 +64,7 @@ class GroupedStats(Slotted):
 
     @classmethod
     def _of_native(
-        cls, native: _heapsight.Grouping, group_by: str, cumulative: bool, **others: typing.Any
+        cls, native: _heapsight.Grouping, group_by: GroupBy, cumulative: bool, **others: typing.Any
     ) -> GroupedStats:
         grouped = cls({}, group_by, cumulative, **others)
         grouped._native = native
@@ -197,12 +202,23 @@ class StatsDiff(Slotted):
         if self._differences is not None:
             self._differences.sort(key=_order)
 
-    def _head(self, count: int) -> tuple[list[Difference], int, Figures, Figures]:
-        """Return the first differences, how many others there are, their sums, and the sums of all."""
+    def _head(
+        self, count: int, imports_apart: bool
+    ) -> tuple[list[Difference], int, Figures, Figures | None, Figures]:
+        """Return the first differences, how many others there are, their sums, those of imports, and the sums of all.
+
+        Imports are in none of the others if they are to be apart, and None if there are none.
+        """
         if self._differences is None and self._native is not None:
-            return self._native.head(count)
-        head, rest = self.differences[:count], self.differences[count:]
-        return head, len(rest), _sums(rest), _sums(self.differences)
+            return self._native.head(count, imports_apart)
+        rows, imports = self.differences, []
+        if imports_apart:
+            group_by = self.new_stats.group_by
+            is_import = [_heapsight.is_import_key(row[4], group_by) for row in rows]
+            imports = [row for row, apart in zip(rows, is_import) if apart]
+            rows = [row for row, apart in zip(rows, is_import) if not apart]
+        head, rest = rows[:count], rows[count:]
+        return head, len(rest), _sums(rest), _sums(imports) if imports else None, _sums(self.differences)
 
     def __getstate__(self) -> tuple[dict[str, typing.Any] | None, dict[str, typing.Any]]:
         """Return what the attributes hold: the engine's tables stay in this process."""

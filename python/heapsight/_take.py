@@ -86,7 +86,7 @@ class TakeSnapshot(Slotted):
         if is_latest:
             self._latest = latest
 
-    def start(self, delay: int) -> None:
+    def start(self, delay: float) -> None:
         """Call `take_snapshot` every ``delay`` seconds, in the place of whatever the timer called before. Enables tracing if it is off."""
         _heapsight.start_timer(delay, self.take_snapshot)
 

@@ -62,10 +62,10 @@ process_memory.rss: 55 MiB
 SECOND = """\
 2026-11-22 14:33:10: Top 3 allocations per filename and line number (compared to 2026-11-22 14:33:00)
 #1: .../myapp/cache/store.py:128: size=408 KiB (+408 KiB), count=5379 (+5379), average=77 B
-#2: app.py:7: size=3000 B (-5 KiB), count=1 (-2), average=3000 B
+#2: app.py:7: size=3000 B (-6 KiB), count=1 (-2), average=3000 B
 #3: /srv/gone.py:1: size=0 B (-100 B), count=0 (-1)
 2 more: size=11 B (+11 B), count=2 (+2), average=5 B
-Total: size=410 KiB (+402 KiB), count=5382 (+5378), average=78 B
+Total: size=411 KiB (+402 KiB), count=5382 (+5378), average=78 B
 process_memory.rss: 61 MiB (+6 MiB)
 """
 
@@ -80,7 +80,7 @@ def shown(display: DisplayTop, *lists: GroupedStats, count: int = 3) -> list[str
 
 
 def adapted(text: str) -> str:
-    return text.replace("size=9000 B", "size=8 KiB").replace("size=9100 B", "size=8 KiB")
+    return text.replace("size=9000 B", "size=9 KiB").replace("size=9100 B", "size=9 KiB")
 
 
 def test_each_list_is_compared_with_the_one_before() -> None:

@@ -154,8 +154,8 @@ def test_allocation_in_another_thread_has_the_main_thread_call() -> None:
     assert callers == [threading.main_thread()]
 
 
-@pytest.mark.parametrize("delay", [0, -1, 1 << 40])
-def test_delay_out_of_range_is_named_before_anything_changes(delay: int) -> None:
+@pytest.mark.parametrize("delay", [0, -1, 1 << 40, 1 << 2000, 0.0, 0.0001, -0.2, float("inf"), float("nan")])
+def test_delay_out_of_range_is_named_before_anything_changes(delay: float) -> None:
     with pytest.raises(ValueError, match=str(delay)):
         heapsight.start_timer(delay, print)
     assert not heapsight.is_enabled()
@@ -164,7 +164,8 @@ def test_delay_out_of_range_is_named_before_anything_changes(delay: int) -> None
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        ((1.5, print), "1.5"),
+        (("1.5", print), "'1.5'"),
+        ((None, print), "None"),
         ((True, print), "True"),
         ((1, "print"), "'print'"),
         ((1, print, 5), "5"),
@@ -177,6 +178,21 @@ def test_argument_of_another_type_is_named_before_anything_changes(arguments: tu
         heapsight.start_timer(*arguments)
     assert named in str(raised.value)
     assert not heapsight.is_enabled()
+
+
+def test_delay_may_be_a_part_of_a_second(tmp_path: Path) -> None:
+    calls: list[int] = []
+    heapsight.start_timer(0.2, calls.append, (1,))
+    _testing.advance_timer(1)
+    allocate()
+    assert calls
+    take = TakeSnapshot()
+    take.filename_template = str(tmp_path / "$counter.heapsight")
+    take.start(0.2)
+    _testing.advance_timer(1)
+    allocate()
+    take.stop()
+    assert (tmp_path / "0001.heapsight").exists()
 
 
 def test_snapshot_task_survives_a_write_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

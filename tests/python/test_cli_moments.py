@@ -108,7 +108,7 @@ def test_diff_of_a_file_with_itself_is_nothing(recording: Path) -> None:
 )
 def test_a_wrong_moment_is_one_line(words: list[str], message: str, tmp_path: Path) -> None:
     done = heapsight(*words, tmp_path / "none.heapsight")
-    assert done.status == 1
+    assert done.status == 2
     [line] = done.errors.splitlines()
     assert message in line
 

@@ -84,7 +84,7 @@ def test_a_program_that_stops_tracing_does_not_stop_its_recording(capture: Path)
     assert outcome.errors == ""
     assert outcome.text == "False [] (0, 0)\nNone True\n<string>:3 65535\n"
     top = Start(["-m", "heapsight", "top", str(capture)]).plain()
-    line, *_at_peak = (line for line in top.text.splitlines() if "<string>:3" in line and "4882 KiB" in line)
+    line, *_at_peak = (line for line in top.text.splitlines() if "<string>:3" in line and "4.8 MiB" in line)
     assert line.split()[0] == "1"
 
 

@@ -1,10 +1,11 @@
 //! What changed between two tables, of one program at two moments or of two programs.
 
-use heapsight_capture::model::Tables;
+use heapsight_capture::model::{SiteId, Tables};
 
 use crate::amount::Amount;
 use crate::builder::Builder;
 use crate::group::{Query, sums};
+use crate::imports::{ImportSum, Separator};
 use crate::index::Groups;
 use crate::key::Key;
 
@@ -13,8 +14,12 @@ use crate::key::Key;
 pub struct Comparison {
     /// Names and call paths of both. Its counters are all zero.
     shared: Tables,
+    /// Of each site, without imports if those are a sum of their own.
     old: Vec<Amount>,
     new: Vec<Amount>,
+    /// Imports, if they are.
+    imports: Option<(ImportSum, ImportSum)>,
+    totals: (Amount, Amount),
     query: Query,
 }
 
@@ -27,6 +32,8 @@ pub struct Change<'c> {
     pub old: Amount,
     /// Its memory in the new table.
     pub new: Amount,
+    /// The member that changed by most bytes, whatever the sign; of members that did not, one that has memory.
+    pub heaviest: SiteId,
 }
 
 impl Change<'_> {
@@ -52,12 +59,20 @@ impl Comparison {
             }
             amounts
         };
-        let old = amounts(old, &old_ids);
-        let new = amounts(new, &new_ids);
+        let mut old = amounts(old, &old_ids);
+        let mut new = amounts(new, &new_ids);
+        let totals = (old.iter().copied().sum(), new.iter().copied().sum());
+        let separator = Separator::new(&shared, query.imports);
+        let imports = separator.map(|separator| {
+            let old = separator.take(&shared, &mut old);
+            (old, separator.take(&shared, &mut new))
+        });
         Self {
             shared,
             old,
             new,
+            imports,
+            totals,
             query,
         }
     }
@@ -75,16 +90,24 @@ impl Comparison {
         let groups = Groups::new(&self.shared, self.query.group_by);
         let old = sums(&self.shared, &groups, &self.old, self.query);
         let new = sums(&self.shared, &groups, &self.new, self.query);
+        let distances: Vec<Amount> = (0..)
+            .zip(self.old.iter().zip(&self.new))
+            .map(|(site, _)| self.distance(site))
+            .collect();
+        let moved = sums(&self.shared, &groups, &distances, self.query);
         let mut changes: Vec<Change<'_>> = groups
             .keys
             .iter()
-            .zip(old.iter().zip(&new))
-            .map(|(key, (old, new))| Change {
-                key: *key,
-                old: old.amount,
-                new: new.amount,
+            .zip(old.iter().zip(new.iter().zip(&moved)))
+            .filter_map(|(key, (old, (new, moved)))| {
+                let (heaviest, _) = moved.heaviest.or(new.heaviest).or(old.heaviest)?;
+                Some(Change {
+                    key: *key,
+                    old: old.amount,
+                    new: new.amount,
+                    heaviest,
+                })
             })
-            .filter(|change| !change.old.is_zero() || !change.new.is_zero())
             .collect();
         changes.sort_unstable_by(|a, b| {
             let size = |change: &Change<'_>| {
@@ -103,12 +126,33 @@ impl Comparison {
         changes
     }
 
-    /// Memory of all sites: (old, new).
+    /// How far one site's memory moved, up or down.
+    fn distance(&self, site: SiteId) -> Amount {
+        let (old, new) = (self.old[site as usize], self.new[site as usize]);
+        Amount {
+            bytes: old.bytes.abs_diff(new.bytes),
+            blocks: old.blocks.abs_diff(new.blocks),
+        }
+    }
+
+    /// (bytes, blocks) that one site gained.
+    ///
+    /// # Panics
+    /// When there is no such site.
+    #[must_use]
+    pub fn gained_by(&self, site: SiteId) -> (i64, i64) {
+        self.new[site as usize].change_from(self.old[site as usize])
+    }
+
+    /// Memory of imported code, if that is a sum of its own and in no group: (old, new).
+    #[must_use]
+    pub fn imports(&self) -> Option<(ImportSum, ImportSum)> {
+        self.imports
+    }
+
+    /// Memory of all sites, imports included: (old, new).
     #[must_use]
     pub fn totals(&self) -> (Amount, Amount) {
-        (
-            self.old.iter().copied().sum(),
-            self.new.iter().copied().sum(),
-        )
+        self.totals
     }
 }

@@ -3,7 +3,7 @@
 mod pattern;
 mod sites;
 
-pub use sites::apply_filters;
+pub use sites::{apply_filters, apply_shown_filters};
 
 use pattern::Pattern;
 
@@ -19,6 +19,8 @@ pub struct Filter {
     /// Look at every frame of a call path rather than at the most recent only.
     pub any_frame: bool,
     pattern: Pattern,
+    /// Whether names are matched as reports show them.
+    as_shown: bool,
 }
 
 impl Filter {
@@ -31,6 +33,17 @@ impl Filter {
             line,
             any_frame,
             pattern: Pattern::new(pattern),
+            as_shown: false,
+        }
+    }
+
+    /// A filter that also takes names as reports show them, for people: `store.py`, `cache/store.py`, `…/cache/store.py` and `myapp/cache` match
+    /// `/srv/myapp/cache/store.py`. A pattern with a `*` matches the name as shown, or the whole name.
+    #[must_use]
+    pub fn as_shown(include: bool, pattern: &str, line: Option<i64>, any_frame: bool) -> Self {
+        Self {
+            as_shown: true,
+            ..Self::new(include, pattern, line, any_frame)
         }
     }
 
@@ -64,6 +77,15 @@ impl Filter {
 
     fn matches_filename(&self, filename: Option<&str>) -> bool {
         filename.is_some_and(|filename| self.pattern.matches(filename))
+    }
+
+    /// Whether the name matches in a report on a program that started in `working_directory`.
+    fn matches_in_report(&self, filename: &str, working_directory: &str) -> bool {
+        if self.as_shown {
+            self.pattern.matches_as_shown(filename, working_directory)
+        } else {
+            self.pattern.matches(filename)
+        }
     }
 
     fn matches_line(&self, line: Option<i64>) -> bool {

@@ -4,6 +4,7 @@ use heapsight_capture::model::{SiteId, Tables};
 
 use crate::amount::{Amount, Metric};
 use crate::cumulative;
+use crate::imports::{ImportSum, Imports, Separator};
 use crate::index::Groups;
 use crate::key::{GroupBy, Key};
 use crate::sum::Sum;
@@ -18,6 +19,8 @@ pub struct Query {
     /// Count a block under every distinct key on its call path (a recursive function once), not only under the most recent.
     /// Without effect on groupings that have one key per path.
     pub cumulative: bool,
+    /// Whether memory of imported code is a sum of its own.
+    pub imports: Imports,
 }
 
 /// One group.
@@ -38,7 +41,9 @@ pub struct Row<'t> {
 pub struct Grouped<'t> {
     /// The groups.
     pub rows: Vec<Row<'t>>,
-    /// Memory of all sites, each counted once, whether or not the rows are cumulative.
+    /// Memory of imported code, if that is a sum of its own and in no row.
+    pub imports: Option<ImportSum>,
+    /// Memory of all sites, imports included, each counted once, whether or not the rows are cumulative.
     pub total: Amount,
 }
 
@@ -71,11 +76,14 @@ impl<'t> Grouped<'t> {
 #[must_use]
 pub fn group(tables: &Tables, query: Query) -> Grouped<'_> {
     let groups = Groups::new(tables, query.group_by);
-    let amounts: Vec<Amount> = tables
+    let mut amounts: Vec<Amount> = tables
         .counters
         .iter()
         .map(|counters| query.metric.of(counters))
         .collect();
+    let total = amounts.iter().copied().sum();
+    let separator = Separator::new(tables, query.imports);
+    let imports = separator.map(|separator| separator.take(tables, &mut amounts));
     let sums = sums(tables, &groups, &amounts, query);
     let mut rows: Vec<Row<'_>> = groups
         .keys
@@ -99,7 +107,8 @@ pub fn group(tables: &Tables, query: Query) -> Grouped<'_> {
     });
     Grouped {
         rows,
-        total: amounts.into_iter().sum(),
+        imports,
+        total,
     }
 }
 

@@ -12,8 +12,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use heapsight_capture::model::{Counters, Mode};
 use heapsight_capture::{Capture, End, Header, Note, ReadError, TimelinePoint};
 
-use crate::apply_frame_limit;
 use crate::standard_snapshot::{self, PickleError};
+use crate::{apply_frame_limit, name_threads};
 
 pub use when::{Instant, Moment, When};
 
@@ -45,6 +45,9 @@ pub enum RecordingError {
         "it tells only what was live at the end and at the peak: memory at other moments is not known"
     )]
     EndsOnly,
+    /// The span ends before it begins: its moments are named, and the recording has them in another order.
+    #[error("the second moment of the span comes before the first")]
+    OutOfOrder,
 }
 
 impl From<io::Error> for RecordingError {
@@ -58,7 +61,7 @@ impl Recording {
     /// when the snapshot was taken, and this comes closest.
     ///
     /// # Errors
-    /// [`RecordingError`], except `EndsOnly`.
+    /// [`RecordingError`], except `EndsOnly` and `OutOfOrder`.
     pub fn read(
         mut source: impl Read,
         modified: Option<SystemTime>,
@@ -85,7 +88,7 @@ impl Recording {
     /// file at its beginning; it is called only if the moment takes reading it once more. A pickle knows one moment only and stays at it.
     ///
     /// # Errors
-    /// `EndsOnly`, or as [`Self::read`] when reading fails this time.
+    /// `EndsOnly`, `OutOfOrder`, or as [`Self::read`] when reading fails this time.
     pub fn seek<R: Read>(
         self,
         when: When,
@@ -100,7 +103,11 @@ impl Recording {
         } else {
             seek::seek(self.capture, when, again()?)?
         };
+        if matches!(moment, Moment::Between { from_ns, to_ns } if from_ns > to_ns) {
+            return Err(RecordingError::OutOfOrder);
+        }
         apply_frame_limit(&mut capture);
+        name_threads(&mut capture.tables);
         Ok(Self {
             capture,
             moment,

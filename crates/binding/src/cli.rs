@@ -10,12 +10,14 @@ mod memray;
 
 /// Runs the command line and returns its exit status.
 ///
+/// `command` is how the user called heapsight, word by word, without what follows.
 /// `heapsight run` replaces this process, so it returns only if it failed. `check_script(path)` gives `"line: message"` for a script
 /// that does not compile, and `hand_over_problem()` says why a new interpreter could not start tracing; both give None when all is well.
 #[pyfunction]
 fn cli_main(
     argv: Vec<OsString>,
     executable: PathBuf,
+    command: Vec<OsString>,
     flags: Vec<OsString>,
     check_script: &Bound<'_, PyAny>,
     hand_over_problem: &Bound<'_, PyAny>,
@@ -28,6 +30,7 @@ fn cli_main(
     };
     let context = heapsight_cli::Context {
         executable,
+        command,
         flags,
         python_version: python_version(),
         syntax_check: &syntax_check,

@@ -20,7 +20,6 @@ use pyo3::types::{PyFloat, PyInt, PyList, PyTuple};
 use crate::api::object;
 use crate::api::timer;
 use crate::api::tracing_filters;
-use crate::run::recording;
 use table::TraceTable;
 
 /// Frames kept when tracing was started here last; the standard module tells it also while it is off.

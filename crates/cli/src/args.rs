@@ -6,6 +6,7 @@ mod export;
 mod merge;
 mod run;
 mod select;
+mod show;
 mod stats;
 mod top;
 mod values;
@@ -18,6 +19,7 @@ pub(crate) use diff::DiffOptions;
 pub(crate) use export::ExportOptions;
 pub(crate) use merge::MergeOptions;
 pub(crate) use run::RunOptions;
+pub(crate) use show::ShowOptions;
 pub(crate) use stats::StatsOptions;
 pub(crate) use top::TopOptions;
 pub(crate) use values::Frames;
@@ -141,7 +143,7 @@ mod tests {
             panic!("{arguments:?}");
         };
         assert_eq!(options.files.len(), 2);
-        assert_eq!(options.number, 3);
+        assert_eq!(options.show.number, 3);
     }
 
     #[test]
@@ -152,6 +154,6 @@ mod tests {
             panic!("{arguments:?}");
         };
         assert_eq!(options.files.len(), 1);
-        assert_eq!(options.number, 3);
+        assert_eq!(options.show.number, 3);
     }
 }

@@ -1,9 +1,9 @@
 //! The streams of this process.
 
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 
 use clap::error::ErrorKind as Answer;
-use heapsight_report::Look;
+use heapsight_report::{Look, printable};
 
 use crate::failure::Failure;
 use crate::progress::Progress;
@@ -14,6 +14,8 @@ pub(crate) struct Console<'a> {
     pub err: Box<dyn Write + 'a>,
     /// The look of standard output, given whether colours were asked for.
     pub out_look: Box<dyn Fn(Option<bool>) -> Look + 'a>,
+    /// Whether standard output is a terminal, which obeys what is in names.
+    pub out_is_terminal: bool,
     /// Whether progress is shown.
     pub progress: Progress,
 }
@@ -25,25 +27,40 @@ impl Console<'_> {
             out: Box::new(io::stdout()),
             err: Box::new(io::stderr()),
             out_look: Box::new(|color| Look::of(&io::stdout(), color)),
+            out_is_terminal: io::stdout().is_terminal(),
             progress: Progress { may_show: true },
         }
     }
 
     /// Says in one line why a command failed. There is nobody to tell if that fails too.
     pub(crate) fn complain(&mut self, failure: &Failure) {
-        let line = failure.to_string().replace(['\n', '\r'], " ");
-        let _ = writeln!(self.err, "heapsight: {line}");
+        let _ = writeln!(self.err, "{}", message(&failure.to_string()));
     }
 
     /// Says in one line what is doubtful, and goes on.
     pub(crate) fn warn(&mut self, warning: &str) {
-        let line = warning.replace(['\n', '\r'], " ");
-        let _ = writeln!(self.err, "heapsight: warning: {line}");
+        let _ = writeln!(self.err, "{}", message(&format!("warning: {warning}")));
     }
 
     /// Writes to standard output. A reader who has seen enough is no failure.
     pub(crate) fn print(&mut self, text: &str) -> Result<(), Failure> {
         self.print_bytes(text.as_bytes())
+    }
+
+    /// Writes lines of text that are for programs: as they are, but to a terminal without what would control it.
+    pub(crate) fn print_text_of_programs(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        if !self.out_is_terminal {
+            return self.print_bytes(bytes);
+        }
+        let text = String::from_utf8_lossy(bytes);
+        let lines = text.split_inclusive('\n').map(|line| {
+            let (line, end) = match line.strip_suffix('\n') {
+                Some(line) => (line, "\n"),
+                None => (line, ""),
+            };
+            printable(line, true) + end
+        });
+        self.print(&lines.collect::<String>())
     }
 
     /// As [`Self::print`].
@@ -76,6 +93,13 @@ impl Console<'_> {
             _ => Err(Failure::Usage(one_line(&text.to_string()))),
         }
     }
+}
+
+/// A line of heapsight's own for standard error: the names of files in it may be anything, and must not control the terminal.
+#[must_use]
+pub fn message(text: &str) -> String {
+    let line = text.replace(['\n', '\r'], " ");
+    format!("heapsight: {}", printable(&line, true))
 }
 
 /// The first paragraph of a parser's message as one line, without the word that starts it.

@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use heapsight_analysis::recording::{Instant, When};
-use heapsight_report::{Side, diff as report};
+use heapsight_report::{DiffSelection, Side, diff as report};
 
 use crate::args::DiffOptions;
 use crate::console::Console;
@@ -43,12 +43,7 @@ pub(crate) fn diff(
     };
     let mut views = Vec::new();
     for (path, instant) in &sides {
-        let when = match instant {
-            // Nothing was live yet.
-            Instant::Start => When::Between(Instant::Start, Instant::Start),
-            instant => When::At(*instant),
-        };
-        let view = View::open(path, when, &filters, files)?;
+        let view = View::open(path, When::At(*instant), &filters, files)?;
         view.must_know(&select.metric)?;
         views.push(view);
     }
@@ -67,8 +62,13 @@ pub(crate) fn diff(
         metrics => metrics.to_vec(),
     };
     for metric in metrics {
-        let query = select.query(metric);
-        out.push(report(side(0), side(1), query, options.number, &look));
+        let imports = options.show.imports(views[1].capture.header.mode);
+        let selection = DiffSelection {
+            query: select.query(metric, imports),
+            count: options.show.number,
+            is_filtered: !filters.is_empty(),
+        };
+        out.push(report(side(0), side(1), &selection, &look));
     }
     console.print(&out.join("\n"))
 }

@@ -1,9 +1,12 @@
 //! `heapsight export`.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use heapsight_analysis::Metric;
-use heapsight_report::{ExportError, ExportOptions as What, Format, export as write};
+use heapsight_report::{
+    ExportError, ExportOptions as What, Format, export as write, shell_path, shell_quoted, written,
+};
 
 use crate::args::ExportOptions;
 use crate::console::Console;
@@ -31,10 +34,19 @@ pub(crate) fn export(
     };
     let path = match &options.output {
         Some(path) if path == Path::new("-") => {
+            if console.out_is_terminal && !is_text(options.to) {
+                return Err(Failure::Usage(format!(
+                    "{} is no text, and standard output is a terminal: give a file with -o, or a pipe",
+                    options.to.name()
+                )));
+            }
             let mut bytes = Vec::new();
             write(&view.capture, options.to, &what, &mut bytes)
                 .map_err(|error| failure(error, Path::new("-")))?;
-            return console.print_bytes(&bytes);
+            return match is_text(options.to) {
+                true => console.print_text_of_programs(&bytes),
+                false => console.print_bytes(&bytes),
+            };
         }
         Some(path) => path.clone(),
         None => beside(&options.capture, options.to),
@@ -42,9 +54,33 @@ pub(crate) fn export(
     output::write_whole(&path, options.force, |out| {
         write(&view.capture, options.to, &what, out).map_err(|error| failure(error, &path))
     })?;
-    let shown = path.display().to_string();
-    let open = options.to.how_to_open(&shown);
-    console.print(&format!("Written  {shown}\nOpen     {open}\n"))
+    let look = (console.out_look)(select.color());
+    let open = how_to_open(options.to, &path);
+    console.print(&written("Written", &path, ("Open", &open), &look))
+}
+
+/// A command that opens the file, as a shell takes it.
+fn how_to_open(format: Format, path: &Path) -> String {
+    let quoted = shell_path(path);
+    match format {
+        // The name stands in quotes of SQL within those of the shell.
+        Format::Parquet | Format::Csv if quoted.contains('\'') => {
+            let name = path.to_string_lossy().replace('\'', "''");
+            let query = shell_quoted(OsStr::new(&format!("FROM '{name}'")));
+            format!("duckdb -c {query}")
+        }
+        _ => format.how_to_open(&quoted),
+    }
+}
+
+/// Whether files of this format are lines of text.
+fn is_text(format: Format) -> bool {
+    match format {
+        Format::Pprof | Format::Parquet => false,
+        Format::Collapsed | Format::Speedscope | Format::Firefox | Format::Csv | Format::Json => {
+            true
+        }
+    }
 }
 
 /// The capture's name with another ending.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use heapsight_analysis::standard_snapshot::PickleError;
 use heapsight_capture::ReadError;
 
-/// Status when a file is not what it should be, a value is wrong, or tracing cannot start.
+/// Status when a file is not what it should be, or tracing cannot start.
 const STATUS_FAILED: i32 = 1;
 /// Status when the command cannot be carried out as given. Python's own for a missing script.
 const STATUS_REFUSED: i32 = 2;
@@ -28,8 +28,6 @@ pub(crate) enum Failure {
     UnreadableScript { path: PathBuf, source: io::Error },
     #[error("{}:{problem}", path.display())]
     Syntax { path: PathBuf, problem: String },
-    #[error("{} exists: give another name with -o, or -f to overwrite it", .0.display())]
-    OutputExists(PathBuf),
     #[error("{} is neither a file nor a device: give another name with -o", .0.display())]
     OutputIsSpecial(PathBuf),
     #[error("cannot write {}: {source}", path.display())]
@@ -70,8 +68,7 @@ impl Failure {
     /// The exit status.
     pub(crate) fn status(&self) -> i32 {
         match self {
-            Self::BadValue(_)
-            | Self::Syntax { .. }
+            Self::Syntax { .. }
             | Self::HandOver(_)
             | Self::Exec { .. }
             | Self::BadPickle { .. }
@@ -85,10 +82,10 @@ impl Failure {
                 _ => STATUS_FAILED,
             },
             Self::Usage(_)
+            | Self::BadValue(_)
             | Self::NoScript(_)
             | Self::NoMain(_)
             | Self::UnreadableScript { .. }
-            | Self::OutputExists(_)
             | Self::FileExists(_)
             | Self::OutputIsSpecial(_)
             | Self::NeitherCommandNorFile(_) => STATUS_REFUSED,

@@ -9,8 +9,8 @@
 //! | status | meaning |
 //! |---|---|
 //! | 0 | all is well |
-//! | 1 | a file is not what it should be (a script with a syntax error, no capture), the value of an option is wrong, or tracing cannot start |
-//! | 2 | the command cannot be carried out as given: unknown options, no such script, an output that exists or cannot be created |
+//! | 1 | a file is not what it should be (a script with a syntax error, no capture), or tracing cannot start |
+//! | 2 | the command cannot be carried out as given: an unknown option, a wrong value, no such script, an output that exists or cannot be created |
 //! | 74 | input or output failed (a full disk) |
 //!
 //! Once the program has started, the status is the program's.
@@ -34,9 +34,10 @@ mod summary;
 mod top;
 mod view;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
+pub use console::message;
 pub use memray::{MemrayError, ReadMemray};
 pub use run_spec::{InvalidRunSpec, LOOK, RUN_VARIABLE, RunSpec, SWITCH_VARIABLE, header_for_run};
 pub use summary::{SummaryError, exit_summary};
@@ -45,6 +46,7 @@ use args::{Arguments, Command};
 use console::Console;
 use failure::Failure;
 use files::Files;
+use heapsight_report::shell_quoted;
 
 /// What only a running interpreter knows.
 pub struct Context<'a> {
@@ -52,6 +54,8 @@ pub struct Context<'a> {
     pub executable: PathBuf,
     /// Options that this interpreter was started with, to start the program's with.
     pub flags: Vec<OsString>,
+    /// The words that the user called heapsight with: `heapsight`, or `python3 -m heapsight`.
+    pub command: Vec<OsString>,
     /// For example `3.13.1`.
     pub python_version: String,
     /// Compiles a script; `Err` is `line: message`.
@@ -60,6 +64,32 @@ pub struct Context<'a> {
     pub hand_over_check: &'a dyn Fn() -> Result<(), String>,
     /// Reads a recording of memray with this interpreter's memray.
     pub read_memray: &'a ReadMemray<'a>,
+}
+
+impl Context<'_> {
+    /// How the user called heapsight, as a shell reads it. A program that is the first of its name on the search path goes by that name.
+    fn shell_command(&self) -> String {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let words: Vec<String> = match &self.command[..] {
+            [program] => vec![shell_quoted(&called(program, &path))],
+            words => words.iter().map(|word| shell_quoted(word)).collect(),
+        };
+        words.join(" ")
+    }
+}
+
+/// The shortest word by which a shell with this search path finds `program`.
+fn called(program: &OsStr, search_path: &OsStr) -> OsString {
+    let path = Path::new(program);
+    let (Some(name), Ok(own)) = (path.file_name(), path.canonicalize()) else {
+        return program.to_owned();
+    };
+    let mut found = std::env::split_paths(search_path).map(|folder| folder.join(name));
+    let first = found.find(|candidate| candidate.is_file());
+    match first.and_then(|first| first.canonicalize().ok()) {
+        Some(first) if first == own => name.to_owned(),
+        _ => program.to_owned(),
+    }
 }
 
 /// Carries out a command (`argv` without the program's name) and gives the exit status.
@@ -99,7 +129,9 @@ fn execute(
         Command::Top(options) => top::top(&options, &files, console),
         Command::Stats(options) => stats::stats(&options, &files, console),
         Command::Diff(options) => diff::diff(&options, &files, console),
-        Command::Merge(options) => merge::merge(&options, &files, console),
+        Command::Merge(options) => {
+            merge::merge(&options, &context.shell_command(), &files, console)
+        }
         Command::Export(options) => export::export(&options, &files, console),
     };
     if result.is_ok() {

@@ -20,6 +20,7 @@ use crate::view::View;
 /// Writes the combined capture, then shows its top.
 pub(crate) fn merge(
     options: &MergeOptions,
+    command: &str,
     files: &Files<'_>,
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
@@ -52,16 +53,18 @@ pub(crate) fn merge(
     let when = select.when();
     let view = View::open(&options.output, when, &select.filters(), files)?;
     let selection = Selection {
-        count: options.number,
+        count: options.show.number,
         group_by: select.grouping().unwrap_or_default(),
         cumulative: select.cumulative,
         metrics: select.metrics(),
         moment: view.moment,
+        imports: options.show.imports(view.capture.header.mode),
+        is_filtered: view.is_filtered,
     };
     console.print(&format!(
         "{}\n{}",
         summary(&view.capture, &selection, &look),
-        next_steps(&options.output, &look)
+        next_steps(&options.output, command, &look)
     ))
 }
 

@@ -22,7 +22,7 @@ pub(crate) fn create(path: &Path, force: bool) -> Result<(), Failure> {
             return Err(cannot_write(ErrorKind::IsADirectory.into()));
         }
         if !force {
-            return Err(Failure::OutputExists(path.to_path_buf()));
+            return Err(Failure::FileExists(path.to_path_buf()));
         }
         if kind.is_char_device() {
             let device = OpenOptions::new().write(true).open(path);
@@ -39,7 +39,7 @@ pub(crate) fn create(path: &Path, force: bool) -> Result<(), Failure> {
         fs::create_dir_all(folder).map_err(cannot_write)?;
     }
     let file = File::create_new(path).map_err(|error| match error.kind() {
-        ErrorKind::AlreadyExists => Failure::OutputExists(path.to_path_buf()),
+        ErrorKind::AlreadyExists => Failure::FileExists(path.to_path_buf()),
         _ => cannot_write(error),
     })?;
     let probed = probe(&file).and_then(|()| file.set_len(0));
@@ -113,7 +113,7 @@ mod tests {
         let refusal = create(&path, false).expect_err("exists");
         assert_eq!(refusal.status(), 2);
         let expected = format!(
-            "{} exists: give another name with -o, or -f to overwrite it",
+            "{} exists: give another name with -o, or --force to overwrite it",
             path.display()
         );
         assert_eq!(refusal.to_string(), expected);

@@ -33,6 +33,15 @@ pub struct RunSpec {
     pub tick_ms: u32,
     /// Entries in the summary at exit; `None`: no summary.
     pub top: Option<usize>,
+    /// Whether memory of imported code is in these entries.
+    #[serde(default)]
+    pub imports: bool,
+    /// Whether colours were asked for or ruled out.
+    #[serde(default)]
+    pub color: Option<bool>,
+    /// How the user called heapsight, as a shell reads it: for the command to go on with.
+    #[serde(default = "default_command")]
+    pub command: String,
     /// Record child processes too, each into a file of its own beside `output`.
     #[serde(default)]
     pub follow: bool,
@@ -46,6 +55,10 @@ pub struct RunSpec {
     pub program: String,
     /// The program's arguments, for people; the first is the program. Very long ones are cut.
     pub argv: Vec<String>,
+}
+
+fn default_command() -> String {
+    "heapsight".to_owned()
 }
 
 /// The value of [`RUN_VARIABLE`] is not one that this version wrote.
@@ -203,6 +216,9 @@ mod tests {
             threads: true,
             tick_ms: 100,
             top: Some(10),
+            imports: false,
+            color: None,
+            command: "heapsight".into(),
             follow: false,
             is_child: false,
             replace_tracemalloc: false,

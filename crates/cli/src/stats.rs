@@ -21,11 +21,18 @@ pub(crate) fn stats(
     for path in &options.files {
         let view = View::open(path, when, &filters, files)?;
         view.must_know(&options.select.metric)?;
-        let statistics = Statistics::new(&view.capture, view.file_bytes);
+        let View {
+            capture,
+            moment,
+            file_bytes,
+            is_filtered,
+            ..
+        } = &view;
+        let statistics = Statistics::new(capture, *file_bytes, *moment, *is_filtered);
         out.push(if options.json {
-            statistics.json(&view.capture, view.moment)
+            statistics.json(capture)
         } else {
-            statistics.text(&view.capture, view.moment, &look)
+            statistics.text(capture, &look)
         });
     }
     console.print(&out.join(if options.json { "" } else { "\n" }))

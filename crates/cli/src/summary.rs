@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 
-use heapsight_analysis::apply_frame_limit;
+use heapsight_analysis::{Imports, apply_frame_limit, name_threads};
 use heapsight_capture::{Capture, ReadError};
 use heapsight_report::{Look, Selection, next_steps, summary};
 
@@ -26,7 +26,7 @@ pub enum SummaryError {
 /// # Errors
 /// When the capture cannot be read or the summary cannot be written.
 pub fn exit_summary(spec: &RunSpec, path: &Path, out: &mut dyn Write) -> Result<(), SummaryError> {
-    let look = Look::of(&io::stderr(), None);
+    let look = Look::of(&io::stderr(), spec.color);
     write_summary(spec, path, out, &look)
 }
 
@@ -39,8 +39,10 @@ fn write_summary(
     let Some(count) = spec.top else { return Ok(()) };
     let mut capture = Capture::open(path)?;
     apply_frame_limit(&mut capture);
+    name_threads(&mut capture.tables);
     let selection = Selection {
         count,
+        imports: Imports::for_people(capture.header.mode, spec.imports),
         ..Selection::default()
     };
     let shown = if spec.output.is_absolute() {
@@ -51,7 +53,7 @@ fn write_summary(
     let text = format!(
         "\n{}\n{}",
         summary(&capture, &selection, look),
-        next_steps(shown, look)
+        next_steps(shown, &spec.command, look)
     );
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
@@ -83,6 +85,9 @@ pub(crate) mod tests {
             threads: false,
             tick_ms: 100,
             top,
+            imports: false,
+            color: None,
+            command: "heapsight".into(),
             follow: false,
             is_child: false,
             replace_tracemalloc: false,
@@ -105,7 +110,7 @@ pub(crate) mod tests {
         let last = text.lines().last().expect("not empty");
         assert_eq!(
             last,
-            "Next     heapsight top --group-by function --cumulative small.heapsight"
+            "  Next           heapsight top --group-by function --cumulative small.heapsight"
         );
     }
 

@@ -71,6 +71,7 @@ fn outcome_through(
         executable: "/nonexistent/python3".into(),
         flags: Vec::new(),
         python_version: "3.13.1".into(),
+        command: vec!["heapsight".into()],
         syntax_check: &|_| Ok(()),
         hand_over_check: &|| Ok(()),
         read_memray,
@@ -84,6 +85,7 @@ fn outcome_through(
             color: color.unwrap_or(look.color),
             ..look
         }),
+        out_is_terminal: look.color,
         progress: progress::Progress { may_show: false },
     };
     let status = carry_out(&context, &argv, &mut console);
@@ -180,7 +182,7 @@ pub(crate) fn write_capture(folder: &Path) -> PathBuf {
 }
 
 #[test]
-fn a_wrong_value_is_one_line_and_status_1() {
+fn a_wrong_value_is_one_line_and_status_2() {
     for (option, value) in [
         ("--frames", "0"),
         ("--frames", "-3"),
@@ -192,7 +194,7 @@ fn a_wrong_value_is_one_line_and_status_1() {
         ("--top", "0"),
     ] {
         let (status, line) = refusal(&["run", option, value, "app.py"]);
-        assert_eq!(status, 1, "{line}");
+        assert_eq!(status, 2, "{line}");
         assert!(
             line.starts_with(&format!("invalid value '{value}' for '{option} ")),
             "{line}"
@@ -200,13 +202,13 @@ fn a_wrong_value_is_one_line_and_status_1() {
         assert!(line.contains(": give "), "{line}");
     }
     let (status, line) = refusal(&["run", "--sample=-1", "app.py"]);
-    assert_eq!(status, 1);
+    assert_eq!(status, 2);
     assert_eq!(
         line,
         "invalid value '-1' for '--sample[=<BYTES>]': give a number of bytes such as 4096, 512K or 1M"
     );
     let (status, line) = refusal(&["run", "--frames"]);
-    assert_eq!(status, 1);
+    assert_eq!(status, 2);
     assert_eq!(
         line,
         "a value is required for '--frames <N|all>' but none was supplied"
@@ -365,7 +367,7 @@ fn a_truncated_snapshot_is_shown_as_far_as_it_goes() {
         outcome.out.matches("Warning: unreadable from byte").count(),
         1
     );
-    assert!(outcome.out.contains("87 KiB"), "{}", outcome.out);
+    assert!(outcome.out.contains("88 KiB"), "{}", outcome.out);
 }
 
 #[test]

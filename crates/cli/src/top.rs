@@ -5,7 +5,7 @@ use heapsight_report::{
     DisplayOptions, Lines, Look, Selection, biggest_blocks, block, is_snapshot, lines, summary,
 };
 
-use crate::args::TopOptions;
+use crate::args::{ShowOptions, TopOptions};
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::files::Files;
@@ -29,12 +29,12 @@ pub(crate) fn top(
         view.must_know(&options.select.metric)?;
         views.push(view);
     }
-    views.sort_by_key(View::unix_ns);
+    views.sort_by_key(|view| view.shown().unix_ns());
     warn_of_different_processes(&views, console);
     let text = if let Some(address) = options.block {
         one_block(&views, address, &look)?
     } else if options.traceback {
-        biggest(&views, options.number, &look)?
+        biggest(&views, options.show, &look)?
     } else {
         let as_lines = options.asks_for_lines()
             || options.by_address()
@@ -52,11 +52,13 @@ pub(crate) fn top(
 fn reports(views: &[View], options: &TopOptions, look: &Look) -> String {
     let report = |view: &View| {
         let selection = Selection {
-            count: options.number,
+            count: options.show.number,
             group_by: options.select.grouping().unwrap_or_default(),
             cumulative: options.select.cumulative,
             metrics: options.select.metrics(),
             moment: view.moment,
+            imports: options.show.imports(view.capture.header.mode),
+            is_filtered: view.is_filtered,
         };
         summary(&view.capture, &selection, look)
     };
@@ -76,17 +78,19 @@ fn all_lines(views: &[View], options: &TopOptions, look: &Look) -> Result<String
     };
     let mut out = Vec::new();
     for metric in metrics {
-        let what = Lines {
-            query: options.select.query(metric),
+        let lines_of = |mode| Lines {
+            query: options.select.query(metric, options.show.imports(mode)),
             by_address: options.by_address(),
-            count: options.number,
+            count: options.show.number,
             show_metrics: !options.no_metrics,
+            show_growth: options.first,
             display: DisplayOptions {
                 color: look.color,
                 filename_parts: options.filename_parts.unwrap_or(3),
                 show_size: !options.no_size,
                 show_count: !options.no_count,
                 show_average: !options.no_average,
+                ..DisplayOptions::default()
             },
         };
         for (index, view) in views.iter().enumerate() {
@@ -95,19 +99,21 @@ fn all_lines(views: &[View], options: &TopOptions, look: &Look) -> Result<String
                 _ if options.first => views.first(),
                 _ => views.get(index - 1),
             };
-            out.push(lines(&view.capture, old.map(|old| &old.capture), &what));
+            let what = lines_of(view.capture.header.mode);
+            out.push(lines(view.shown(), old.map(View::shown), &what, look));
         }
     }
     Ok(out.join("\n"))
 }
 
-fn biggest(views: &[View], count: usize, look: &Look) -> Result<String, Failure> {
+fn biggest(views: &[View], show: ShowOptions, look: &Look) -> Result<String, Failure> {
     let mut out = Vec::new();
     for view in views {
         let blocks = blocks_of(view, "-t")?;
-        let text = biggest_blocks(&view.capture, blocks, count, look);
+        let imports = show.imports(view.capture.header.mode);
+        let text = biggest_blocks(&view.capture, blocks, show.number, imports, look);
         out.push(if views.len() > 1 {
-            format!("{}: {text}", view.path.display())
+            format!("{}: {text}", view.name(look))
         } else {
             text
         });
@@ -124,7 +130,7 @@ fn one_block(views: &[View], address: u64, look: &Look) -> Result<String, Failur
             || format!("{address:#x}: no live traced block\n"),
             |found| block(&view.capture, found, look),
         );
-        out += &format!("{}: {text}", view.path.display());
+        out += &format!("{}: {text}", view.name(look));
     }
     Ok(out)
 }

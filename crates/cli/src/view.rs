@@ -4,8 +4,9 @@ use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
 
 use heapsight_analysis::recording::{Instant, Moment, Recording, RecordingError, When};
-use heapsight_analysis::{Filter, Metric, apply_filters};
+use heapsight_analysis::{Filter, Metric, apply_shown_filters};
 use heapsight_capture::Capture;
+use heapsight_report::{Look, Shown, printable};
 
 use crate::failure::Failure;
 use crate::files::{Files, Opened};
@@ -17,6 +18,8 @@ pub(crate) struct View {
     pub capture: Capture,
     pub moment: Moment,
     pub file_bytes: u64,
+    /// Whether filters took a part away.
+    pub is_filtered: bool,
 }
 
 impl View {
@@ -36,6 +39,9 @@ impl View {
                 path: path.to_path_buf(),
                 source,
             },
+            error @ RecordingError::OutOfOrder => {
+                Failure::BadValue(format!("{}: {error}", path.display()))
+            }
             RecordingError::EndsOnly => Failure::EndsOnly {
                 path: path.to_path_buf(),
                 unknown: "memory at other moments",
@@ -78,7 +84,8 @@ impl View {
             ..
         } = recording;
         if !filters.is_empty() {
-            let ids = apply_filters(&mut capture.tables, filters);
+            let from = &capture.header.working_directory;
+            let ids = apply_shown_filters(&mut capture.tables, filters, from);
             if let Some(blocks) = &mut capture.blocks {
                 blocks.retain_mut(|block| match ids[block.site as usize] {
                     Some(id) => {
@@ -94,6 +101,20 @@ impl View {
             capture,
             moment,
             file_bytes,
+            is_filtered: !filters.is_empty(),
+        }
+    }
+
+    /// The file's name, safe to print.
+    pub(crate) fn name(&self, look: &Look) -> String {
+        printable(&self.path.to_string_lossy(), look.unicode)
+    }
+
+    /// What a report takes.
+    pub(crate) fn shown(&self) -> Shown<'_> {
+        Shown {
+            capture: &self.capture,
+            moment: self.moment,
         }
     }
 
@@ -112,12 +133,5 @@ impl View {
             }),
             _ => Ok(()),
         }
-    }
-
-    /// When the last tick was: nanoseconds since 1970-01-01 UTC.
-    pub(crate) fn unix_ns(&self) -> u64 {
-        let last = self.capture.timeline.last();
-        let elapsed_ns = last.map_or(0, |point| point.elapsed_ns);
-        self.capture.header.start_unix_ns.saturating_add(elapsed_ns)
     }
 }

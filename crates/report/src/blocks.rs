@@ -4,21 +4,39 @@ use std::collections::BinaryHeap;
 use std::fmt::Write;
 
 use heapsight_analysis::path::{frames, thread};
+use heapsight_analysis::{Amount, ImportSum, Imports, import_sites};
 use heapsight_capture::{Block, Capture};
 
 use crate::figures::{format_count, format_size};
 use crate::look::{Look, Role};
 use crate::source::Source;
 use crate::summary::source;
+use crate::table::imports_line;
 use crate::text::printable;
 
-/// The `count` biggest of `blocks`, each with its call path (most recent frame first). Blocks of one size are in the order of their addresses.
+/// The `count` biggest of `blocks`, each with its call path (most recent frame first), and what imports have, if they are a sum of their own.
+/// Blocks of one size are in the order of their addresses.
 ///
 /// Linear in the number of blocks; memory grows with `count` only.
 #[must_use]
-pub fn biggest_blocks(capture: &Capture, blocks: &[Block], count: usize, look: &Look) -> String {
+pub fn biggest_blocks(
+    capture: &Capture,
+    blocks: &[Block],
+    count: usize,
+    imports: Imports,
+    look: &Look,
+) -> String {
+    let is_import = import_sites(&capture.tables, imports);
+    let mut of_imports = ImportSum::default();
     let mut biggest: BinaryHeap<(std::cmp::Reverse<u64>, u64, u32)> = BinaryHeap::new();
     for block in blocks {
+        if is_import[block.site as usize] {
+            of_imports.amount += Amount {
+                bytes: block.size,
+                blocks: 1,
+            };
+            continue;
+        }
         biggest.push((std::cmp::Reverse(block.size), block.address, block.site));
         if biggest.len() > count {
             biggest.pop();
@@ -40,6 +58,9 @@ pub fn biggest_blocks(capture: &Capture, blocks: &[Block], count: usize, look: &
         };
         let _ = write!(out, "#{rank}: ");
         out += &one(capture, &block, &mut source, look);
+    }
+    if let Some(line) = imports_line(&of_imports) {
+        out += &format!("{}\n", look.paint(Role::Secondary, line));
     }
     out
 }

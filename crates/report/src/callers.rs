@@ -121,7 +121,7 @@ mod tests {
             frame("a.py", 1),
             frame("a.py", 2),
         ];
-        assert_eq!(lines(&frames), ["← a.py:1 f ×3", "← a.py:2 f"]);
+        assert_eq!(lines(&frames), ["← f a.py:1 ×3", "← f a.py:2"]);
     }
 
     #[test]
@@ -130,7 +130,7 @@ mod tests {
         let frames = [frame("a.py", 1), import, import, frame("b.py", 3)];
         assert_eq!(
             lines(&frames),
-            ["← a.py:1 f", "← import (2 frames)", "← b.py:3 f"]
+            ["← f a.py:1", "← import (2 frames)", "← f b.py:3"]
         );
     }
 

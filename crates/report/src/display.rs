@@ -5,6 +5,7 @@
 //! #1: .../myapp/cache/store.py:128: size=408 KiB (+408 KiB), count=5379 (+5379), average=77 B
 //! #2: app.py:7: size=12 KiB (+0 B), count=3 (+0), average=4096 B
 //! 7 more: size=1580 KiB (+1138 KiB), count=12635 (+7801), average=128 B
+//! imports: size=13 MiB (+0 B), count=122712 (+0), average=111 B
 //! Total: size=2000 KiB (+1546 KiB), count=18017 (+13180), average=113 B
 //! process_memory.rss: 61 MiB (+2 MiB)
 //! ```
@@ -17,7 +18,8 @@ use anstyle::{AnsiColor, Style};
 use heapsight_analysis::{GroupBy, Key, path};
 use heapsight_capture::model::Tables;
 
-use crate::figures::{format_size, format_size_change};
+use crate::figures::{format_whole_size, format_whole_size_change};
+use crate::process::per_minute;
 use crate::text::printable;
 
 /// What a line shows, and how.
@@ -33,6 +35,8 @@ pub struct DisplayOptions {
     pub show_count: bool,
     /// Show the mean size of a block.
     pub show_average: bool,
+    /// Nanoseconds between the two moments that are compared: growth per minute is shown then.
+    pub growth_span_ns: Option<u64>,
 }
 
 impl Default for DisplayOptions {
@@ -43,6 +47,7 @@ impl Default for DisplayOptions {
             show_size: true,
             show_count: true,
             show_average: true,
+            growth_span_ns: None,
         }
     }
 }
@@ -172,6 +177,8 @@ pub struct DisplayTop {
     pub rows: Vec<(DisplayKey, DisplayFigures)>,
     /// How many places are not shown, and their sum.
     pub others: (usize, DisplayFigures),
+    /// Memory of imported code, if it is in no row, and what else is to be said of it.
+    pub imports: Option<(DisplayFigures, String)>,
     /// Sum over all places.
     pub total: DisplayFigures,
     /// Further figures.
@@ -223,14 +230,22 @@ fn write_lines(out: &mut String, top: &DisplayTop, options: &DisplayOptions) -> 
         let place = options.paint(color(AnsiColor::Cyan), &key.text(options.filename_parts));
         write!(out, "#{rank}: {place}")?;
         options.write_figures(out, figures, compared)?;
+        writeln!(out)?;
     }
     let (rows, figures) = &top.others;
     if *rows > 0 {
         write!(out, "{rows} more")?;
         options.write_figures(out, figures, compared)?;
+        writeln!(out)?;
+    }
+    if let Some((figures, note)) = &top.imports {
+        write!(out, "imports")?;
+        options.write_figures(out, figures, compared)?;
+        writeln!(out, "{note}")?;
     }
     write!(out, "Total")?;
     options.write_figures(out, &top.total, compared)?;
+    writeln!(out)?;
     for metric in &top.metrics {
         let name = printable(&metric.name, true);
         write!(out, "{name}: {}", metric.format.value(metric.value))?;
@@ -252,7 +267,7 @@ impl DisplayOptions {
         }
     }
 
-    /// The rest of a line.
+    /// The rest of a line, without its end.
     fn write_figures(
         &self,
         out: &mut String,
@@ -261,11 +276,11 @@ impl DisplayOptions {
     ) -> std::fmt::Result {
         let mut before = ": ";
         if self.show_size {
-            let size = self.paint(Style::new().bold(), &format_size(figures.size_bytes));
+            let size = self.paint(Style::new().bold(), &format_whole_size(figures.size_bytes));
             write!(out, "{before}size={size}")?;
             if compared {
                 let change = figures.size_change_bytes;
-                self.write_change(out, change as f64, &format_size_change(change))?;
+                self.write_change(out, change as f64, &format_whole_size_change(change))?;
             }
             before = ", ";
         }
@@ -280,9 +295,19 @@ impl DisplayOptions {
         if self.show_average
             && let Some(average) = figures.size_bytes.checked_div(figures.count)
         {
-            write!(out, "{before}average={}", format_size(average))?;
+            write!(out, "{before}average={}", format_whole_size(average))?;
+            before = ", ";
         }
-        writeln!(out)
+        let span_ns = self.growth_span_ns.filter(|_| compared);
+        let growth = span_ns.and_then(|span_ns| per_minute(figures.size_change_bytes, span_ns));
+        if let Some(growth) = growth {
+            write!(
+                out,
+                "{before}growth={}/min",
+                format_whole_size_change(growth)
+            )?;
+        }
+        Ok(())
     }
 
     fn write_change(&self, out: &mut String, change: f64, text: &str) -> std::fmt::Result {
@@ -341,8 +366,8 @@ impl MetricFormat {
         match self {
             Self::Int if value.fract() == 0.0 => format!("{value:.0}"),
             Self::Int => format!("{value:.2}"),
-            Self::Size if value < 0.0 => format_size_change(value as i64),
-            Self::Size => format_size(value as u64),
+            Self::Size if value < 0.0 => format_whole_size_change(value as i64),
+            Self::Size => format_whole_size(value as u64),
             Self::Percent => format!("{:.1} %", value * 100.0),
         }
     }
@@ -351,7 +376,7 @@ impl MetricFormat {
         // Not "-0": what rounds to nothing has no direction.
         let sign = if change < 0.0 { "" } else { "+" };
         match self {
-            Self::Size => format_size_change(change as i64),
+            Self::Size => format_whole_size_change(change as i64),
             Self::Int | Self::Percent => format!("{sign}{}", self.value(change)),
         }
     }
@@ -391,6 +416,7 @@ mod tests {
                 (DisplayKey::Line((None, None)), figures(10, 0, 1, 0)),
             ],
             others: (7, figures(1580 << 10, 1138 << 10, 12635, 7801)),
+            imports: None,
             total: figures(3682 << 10, 3086 << 10, 36987, 29908),
             metrics: vec![
                 DisplayMetric {
@@ -421,7 +447,7 @@ mod tests {
             display_top(&example(), &DisplayOptions::default()),
             "2026-11-22 14:33:07: Top 3 allocations per filename and line number (compared to 2026-11-22 14:32:57)\n\
              #1: .../myapp/cache/store.py:128: size=408 KiB (+408 KiB), count=5379 (+5379), average=77 B\n\
-             #2: app.py:7: size=0 B (-5 KiB), count=0 (-3)\n\
+             #2: app.py:7: size=0 B (-6 KiB), count=0 (-3)\n\
              #3: <unknown>:?: size=10 B (+0 B), count=1 (+0), average=10 B\n\
              7 more: size=1580 KiB (+1138 KiB), count=12635 (+7801), average=128 B\n\
              Total: size=3682 KiB (+3086 KiB), count=36987 (+29908), average=101 B\n\
@@ -429,6 +455,29 @@ mod tests {
              hits: 50.0 % (-12.5 %)\n\
              queue: 12\n"
         );
+    }
+
+    #[test]
+    fn imports_and_growth_have_the_form_of_other_figures() {
+        let top = DisplayTop {
+            imports: Some((
+                figures(13 << 20, 6 << 20, 122_712, 66_795),
+                " in 312 modules; --imports to see".to_owned(),
+            )),
+            ..example()
+        };
+        let options = DisplayOptions {
+            growth_span_ns: Some(180_000_000_000),
+            ..DisplayOptions::default()
+        };
+        let text = display_top(&top, &options);
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines[1].ends_with(", average=77 B, growth=+136 KiB/min"));
+        assert_eq!(
+            lines[5],
+            "imports: size=13 MiB (+6 MiB), count=122712 (+66795), average=111 B, growth=+2048 KiB/min in 312 modules; --imports to see"
+        );
+        assert!(lines[6].starts_with("Total: size=3682 KiB"));
     }
 
     #[test]
@@ -481,7 +530,7 @@ mod tests {
             "#1: \u{1b}[36m.../myapp/cache/store.py:128\u{1b}[0m: size=\u{1b}[1m408 KiB\u{1b}[0m \
              (\u{1b}[31m+408 KiB\u{1b}[0m), count=5379 (\u{1b}[31m+5379\u{1b}[0m), average=77 B"
         );
-        assert!(lines[2].contains("(\u{1b}[32m-5 KiB\u{1b}[0m)"));
+        assert!(lines[2].contains("(\u{1b}[32m-6 KiB\u{1b}[0m)"));
         assert_eq!(lines.len(), 5, "no line for zero more");
     }
 

@@ -7,7 +7,9 @@ use heapsight_capture::{Capture, Header};
 
 use crate::figures::{counted, format_duration, format_size};
 use crate::look::{Look, Role};
-use crate::text::{printable, wrap};
+use crate::moment::{is_snapshot, time};
+use crate::process::is_of_memray;
+use crate::text::{printable, width, wrap};
 
 /// The sentence, wrapped, and a warning for each thing that limits what the figures can tell.
 pub(crate) fn headline(capture: &Capture, look: &Look) -> String {
@@ -16,23 +18,18 @@ pub(crate) fn headline(capture: &Capture, look: &Look) -> String {
     let end = capture.end.unwrap_or_default();
     let elapsed = Duration::from_nanos(last_tick.elapsed_ns.max(end.elapsed_ns));
     let lost = last_tick.lost_events.max(end.totals.lost_events);
-    let phrases = [
-        program(header, look),
-        python(header, look),
-        format_duration(elapsed),
-        match capture.knows_ends_only() {
-            true => "only live memory and its peak known".to_owned(),
-            false => {
-                let blocks = counted(last_tick.allocated_blocks, "block", "blocks");
-                format!("{blocks} allocated")
-            }
-        },
-        mode(header.mode, look),
-        match lost {
-            0 => "nothing lost".to_owned(),
-            _ => format!("{} lost", counted(lost, "event", "events")),
-        },
-    ];
+    let mut phrases = vec![program(header, look), python(header, look)];
+    if !is_snapshot(capture) {
+        phrases.push(format_duration(elapsed));
+    }
+    phrases.push(match capture.knows_ends_only() {
+        true => "only live memory and its peak known".to_owned(),
+        false => {
+            let blocks = counted(last_tick.allocated_blocks, "block", "blocks");
+            format!("{blocks} allocated")
+        }
+    });
+    phrases.extend(certainty(capture, lost, look));
     let last = phrases.len() - 1;
     let pieces: Vec<String> = phrases
         .iter()
@@ -45,7 +42,12 @@ pub(crate) fn headline(capture: &Capture, look: &Look) -> String {
             }
         })
         .collect();
-    let sentence = wrap(pieces.iter().map(String::as_str), look.width, 2);
+    // A phrase stays on one line if it fits on one.
+    let words: Vec<&str> = match pieces.iter().all(|piece| width(piece) + 2 <= look.width) {
+        true => pieces.iter().map(String::as_str).collect(),
+        false => pieces.iter().flat_map(|piece| piece.split(' ')).collect(),
+    };
+    let sentence = wrap(words, look.width, 2);
     let mut out = painted_lines(&sentence, Role::Heading, look);
     for warning in warnings(capture, lost) {
         let text = format!("Warning: {warning}");
@@ -75,23 +77,40 @@ fn program(header: &Header, look: &Look) -> String {
     }
 }
 
-fn mode(mode: Mode, look: &Look) -> String {
-    match mode {
-        Mode::Exact { frame_limit: None } => "exact with full call paths".to_owned(),
+/// How far the figures can be trusted, and of what they are. Nothing is called whole that is not.
+fn certainty(capture: &Capture, lost: u64, look: &Look) -> Vec<String> {
+    if is_of_memray(capture) {
+        return vec!["as memray recorded it".to_owned()];
+    }
+    let (of, blocks) = match capture.header.mode {
+        Mode::Exact { frame_limit: None } => (
+            "exact for Python's allocators with full call paths".to_owned(),
+            "none of their blocks lost",
+        ),
         Mode::Exact {
             frame_limit: Some(limit),
         } => {
-            format!(
-                "exact with {}",
-                counted(u64::from(limit), "frame", "frames")
+            let frames = counted(u64::from(limit), "frame", "frames");
+            (
+                format!("exact for Python's allocators with {frames}"),
+                "none of their blocks lost",
             )
         }
-        Mode::Sampled { mean_bytes } => format!(
-            "sampled every {} ({} = 95 %)",
-            format_size(mean_bytes),
-            look.plus_minus()
+        Mode::Sampled { mean_bytes } => (
+            format!(
+                "a sample of Python's allocators every {} ({} = 95 %)",
+                format_size(mean_bytes),
+                look.plus_minus()
+            ),
+            "no sample lost",
         ),
-    }
+    };
+    let is_whole = capture.end.is_some() && capture.truncation.is_none();
+    let losses = match lost {
+        0 => is_whole.then(|| blocks.to_owned()),
+        _ => Some(format!("{} lost", counted(lost, "event", "events"))),
+    };
+    [of].into_iter().chain(losses).collect()
 }
 
 fn warnings(capture: &Capture, lost: u64) -> Vec<String> {
@@ -100,7 +119,19 @@ fn warnings(capture: &Capture, lost: u64) -> Vec<String> {
         warnings
             .push("heapsight itself ran out of memory, so the figures are incomplete".to_owned());
     }
-    let cut = "what follows is true up to the last complete tick";
+    let last = capture.timeline.last().map_or(0, |point| point.elapsed_ns);
+    let cut = match is_snapshot(capture) {
+        true => "what follows may be a part".to_owned(),
+        false => {
+            let paths = capture.paths_until_ns();
+            let of_paths = match paths < last {
+                true => format!(", single call paths up to {}", time(paths)),
+                false => String::new(),
+            };
+            let last = time(last);
+            format!("what follows is true up to the last complete tick, at {last}{of_paths}")
+        }
+    };
     match (capture.truncation, capture.end) {
         (Some(truncation), _) => warnings.push(format!("{truncation}; {cut}")),
         (None, None) => warnings.push(format!(

@@ -16,6 +16,8 @@ mod look;
 mod moment;
 mod place;
 mod places;
+mod process;
+mod shell;
 mod source;
 mod stats;
 mod summary;
@@ -23,15 +25,20 @@ mod table;
 mod text;
 
 pub use blocks::{biggest_blocks, block};
-pub use diff::{Side, diff};
+pub use diff::{DiffSelection, Side, diff};
 pub use display::{
     DisplayFigures, DisplayFrame, DisplayKey, DisplayMetric, DisplayOptions, DisplayTop,
     MetricFormat, display_top, grouping_title,
 };
 pub use export::{ExportError, ExportOptions, Format, export};
-pub use figures::{format_count, format_duration, format_size, format_size_change};
-pub use lines::{Lines, lines};
+pub use figures::{
+    format_count, format_duration, format_size, format_size_change, format_whole_size,
+    format_whole_size_change,
+};
+pub use lines::{Lines, Shown, lines};
 pub use look::Look;
 pub use moment::is_snapshot;
+pub use shell::{next_steps, shell_path, shell_quoted, written};
 pub use stats::Statistics;
-pub use summary::{Selection, next_steps, summary};
+pub use summary::{Selection, summary};
+pub use text::printable;

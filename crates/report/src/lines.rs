@@ -1,7 +1,10 @@
 //! The top of a snapshot in plain lines, compared with an earlier one: `heapsight top` on several files.
 
 use chrono::{DateTime, Local};
-use heapsight_analysis::{AddressJoin, Amount, Comparison, Query, group};
+use heapsight_analysis::recording::Moment;
+use heapsight_analysis::{
+    AddressJoin, Amount, Comparison, ImportSum, Imports, Query, group, import_sites,
+};
 use heapsight_capture::Capture;
 use serde::Deserialize;
 
@@ -9,6 +12,9 @@ use crate::display::{
     DisplayFigures, DisplayKey, DisplayMetric, DisplayOptions, DisplayTop, MetricFormat,
     display_top, grouping_title,
 };
+use crate::figures::counted;
+use crate::look::Look;
+use crate::process::{known_at, resident_lines};
 
 /// What lines are about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,17 +27,43 @@ pub struct Lines {
     pub count: usize,
     /// Whether to add the program's own figures and those of the process.
     pub show_metrics: bool,
+    /// Whether to tell growth per minute, where the files are of one process.
+    pub show_growth: bool,
     /// What a line shows.
     pub display: DisplayOptions,
 }
 
+/// A capture, and the moment that its tables are of.
+#[derive(Clone, Copy, Debug)]
+pub struct Shown<'c> {
+    /// The capture.
+    pub capture: &'c Capture,
+    /// The moment.
+    pub moment: Moment,
+}
+
+impl Shown<'_> {
+    /// When the tick of the moment was: nanoseconds since 1970-01-01 UTC. 0 when unknown.
+    #[must_use]
+    pub fn unix_ns(self) -> u64 {
+        let elapsed_ns = known_at(self.capture, self.moment).map_or(0, |point| point.elapsed_ns);
+        match self.capture.header.start_unix_ns {
+            0 => 0,
+            start => start.saturating_add(elapsed_ns),
+        }
+    }
+}
+
 /// The top of `new`, compared with `old`, as text ending with a line break.
 #[must_use]
-pub fn lines(new: &Capture, old: Option<&Capture>, lines: &Lines) -> String {
-    let (shown, others, total) = if lines.by_address {
-        by_address(new, old, lines.count)
+pub fn lines(new: Shown<'_>, old: Option<Shown<'_>>, lines: &Lines, look: &Look) -> String {
+    let span_ns = old.and_then(|old| span_ns(old, new));
+    let (new_side, old_side) = (new, old);
+    let (new, old) = (new.capture, old.map(|old| old.capture));
+    let (shown, others, imports, total) = if lines.by_address {
+        by_address(new, old, lines.count, lines.query.imports)
     } else {
-        let (rows, total) = by_key(new, old, lines.query);
+        let (rows, imports, total) = by_key(new, old, lines.query);
         let mut rows = rows.into_iter();
         let shown: Vec<_> = rows.by_ref().take(lines.count).collect();
         let mut others = (0, DisplayFigures::default());
@@ -39,7 +71,7 @@ pub fn lines(new: &Capture, old: Option<&Capture>, lines: &Lines) -> String {
             others.0 += 1;
             others.1 += figures;
         }
-        (shown, others, total)
+        (shown, others, imports, total)
     };
     let grouping = if lines.by_address {
         "address"
@@ -47,24 +79,65 @@ pub fn lines(new: &Capture, old: Option<&Capture>, lines: &Lines) -> String {
         grouping_title(lines.query.group_by)
     };
     let top = DisplayTop {
-        timestamp: timestamp(new),
-        compared_to: old.map(timestamp),
+        timestamp: timestamp(new_side),
+        compared_to: old_side.map(timestamp),
         grouping: grouping.to_owned(),
         cumulative: lines.query.cumulative && !lines.by_address,
         rows: shown,
         others,
+        imports,
         total,
         metrics: if lines.show_metrics {
-            metrics(new, old)
+            metrics(new_side, old_side)
         } else {
             Vec::new()
         },
     };
-    display_top(&top, &lines.display)
+    let options = DisplayOptions {
+        growth_span_ns: span_ns.filter(|_| lines.show_growth),
+        ..lines.display
+    };
+    let mut out = display_top(&top, &options);
+    if lines.show_metrics {
+        // Lines are as long as they need to be.
+        let look = Look {
+            width: usize::MAX,
+            ..*look
+        };
+        out += &resident_lines(new, new_side.moment, 0, &look);
+    }
+    out
 }
 
-/// Places with their figures, in the order in which they are shown, and the sum.
-type Rows = (Vec<(DisplayKey, DisplayFigures)>, DisplayFigures);
+/// Time between two moments of one process, if it is long enough to speak of minutes.
+fn span_ns(old: Shown<'_>, new: Shown<'_>) -> Option<u64> {
+    crate::diff::span_ns((old.capture, old.moment), (new.capture, new.moment))
+        .filter(|span_ns| *span_ns >= crate::diff::SHORTEST_SPAN_NS)
+}
+
+/// Imports with what is said of them, if they are a sum of their own.
+type ImportLine = Option<(DisplayFigures, String)>;
+
+/// Places with their figures, in the order in which they are shown, imports, and the sum.
+type Rows = (
+    Vec<(DisplayKey, DisplayFigures)>,
+    ImportLine,
+    DisplayFigures,
+);
+
+/// What is said of imports; nothing where there are none.
+fn import_line(sums: Option<(ImportSum, ImportSum)>) -> ImportLine {
+    let (old, new) = sums?;
+    if old.amount.is_zero() && new.amount.is_zero() {
+        return None;
+    }
+    let modules = match new.modules.max(old.modules) {
+        0 => String::new(),
+        count => format!(" in {}", counted(count as u64, "module", "modules")),
+    };
+    let note = format!("{modules}; --imports to see");
+    Some((changed(old.amount, new.amount), note))
+}
 
 fn by_key(new: &Capture, old: Option<&Capture>, query: Query) -> Rows {
     match old {
@@ -74,7 +147,8 @@ fn by_key(new: &Capture, old: Option<&Capture>, query: Query) -> Rows {
                 let key = DisplayKey::of_group(&row.key, &new.tables);
                 (key, unchanged(row.amount))
             });
-            (rows.collect(), unchanged(grouped.total))
+            let imports = import_line(grouped.imports.map(|imports| (imports, imports)));
+            (rows.collect(), imports, unchanged(grouped.total))
         }
         Some(old) => {
             let comparison = Comparison::new(&old.tables, &new.tables, query);
@@ -84,23 +158,26 @@ fn by_key(new: &Capture, old: Option<&Capture>, query: Query) -> Rows {
             });
             let rows = rows.collect();
             let (before, after) = comparison.totals();
-            (rows, changed(before, after))
+            let imports = import_line(comparison.imports());
+            (rows, imports, changed(before, after))
         }
     }
 }
 
-/// The blocks that changed most, the others' number and sum, and the sum of all.
+/// The blocks that changed most, the others' number and sum, imports, and the sum of all.
 fn by_address(
     new: &Capture,
     old: Option<&Capture>,
     count: usize,
+    imports: Imports,
 ) -> (
     Vec<(DisplayKey, DisplayFigures)>,
     (usize, DisplayFigures),
+    ImportLine,
     DisplayFigures,
 ) {
-    let old = sizes(old.unwrap_or(new));
-    let new = sizes(new);
+    let (old, old_imports) = sizes(old.unwrap_or(new), imports);
+    let (new, new_imports) = sizes(new, imports);
     let biggest = AddressJoin::new(old.iter().copied(), new.iter().copied()).biggest(count);
     let mut shown = Vec::with_capacity(biggest.changes.len());
     let mut rest = (biggest.old, biggest.new);
@@ -113,18 +190,36 @@ fn by_address(
         shown.push((DisplayKey::Address(change.address), changed(before, after)));
     }
     let others = biggest.count - shown.len();
-    let total = changed(biggest.old, biggest.new);
-    (shown, (others, changed(rest.0, rest.1)), total)
+    let of_imports = |amount| ImportSum { amount, modules: 0 };
+    let line = import_line(Some((of_imports(old_imports), of_imports(new_imports))));
+    let total = |rows: Amount, imports: Amount| [rows, imports].into_iter().sum();
+    let total = changed(
+        total(biggest.old, old_imports),
+        total(biggest.new, new_imports),
+    );
+    (shown, (others, changed(rest.0, rest.1)), line, total)
 }
 
-/// (address, size) of every block, by address: files have them so, but nothing says that they must.
-fn sizes(capture: &Capture) -> Vec<(u64, u64)> {
-    let blocks = capture.blocks.iter().flatten();
-    let mut sizes: Vec<(u64, u64)> = blocks.map(|block| (block.address, block.size)).collect();
+/// (address, size) of every block, by address: files have them so, but nothing says that they must. Those of imports are only added up, if they
+/// are a sum of their own.
+fn sizes(capture: &Capture, imports: Imports) -> (Vec<(u64, u64)>, Amount) {
+    let is_import = import_sites(&capture.tables, imports);
+    let mut of_imports = Amount::default();
+    let mut sizes: Vec<(u64, u64)> = Vec::new();
+    for block in capture.blocks.iter().flatten() {
+        if is_import[block.site as usize] {
+            of_imports += Amount {
+                bytes: block.size,
+                blocks: 1,
+            };
+        } else {
+            sizes.push((block.address, block.size));
+        }
+    }
     if !sizes.is_sorted() {
         sizes.sort_unstable();
     }
-    sizes
+    (sizes, of_imports)
 }
 
 fn unchanged(amount: Amount) -> DisplayFigures {
@@ -141,21 +236,12 @@ fn changed(old: Amount, new: Amount) -> DisplayFigures {
     }
 }
 
-/// When the last tick of `capture` was, in local time; nothing when unknown.
-fn timestamp(capture: &Capture) -> Option<String> {
-    let unix_ns = unix_ns(capture);
+/// When the tick that is shown was, in local time; nothing when unknown.
+fn timestamp(shown: Shown<'_>) -> Option<String> {
+    let unix_ns = shown.unix_ns();
     let time = DateTime::from_timestamp_nanos(i64::try_from(unix_ns).ok()?);
     let local = time.with_timezone(&Local);
     (unix_ns > 0).then(|| local.format("%Y-%m-%d %H:%M:%S").to_string())
-}
-
-/// When the last tick of `capture` was: nanoseconds since 1970-01-01 UTC. 0 when unknown.
-fn unix_ns(capture: &Capture) -> u64 {
-    let elapsed_ns = capture.timeline.last().map_or(0, |point| point.elapsed_ns);
-    match capture.header.start_unix_ns {
-        0 => 0,
-        start => start.saturating_add(elapsed_ns),
-    }
 }
 
 /// What a program's own snapshot knows beside the tables: the note `snapshot` of docs/format.md.
@@ -178,12 +264,17 @@ struct Extra {
 const NOTE: &str = "snapshot";
 
 /// The process's figures and the program's own, in order. A note that makes no sense is passed over: somebody else may have written it.
-fn figures(capture: &Capture) -> Vec<(String, f64, MetricFormat)> {
-    let note = capture.notes.iter().rev().find(|note| note.name == NOTE);
+fn figures(shown: Shown<'_>) -> Vec<(String, f64, MetricFormat)> {
+    let note = shown
+        .capture
+        .notes
+        .iter()
+        .rev()
+        .find(|note| note.name == NOTE);
     let extras: Extras = note
         .and_then(|note| serde_json::from_str(&note.text).ok())
         .unwrap_or_default();
-    let last = capture.timeline.last().map_or(0, |point| point.rss_bytes);
+    let last = known_at(shown.capture, shown.moment).map_or(0, |point| point.rss_bytes);
     let rss = extras.rss.or(Some(last).filter(|rss| *rss > 0));
     let process = [("rss", rss), ("vms", extras.vms)]
         .into_iter()
@@ -201,7 +292,7 @@ fn figures(capture: &Capture) -> Vec<(String, f64, MetricFormat)> {
     process.into_iter().chain(own).collect()
 }
 
-fn metrics(new: &Capture, old: Option<&Capture>) -> Vec<DisplayMetric> {
+fn metrics(new: Shown<'_>, old: Option<Shown<'_>>) -> Vec<DisplayMetric> {
     let before = old.map(figures).unwrap_or_default();
     let now = figures(new).into_iter();
     now.map(|(name, value, format)| DisplayMetric {

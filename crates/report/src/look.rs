@@ -6,14 +6,17 @@ use std::os::fd::AsFd;
 
 use anstyle::{AnsiColor, Style};
 
-/// Columns when the output is not a terminal.
+/// Columns when the output is not a terminal and `COLUMNS` does not say.
 const DEFAULT_WIDTH: usize = 100;
 
 /// Narrower than this nothing useful fits: lines are then longer than the terminal is wide.
-const MINIMUM_WIDTH: usize = 72;
+const MINIMUM_WIDTH: usize = 40;
 
-/// Wider than this a table is hard to follow with the eye.
+/// Wider than this a table is hard to follow with the eye: no wider unless `COLUMNS` says so.
 const MAXIMUM_WIDTH: usize = 200;
+
+/// With fewer columns than this, functions come before file names and bars are left out.
+const NARROW: usize = 100;
 
 /// Properties of the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +30,8 @@ pub struct Look {
 }
 
 impl Look {
-    /// The look for `stream`: as wide as its terminal, coloured if it is a terminal and `NO_COLOR` is unset or empty, unless `color` decides.
+    /// The look for `stream`: as wide as its terminal, or as `COLUMNS` says where it is none; coloured if it is a terminal and `NO_COLOR` is
+    /// unset or empty, unless `color` decides.
     #[must_use]
     pub fn of(stream: &(impl IsTerminal + AsFd), color: Option<bool>) -> Self {
         let is_terminal = stream.is_terminal();
@@ -36,12 +40,18 @@ impl Look {
             .flatten();
         let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         Self {
-            width: size.map_or(DEFAULT_WIDTH, |(width, _)| {
-                usize::from(width.0).clamp(MINIMUM_WIDTH, MAXIMUM_WIDTH)
-            }),
+            width: match size {
+                Some((width, _)) => usize::from(width.0).clamp(MINIMUM_WIDTH, MAXIMUM_WIDTH),
+                None => columns(std::env::var("COLUMNS").ok().as_deref()),
+            },
             color: color.unwrap_or(is_terminal && !no_color),
             unicode: locale_is_unicode(|name| std::env::var(name).ok()),
         }
+    }
+
+    /// Whether there are few columns.
+    pub(crate) fn is_narrow(&self) -> bool {
+        self.width < NARROW
     }
 
     /// No colours, and every character.
@@ -123,6 +133,15 @@ impl<T: AsRef<str>> Display for Painted<T> {
     }
 }
 
+/// The width that the variable `COLUMNS` asks for. What is no number, or 0, counts as if it were not set.
+fn columns(variable: Option<&str>) -> usize {
+    let asked = variable.and_then(|text| text.trim().parse::<u16>().ok());
+    match asked {
+        Some(asked @ 1..) => usize::from(asked).max(MINIMUM_WIDTH),
+        _ => DEFAULT_WIDTH,
+    }
+}
+
 /// Whether the locale's encoding is UTF-8. Where no locale is set at all (containers), terminals are UTF-8 all the same.
 fn locale_is_unicode(variable: impl Fn(&str) -> Option<String>) -> bool {
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
@@ -159,10 +178,21 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_terminal_gets_no_colour_and_a_fixed_width() {
+    fn what_is_not_a_terminal_gets_no_colour_and_as_many_columns_as_asked_for() {
         let file = tempfile::tempfile().expect("a temporary file");
-        let look = Look::of(&file, None);
-        assert_eq!((look.width, look.color), (DEFAULT_WIDTH, false));
+        assert!(!Look::of(&file, None).color);
         assert!(Look::of(&file, Some(true)).color);
+        for (variable, width) in [
+            (None, DEFAULT_WIDTH),
+            (Some("80"), 80),
+            (Some("250"), 250),
+            (Some("1"), MINIMUM_WIDTH),
+            (Some("0"), DEFAULT_WIDTH),
+            (Some("-3"), DEFAULT_WIDTH),
+            (Some("wide"), DEFAULT_WIDTH),
+            (Some(""), DEFAULT_WIDTH),
+        ] {
+            assert_eq!(columns(variable), width, "{variable:?}");
+        }
     }
 }

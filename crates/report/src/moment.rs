@@ -4,20 +4,42 @@ use std::time::Duration;
 
 use heapsight_analysis::Metric;
 use heapsight_analysis::recording::Moment;
-use heapsight_capture::Capture;
+use heapsight_capture::{Capture, Exit};
 
 use crate::figures::format_duration;
 
 /// `at exit`, `at 2.5 s`.
 pub(crate) fn when(moment: Moment, capture: &Capture) -> String {
     match moment {
-        Moment::End if is_snapshot(capture) => "in the snapshot".to_owned(),
-        Moment::End if capture.end.is_some() => "at exit".to_owned(),
-        Moment::End => "at the last tick".to_owned(),
+        Moment::End => match capture.end.map(|end| end.exit) {
+            _ if is_snapshot(capture) => "in the snapshot".to_owned(),
+            None => "at the last tick".to_owned(),
+            Some(Exit::Stopped) => "when tracing was switched off".to_owned(),
+            Some(_) => "at exit".to_owned(),
+        },
+        Moment::Start => match capture.timeline.first() {
+            None => "at the start".to_owned(),
+            Some(first) => format!(
+                "at the start, before the first tick ({})",
+                exact_time(first.elapsed_ns)
+            ),
+        },
         Moment::Peak { .. } if capture.knows_ends_only() => "at the peak".to_owned(),
         Moment::Peak { elapsed_ns } => format!("at the peak ({})", time(elapsed_ns)),
-        Moment::At { elapsed_ns } => format!("at {}", time(elapsed_ns)),
+        Moment::At {
+            elapsed_ns,
+            asked_ns,
+        } => format!("at {}", tick(elapsed_ns, asked_ns)),
         Moment::Between { to_ns, .. } => format!("at {}", time(to_ns)),
+    }
+}
+
+/// The time of a tick, and the time that was asked for if that is another.
+fn tick(elapsed_ns: u64, asked_ns: u64) -> String {
+    let (at, asked) = (exact_time(elapsed_ns), exact_time(asked_ns));
+    match at == asked {
+        true => at,
+        false => format!("{at}, the last tick before {asked}"),
     }
 }
 
@@ -35,14 +57,26 @@ pub(crate) fn describe(moment: Moment, metric: Metric, capture: &Capture) -> Str
     };
     match moment {
         Moment::End => what.to_owned(),
+        Moment::Start => format!("{what}, before the first tick"),
         Moment::Between { from_ns, to_ns } => {
             let what = what.replace(" ever ", " ");
-            format!("{what} between {} and {}", time(from_ns), time(to_ns))
+            let from = match from_ns {
+                0 => "the start".to_owned(),
+                _ => exact_time(from_ns),
+            };
+            format!("{what} between {from} and {}", exact_time(to_ns))
         }
-        Moment::Peak { elapsed_ns } | Moment::At { elapsed_ns } => {
-            format!("{what}, up to {}", time(elapsed_ns))
-        }
+        Moment::Peak { elapsed_ns } => format!("{what}, up to {}", time(elapsed_ns)),
+        Moment::At {
+            elapsed_ns,
+            asked_ns,
+        } => format!("{what}, up to {}", tick(elapsed_ns, asked_ns)),
     }
+}
+
+/// Whether a span has no time in it: both of its moments are the same tick, or before the first.
+pub(crate) fn is_empty_span(moment: Moment) -> bool {
+    matches!(moment, Moment::Between { from_ns, to_ns } if from_ns == to_ns)
 }
 
 /// Whether a file holds one moment only, as a program's own snapshots do.
@@ -69,6 +103,21 @@ pub(crate) fn time(elapsed_ns: u64) -> String {
     format_duration(Duration::from_nanos(elapsed_ns))
 }
 
+/// A time to the millisecond: what leads back to the same tick when somebody asks for it.
+pub(crate) fn exact_time(elapsed_ns: u64) -> String {
+    let millis = elapsed_ns / 1_000_000;
+    let (seconds, rest) = (millis / 1000, millis % 1000);
+    match (millis, rest) {
+        (0..1000, _) => format!("{millis} ms"),
+        (1000..60_000, 0) => format!("{seconds}.0 s"),
+        (1000..60_000, _) => {
+            let digits = format!("{rest:03}");
+            format!("{seconds}.{} s", digits.trim_end_matches('0'))
+        }
+        _ => time(elapsed_ns),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,16 +130,36 @@ mod tests {
             from_ns: second,
             to_ns: 3 * second,
         };
-        let at = Moment::At {
+        let at = |asked_ns| Moment::At {
             elapsed_ns: 2 * second,
+            asked_ns,
+        };
+        let since_start = Moment::Between {
+            from_ns: 0,
+            to_ns: 3 * second,
         };
         for (moment, metric, text) in [
-            (at, Metric::Live, "live memory at 2.0 s"),
-            (at, Metric::Allocated, "memory ever allocated, up to 2.0 s"),
+            (at(2 * second), Metric::Live, "live memory at 2.0 s"),
+            (
+                at(5 * second / 2),
+                Metric::Live,
+                "live memory at 2.0 s, the last tick before 2.5 s",
+            ),
+            (
+                at(2 * second),
+                Metric::Allocated,
+                "memory ever allocated, up to 2.0 s",
+            ),
+            (Moment::Start, Metric::Live, "live memory at the start"),
             (
                 between,
                 Metric::Live,
                 "memory gained between 1.0 s and 3.0 s",
+            ),
+            (
+                since_start,
+                Metric::Live,
+                "memory gained between the start and 3.0 s",
             ),
             (
                 between,

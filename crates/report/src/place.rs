@@ -40,18 +40,63 @@ impl Place {
         width(&self.name) + function
     }
 
-    /// The text cut to `columns`: the function loses its end first, then the name its beginning, for the line number matters most.
+    /// The text cut to `columns`. With few columns the function comes first. What does not fit loses, in this order, directories of the file, the end of
+    /// the function, the beginning of the file: the line number matters most.
     pub(crate) fn paint(&self, columns: usize, look: &Look) -> String {
+        let (name, function) = self.fitted(columns, look.ellipsis());
+        let name = look.paint(Role::Place, name);
+        match function {
+            None => name.to_string(),
+            Some(function) if look.is_narrow() => {
+                format!("{} {name}", look.paint(Role::Function, function))
+            }
+            Some(function) => format!("{name} {}", look.paint(Role::Function, function)),
+        }
+    }
+
+    /// File and function, cut so that both and a space fit.
+    fn fitted(&self, columns: usize, ellipsis: &str) -> (String, Option<String>) {
         /// A function's name is not cut to less than this: then it is left out.
         const FEWEST: usize = 6;
-        let name = keep_end(&self.name, columns, look.ellipsis());
-        let room = columns.saturating_sub(width(&name) + 1);
-        let name = look.paint(Role::Place, name);
-        if self.function.is_empty() || room < FEWEST.min(width(&self.function)) {
-            return name.to_string();
+        let cut_name = |columns| {
+            let name = without_folders(&self.name, columns, ellipsis);
+            keep_end(&name, columns, ellipsis)
+        };
+        if self.function.is_empty() {
+            return (cut_name(columns), None);
         }
-        let function = keep_start(&self.function, room, look.ellipsis());
-        format!("{name} {}", look.paint(Role::Function, function))
+        if self.width() <= columns {
+            return (self.name.clone(), Some(self.function.clone()));
+        }
+        let beside_function = columns.saturating_sub(width(&self.function) + 1);
+        // A name that has no directories to lose leaves the function a part of the room too.
+        let shortest = width(&without_folders(&self.name, 0, ellipsis)).min(columns * 7 / 10);
+        let name = cut_name(beside_function.max(shortest));
+        let room = columns.saturating_sub(width(&name) + 1);
+        if room < FEWEST.min(width(&self.function)) {
+            return (cut_name(columns), None);
+        }
+        (name, Some(keep_start(&self.function, room, ellipsis)))
+    }
+}
+
+/// A file's name with as many of its last parts as fit in `columns`; at least the last.
+fn without_folders(name: &str, columns: usize, ellipsis: &str) -> String {
+    if width(name) <= columns {
+        return name.to_owned();
+    }
+    let cuts = name.match_indices('/').map(|(at, _)| &name[at..]);
+    let mut last = None;
+    for rest in cuts.filter(|rest| rest.len() > 1) {
+        last = Some(rest);
+        if width(ellipsis) + width(rest) <= columns {
+            break;
+        }
+    }
+    let shortened = last.map(|rest| format!("{ellipsis}{rest}"));
+    match shortened {
+        Some(shortened) if width(&shortened) < width(name) => shortened,
+        _ => name.to_owned(),
     }
 }
 
@@ -79,16 +124,53 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_line_number_survives_when_there_is_little_room() {
+    fn directories_go_before_the_function_does_and_the_line_number_stays() {
         let place = Place {
-            name: "pkg/module.py:128".into(),
+            name: "pkg/sub/module.py:128".into(),
             function: "Store.load".into(),
         };
-        let look = Look::plain(80);
-        let painted = |columns| place.paint(columns, &look);
-        assert_eq!(painted(28), "pkg/module.py:128 Store.load");
-        assert_eq!(painted(25), "pkg/module.py:128 Store.…");
-        assert_eq!(painted(20), "pkg/module.py:128");
-        assert_eq!(painted(10), "…le.py:128");
+        let wide = |columns| place.paint(columns, &Look::plain(120));
+        assert_eq!(wide(32), "pkg/sub/module.py:128 Store.load");
+        assert_eq!(wide(31), "…/sub/module.py:128 Store.load");
+        assert_eq!(wide(29), "…/module.py:128 Store.load");
+        assert_eq!(wide(25), "…/module.py:128 Store.lo…");
+        assert_eq!(wide(22), "…/module.py:128 Store…");
+        assert_eq!(wide(20), "…/sub/module.py:128", "no room for the function");
+        assert_eq!(wide(10), "…le.py:128");
+    }
+
+    #[test]
+    fn with_few_columns_the_function_comes_first() {
+        let place = Place {
+            name: "…/warehouse/storage/columns.py:1207".into(),
+            function: "ColumnStore.append_many".into(),
+        };
+        let narrow = |columns| place.paint(columns, &Look::plain(80));
+        assert_eq!(
+            narrow(60),
+            "ColumnStore.append_many …/warehouse/storage/columns.py:1207"
+        );
+        assert_eq!(narrow(41), "ColumnStore.append_many …/columns.py:1207");
+        assert_eq!(narrow(30), "ColumnStore… …/columns.py:1207");
+    }
+
+    #[test]
+    fn nothing_is_wider_than_asked_for() {
+        for (name, function) in [
+            ("a/b/c.py:1", "f"),
+            ("日本/語.py:7", "zeige_alles"),
+            ("<frozen importlib._bootstrap_external>:784", "x"),
+            ("/", ""),
+            ("//", "function"),
+        ] {
+            let place = Place {
+                name: name.into(),
+                function: function.into(),
+            };
+            for columns in 10..60 {
+                let text = place.paint(columns, &Look::plain(120));
+                assert!(width(&text) <= columns, "{columns}: {text}");
+            }
+        }
     }
 }

@@ -4,7 +4,9 @@ use std::collections::HashSet;
 
 use heapsight_analysis::path::is_frame;
 use heapsight_analysis::recording::Moment;
-use heapsight_analysis::{Amount, GroupBy, Key, Metric, ledger, standard_error_bytes};
+use heapsight_analysis::{
+    Amount, GroupBy, ImportSum, Imports, Key, Metric, Query, group, ledger, standard_error_bytes,
+};
 use heapsight_capture::Capture;
 use heapsight_capture::model::{CodeKind, NodeId, ROOT};
 use serde::Serialize;
@@ -15,13 +17,20 @@ use crate::figures::{counted, format_count, format_size};
 use crate::headline::headline;
 use crate::look::{Look, Role};
 use crate::moment::{at, describe, peak};
-use crate::text::wrap;
+use crate::process::{
+    error, growth_text, highest_resident_bytes, labelled, residency, resident_lines,
+};
+use crate::summary::total;
 
-/// The figures of a capture, or of the part of it that filters kept.
+/// The figures of a capture at a moment, or of the part of it that filters kept.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Statistics {
     /// Bytes of the file.
     file_bytes: u64,
+    moment: Moment,
+    is_filtered: bool,
+    /// Live memory of imported code.
+    imports: ImportSum,
     /// Sum of each metric over all sites.
     metrics: Vec<(Metric, Amount)>,
     domains: Vec<(String, Vec<(Metric, Amount)>)>,
@@ -40,24 +49,20 @@ struct Shape {
     deepest_call_path: u32,
 }
 
-/// Columns in front of what is said under a name.
-const LABEL_WIDTH: usize = 15;
-
-/// A line under a name, continued where it is too long for the terminal.
-fn entry(name: &str, text: &str, look: &Look) -> String {
-    let width = look.width.saturating_sub(LABEL_WIDTH);
-    let wrapped = wrap(text.split(' '), width, 0);
-    let lines: Vec<&str> = wrapped.lines().collect();
-    let continued = format!("\n{:LABEL_WIDTH$}", "");
-    format!("  {name:<12} {}\n", lines.join(&continued))
-}
-
 impl Statistics {
-    /// Of a capture whose file has so many bytes.
+    /// Of a capture whose file has so many bytes, at the moment that its tables are of. With filters the figures are those of what they kept.
     #[must_use]
-    pub fn new(capture: &Capture, file_bytes: u64) -> Self {
+    pub fn new(capture: &Capture, file_bytes: u64, moment: Moment, is_filtered: bool) -> Self {
         let tables = &capture.tables;
-        let sum = |metric: Metric| tables.counters.iter().map(|of| metric.of(of)).sum();
+        let sum = |metric: Metric| {
+            let of_sites = tables.counters.iter().map(|of| metric.of(of)).sum();
+            total(capture, metric, moment, is_filtered, of_sites)
+        };
+        let query = Query {
+            group_by: GroupBy::Domain,
+            imports: Imports::for_people(capture.header.mode, false),
+            ..Query::default()
+        };
         let is_known = |metric: &Metric| {
             !capture.knows_ends_only() || matches!(metric, Metric::Live | Metric::Peak)
         };
@@ -76,6 +81,9 @@ impl Statistics {
         domains.sort_by(|a, b| a.0.cmp(&b.0));
         Self {
             file_bytes,
+            moment,
+            is_filtered,
+            imports: group(tables, query).imports.unwrap_or_default(),
             metrics: known().map(|metric| (metric, sum(metric))).collect(),
             domains,
             shape: Shape::of(capture),
@@ -84,42 +92,53 @@ impl Statistics {
 
     /// As text, ending with a line break.
     #[must_use]
-    pub fn text(&self, capture: &Capture, moment: Moment, look: &Look) -> String {
+    pub fn text(&self, capture: &Capture, look: &Look) -> String {
+        let moment = self.moment;
+        let mode = capture.header.mode;
         let mut out = headline(capture, look);
         out.push('\n');
         for (metric, amount) in &self.metrics {
             let size = format_size(amount.bytes);
-            let error = standard_error_bytes(capture.header.mode, amount.bytes)
-                .map(|error| {
-                    let error = format_size(error.saturating_mul(2));
-                    format!(" {} {error}", look.plus_minus())
-                })
-                .unwrap_or_default();
             let average = match amount.blocks {
                 0 => String::new(),
                 _ => format!(", {} on average", format_size(amount.average_bytes())),
             };
+            let kept = match self.is_filtered {
+                true => " kept by the filters",
+                false => "",
+            };
             let text = format!(
-                "{size}{error} in {}{average} ({})",
+                "{} in {}{kept}{average} ({})",
+                error(mode, amount.bytes, look),
                 counted(amount.blocks, "block", "blocks"),
                 describe(moment, *metric, capture)
             );
-            let painted = look.paint(Role::Figure, &size).to_string();
-            out += &entry(metric.name(), &text, look).replacen(&size, &painted, 1);
+            out += &labelled(metric.name(), &size, &text, look);
+        }
+        if !self.imports.amount.is_zero() {
+            let modules = counted(self.imports.modules as u64, "module", "modules");
+            let text = format!(" of live memory in {modules}");
+            out += &labelled(
+                "imports",
+                &format_size(self.imports.amount.bytes),
+                &text,
+                look,
+            );
         }
         if let Some((elapsed_ns, bytes)) = peak(capture) {
-            let (size, when) = (format_size(bytes), at(elapsed_ns));
-            out += &format!("  {:<12} {size}{when}\n", "whole peak");
+            let mut text = error(mode, bytes, look) + &at(elapsed_ns);
+            if let Some(highest) = highest_resident_bytes(capture) {
+                text += &format!("; resident at most {}", format_size(highest));
+            }
+            out += &labelled("whole peak", &format_size(bytes), &text, look);
         }
-        let rss = capture.timeline.iter().map(|point| point.rss_bytes).max();
-        if let Some(highest @ 1..) = rss {
-            let size = format_size(highest);
-            out += &format!("  {:<12} {size} resident at most\n", "process");
+        if let Some((rate, text)) = growth_text(capture, moment) {
+            out += &labelled("growth", &rate, &text, look);
         }
+        out += &resident_lines(capture, moment, 2, look);
         let shape = self.shape;
         let text = format!(
-            "{} of file, {}, {}, {}, {}, {}; at most {} deep",
-            format_size(self.file_bytes),
+            " of file, {}, {}, {}, {}, {}; at most {} deep",
             counted(shape.ticks as u64, "tick", "ticks"),
             counted(shape.sites as u64, "site", "sites"),
             counted(shape.call_paths as u64, "call path", "call paths"),
@@ -127,7 +146,7 @@ impl Statistics {
             counted(shape.files as u64, "file", "files"),
             format_count(u64::from(shape.deepest_call_path)),
         );
-        out += &entry("recording", &text, look);
+        out += &labelled("recording", &format_size(self.file_bytes), &text, look);
         if !self.domains.is_empty() {
             let title = match capture.knows_ends_only() {
                 true => "Live memory by allocator domain",
@@ -157,7 +176,8 @@ impl Statistics {
 
     /// As JSON on one line, ending with a line break.
     #[must_use]
-    pub fn json(&self, capture: &Capture, moment: Moment) -> String {
+    pub fn json(&self, capture: &Capture) -> String {
+        let moment = self.moment;
         let amount = |metric: Metric, amount: Amount| {
             json!({
                 "bytes": amount.bytes,
@@ -186,7 +206,6 @@ impl Statistics {
             })
             .collect();
         let last = capture.timeline.last().copied().unwrap_or_default();
-        let rss = capture.timeline.iter().map(|point| point.rss_bytes).max();
         let end = capture.end.unwrap_or_default();
         let value = json!({
             "header": header_json(capture),
@@ -198,7 +217,13 @@ impl Statistics {
             "metrics": metrics,
             "domains": domains,
             "peak": peak(capture).map(|(elapsed_ns, bytes)| json!({"elapsed_ns": elapsed_ns, "bytes": bytes})),
-            "highest_rss_bytes": rss.filter(|rss| *rss > 0),
+            "imports": {
+                "bytes": self.imports.amount.bytes,
+                "blocks": self.imports.amount.blocks,
+                "modules": self.imports.modules,
+            },
+            "rss_bytes": residency(capture, moment).map(|of| of.resident_bytes),
+            "highest_rss_bytes": highest_resident_bytes(capture),
             "tracer_bytes": capture.tables.totals.tracer_bytes,
             "recording": self.shape,
         });

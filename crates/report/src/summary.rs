@@ -1,21 +1,22 @@
 //! The report of one capture: what was traced, the picture, the tables.
 
-use std::path::Path;
+use std::collections::HashMap;
 
 use heapsight_analysis::path::frames;
 use heapsight_analysis::recording::Moment;
-use heapsight_analysis::{GroupBy, Grouped, Metric, Query, group, standard_error_bytes};
-use heapsight_capture::{Capture, TimelinePoint};
+use heapsight_analysis::{Amount, GroupBy, Grouped, Imports, Key, Metric, Query, group};
+use heapsight_capture::Capture;
 
 use crate::chart::chart;
-use crate::figures::{counted, format_size};
+use crate::figures::format_size;
 use crate::headline::headline;
 use crate::look::{Look, Role};
-use crate::moment::{at, describe, peak, when};
+use crate::moment::{at, describe, is_empty_span, peak};
 use crate::places::Places;
+use crate::process::{Traced, figures, known_at, live_bytes_at};
 use crate::source::Source;
 use crate::table::{Content, noun, table};
-use crate::text::printable;
+use crate::text::wrap;
 
 /// What a report shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,10 +31,14 @@ pub struct Selection {
     pub metrics: Vec<Metric>,
     /// The moment that the tables of the capture are of.
     pub moment: Moment,
+    /// Whether memory of imported code is in the tables, or one line below each.
+    pub imports: Imports,
+    /// Whether filters were applied: then the tables have a part of the traced memory.
+    pub is_filtered: bool,
 }
 
 impl Default for Selection {
-    /// Ten lines, live at the end and at the peak.
+    /// Ten lines, live at the end and at the peak, and imports below them.
     fn default() -> Self {
         Self {
             count: 10,
@@ -41,14 +46,26 @@ impl Default for Selection {
             cumulative: false,
             metrics: vec![Metric::Live, Metric::Peak],
             moment: Moment::End,
+            imports: Imports::Apart {
+                paths_are_cut: false,
+            },
+            is_filtered: false,
         }
     }
+}
+
+/// One table: what is asked, and the answer.
+struct Table<'c> {
+    query: Query,
+    grouped: Grouped<'c>,
+    /// All memory of the metric: what the rows and the lines below them add up to.
+    total: Amount,
 }
 
 /// The report as text, ending with a line break.
 #[must_use]
 pub fn summary(capture: &Capture, selection: &Selection, look: &Look) -> String {
-    let groups: Vec<(Query, Grouped<'_>)> = selection
+    let mut tables: Vec<Table<'_>> = selection
         .metrics
         .iter()
         .map(|metric| {
@@ -56,30 +73,56 @@ pub fn summary(capture: &Capture, selection: &Selection, look: &Look) -> String 
                 metric: *metric,
                 group_by: selection.group_by,
                 cumulative: selection.cumulative,
+                imports: selection.imports,
             };
-            (query, group(&capture.tables, query))
+            let grouped = group(&capture.tables, query);
+            let total = total(
+                capture,
+                *metric,
+                selection.moment,
+                selection.is_filtered,
+                grouped.total,
+            );
+            Table {
+                query,
+                grouped,
+                total,
+            }
         })
         .collect();
-    let places = places(capture, selection, &groups, look);
+    let peak_is = drop_peak_like_exit(&mut tables, selection);
+    let places = places(capture, selection, &tables, look);
     let mut source = source(capture);
 
     let mut out = headline(capture, look);
     out.push('\n');
-    out += &figures(capture, selection.moment, look);
-    let chart = chart(&capture.timeline, look);
-    if !chart.is_empty() {
-        out.push('\n');
-        out += &chart;
+    out += &figures(capture, selection.moment, traced(capture, selection), look);
+    if !selection.is_filtered {
+        let chart = chart(&capture.timeline, look);
+        if !chart.is_empty() {
+            out.push('\n');
+            out += &chart;
+        }
     }
-    for (query, grouped) in &groups {
+    if is_empty_span(selection.moment) {
+        let text =
+            "No tick lies between the two moments, so nothing is known of what happened there.";
+        return out + "\n" + &wrap(text.split(' '), look.width, 2) + "\n";
+    }
+    for table_of in &tables {
         out.push('\n');
-        let title = title(capture, *query, grouped, selection);
-        out += &format!("{}\n", look.paint(Role::Heading, title));
+        let title = title(capture, table_of, peak_is, selection);
+        let title = wrap(title.split(' '), look.width, 2);
+        for line in title.lines() {
+            out += &format!("{}\n", look.paint(Role::Heading, line));
+        }
         let content = Content {
             tables: &capture.tables,
             mode: capture.header.mode,
-            query: *query,
-            grouped,
+            query: table_of.query,
+            grouped: &table_of.grouped,
+            total: table_of.total,
+            paths_lag_ns: known_at(capture, selection.moment).map_or(0, |at| at.paths_lag_ns),
             count: selection.count,
         };
         out += &table(&content, &places, &mut source, look);
@@ -87,43 +130,106 @@ pub fn summary(capture: &Capture, selection: &Selection, look: &Look) -> String 
     out
 }
 
-/// Where the capture is and what to do with it.
-#[must_use]
-pub fn next_steps(path: &Path, look: &Look) -> String {
-    let shown = printable(&path.to_string_lossy(), look.unicode);
-    let size = std::fs::metadata(path).map_or(String::new(), |metadata| {
-        format!(" ({})", format_size(metadata.len()))
-    });
-    let command = format!(
-        "heapsight top --group-by function --cumulative {}",
-        shell_quoted(&shown)
-    );
-    format!(
-        "Capture  {shown}{size}\nNext     {}\n",
-        look.paint(Role::Command, command)
-    )
-}
-
-/// `word` as a POSIX shell reads it back.
-fn shell_quoted(word: &str) -> String {
-    let is_plain = |character: char| character.is_alphanumeric() || "._-/+=:@%".contains(character);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
+/// All memory of a metric. A tick knows the totals of the moment and the call paths that it had the time to write: where the total says more,
+/// that is the truth. What filters keep has no other total than its own.
+pub(crate) fn total(
+    capture: &Capture,
+    metric: Metric,
+    moment: Moment,
+    is_filtered: bool,
+    of_sites: Amount,
+) -> Amount {
+    let totals = capture.tables.totals;
+    let known = match metric {
+        _ if is_filtered || matches!(moment, Moment::Between { .. }) => 0,
+        Metric::Live => totals.live_bytes,
+        Metric::Peak => totals.peak_bytes,
+        Metric::Allocated | Metric::Freed | Metric::Temporary => 0,
+    };
+    let blocks = match (known, metric) {
+        (1.., Metric::Live) => totals.live_blocks,
+        _ => 0,
+    };
+    Amount {
+        bytes: known.max(of_sites.bytes),
+        blocks: blocks.max(of_sites.blocks),
     }
 }
 
+/// The traced memory of the moment, as the tables add it up.
+fn traced(capture: &Capture, selection: &Selection) -> Traced {
+    let of_sites = capture.tables.counters.iter();
+    let of_sites: Amount = of_sites.map(|counters| Metric::Live.of(counters)).sum();
+    let totals = capture.tables.totals;
+    let all = Amount {
+        bytes: totals.live_bytes,
+        blocks: totals.live_blocks,
+    };
+    match selection.moment {
+        // The tables have what was gained.
+        Moment::Between { .. } => Traced { all, kept: None },
+        _ if selection.is_filtered => Traced {
+            all,
+            kept: Some(of_sites),
+        },
+        moment => Traced {
+            all: total(capture, Metric::Live, moment, false, of_sites),
+            kept: None,
+        },
+    }
+}
+
+/// How much the peak differs from the exit, where it differs too little for a table of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Likeness {
+    Same,
+    /// No entry differs by more than one per cent of the whole.
+    Nearly,
+}
+
+/// Drops the table of the peak where it would show what that of the exit shows, and tells how alike the two are.
+fn drop_peak_like_exit(tables: &mut Vec<Table<'_>>, selection: &Selection) -> Option<Likeness> {
+    let at = |metric: Metric| tables.iter().position(|table| table.query.metric == metric);
+    let (live, peak) = (at(Metric::Live)?, at(Metric::Peak)?);
+    let likeness = match selection.moment {
+        Moment::End => likeness(&tables[live], &tables[peak])?,
+        _ => return None,
+    };
+    tables.remove(peak);
+    Some(likeness)
+}
+
+/// How alike two tables of one grouping are; `None` if they are not.
+fn likeness<'c>(one: &Table<'c>, other: &Table<'c>) -> Option<Likeness> {
+    let amounts = |table: &Table<'c>| -> HashMap<Key<'c>, Amount> {
+        let rows = table.grouped.rows.iter();
+        rows.map(|row| (row.key, row.amount)).collect()
+    };
+    let (ones, others) = (amounts(one), amounts(other));
+    if ones == others && one.total == other.total {
+        return Some(Likeness::Same);
+    }
+    let small = one.total.bytes.max(other.total.bytes) / 100;
+    let is_near = |a: Amount, b: Amount| a.bytes.abs_diff(b.bytes) <= small;
+    let is_within = |mine: &HashMap<Key<'c>, Amount>, theirs: &HashMap<Key<'c>, Amount>| {
+        let near = |(key, amount): (&Key<'c>, &Amount)| {
+            is_near(*amount, theirs.get(key).copied().unwrap_or_default())
+        };
+        mine.iter().all(near)
+    };
+    let imports = |table: &Table<'c>| table.grouped.imports.unwrap_or_default().amount;
+    let is_like = is_near(one.total, other.total)
+        && is_near(imports(one), imports(other))
+        && is_within(&ones, &others)
+        && is_within(&others, &ones);
+    is_like.then_some(Likeness::Nearly)
+}
+
 /// Every file that a table or a call path will name, so that short names are unambiguous.
-fn places(
-    capture: &Capture,
-    selection: &Selection,
-    groups: &[(Query, Grouped<'_>)],
-    look: &Look,
-) -> Places {
+fn places(capture: &Capture, selection: &Selection, tables: &[Table<'_>], look: &Look) -> Places {
     let mut places = Places::new(&capture.header.working_directory, look.ellipsis());
-    for (_, grouped) in groups {
-        for row in grouped.top(selection.count).0 {
+    for table in tables {
+        for row in table.grouped.top(selection.count).0 {
             let node = capture.tables.sites[row.heaviest as usize].node;
             for frame in frames(&capture.tables, node) {
                 places.add(frame.filename);
@@ -139,61 +245,24 @@ pub(crate) fn source(capture: &Capture) -> Source {
     Source::new(&capture.header.working_directory, until)
 }
 
-/// Totals at the end and at the peak, and what the process took from the system.
-fn figures(capture: &Capture, moment: Moment, look: &Look) -> String {
-    let totals = &capture.tables.totals;
-    let bytes = |bytes: u64| {
-        let error =
-            standard_error_bytes(capture.header.mode, bytes).map(|error| error.saturating_mul(2));
-        match error {
-            None => look.paint(Role::Figure, format_size(bytes)).to_string(),
-            Some(error) => {
-                let size = look.paint(Role::Figure, format_size(bytes));
-                format!("{size} {} {}", look.plus_minus(), format_size(error))
-            }
-        }
-    };
-    let when = when(moment, capture);
-    let live = counted(totals.live_blocks, "block", "blocks");
-    let mut out = format!(
-        "  Traced memory  {} in {live} {when}\n",
-        bytes(totals.live_bytes)
-    );
-    if let Some((elapsed_ns, peak_bytes)) = peak(capture) {
-        let when = at(elapsed_ns);
-        out += &format!("  Peak           {}{when}\n", bytes(peak_bytes));
-    }
-    let rss = capture.timeline.iter().map(|point| point.rss_bytes);
-    let last = known_at(capture, moment).map_or(0, |point| point.rss_bytes);
-    if let Some(highest @ 1..) = rss.max() {
-        let last = look.paint(Role::Figure, format_size(last));
-        let highest = format_size(highest);
-        out += &format!("  Process        {last} resident {when}, {highest} at most\n");
-    }
-    if totals.tracer_bytes > 0 {
-        let size = format_size(totals.tracer_bytes);
-        out += &format!("  heapsight      {}\n", look.paint(Role::Figure, size));
-    }
-    out
-}
-
-/// What was known of the process at the moment.
-fn known_at(capture: &Capture, moment: Moment) -> Option<&TimelinePoint> {
-    let until = moment.elapsed_ns().unwrap_or(u64::MAX);
-    let known = capture
-        .timeline
-        .partition_point(|point| point.elapsed_ns <= until);
-    capture.timeline[..known].last()
-}
-
-fn title(capture: &Capture, query: Query, grouped: &Grouped<'_>, selection: &Selection) -> String {
+fn title(
+    capture: &Capture,
+    table: &Table<'_>,
+    peak_is: Option<Likeness>,
+    selection: &Selection,
+) -> String {
+    let query = table.query;
     let what = describe(selection.moment, query.metric, capture);
-    let total = format_size(grouped.total.bytes);
+    let total = format_size(table.total.bytes);
     let total = match (query.metric, selection.moment, peak(capture)) {
         (Metric::Peak, Moment::End, Some((elapsed_ns, _))) => total + &at(elapsed_ns),
+        (Metric::Live, Moment::Between { from_ns, to_ns }, _) if !selection.is_filtered => {
+            total + &lost_elsewhere(capture, table, from_ns, to_ns)
+        }
+        _ if selection.is_filtered => total + " kept by the filters",
         _ => total,
     };
-    let shown = selection.count.min(grouped.rows.len()) as u64;
+    let shown = selection.count.min(table.grouped.rows.len()) as u64;
     let nouns = noun(query.group_by, shown);
     let cumulative = if query.cumulative && query.group_by.can_be_cumulative() {
         ", callees included"
@@ -205,16 +274,24 @@ fn title(capture: &Capture, query: Query, grouped: &Grouped<'_>, selection: &Sel
     } else {
         format!(" {shown}")
     };
-    format!("Top{shown} {nouns} by {what}{cumulative} ({total})")
+    let also = match peak_is.filter(|_| query.metric == Metric::Live) {
+        None => "",
+        Some(Likeness::Same) => ", and at the peak",
+        Some(Likeness::Nearly) => "; at the peak the same within 1 %",
+    };
+    format!("Top{shown} {nouns} by {what}{also}{cumulative} ({total})")
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_next_command_can_be_pasted() {
-        assert_eq!(shell_quoted("out/a-1.heapsight"), "out/a-1.heapsight");
-        assert_eq!(shell_quoted("it's here"), r"'it'\''s here'");
+/// What other call paths lost while those in the table gained: the difference is how live memory changed.
+fn lost_elsewhere(capture: &Capture, table: &Table<'_>, from_ns: u64, to_ns: u64) -> String {
+    let (before, after) = (
+        live_bytes_at(capture, from_ns),
+        live_bytes_at(capture, to_ns),
+    );
+    let gained = table.total.bytes;
+    let lost = before.saturating_add(gained).saturating_sub(after);
+    match lost {
+        0 => String::new(),
+        _ => format!(" gained, {} lost elsewhere", format_size(lost)),
     }
 }

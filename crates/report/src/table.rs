@@ -1,16 +1,19 @@
 //! A top list.
 
 use heapsight_analysis::path::{frames, thread};
-use heapsight_analysis::{Amount, GroupBy, Grouped, Key, Query, Row, standard_error_bytes};
-use heapsight_capture::model::{Mode, Tables};
+use heapsight_analysis::{
+    Amount, GroupBy, Grouped, ImportSum, Key, Others, Query, Row, standard_error_bytes,
+};
+use heapsight_capture::model::{Mode, NodeId, Tables};
 
 use crate::callers::callers;
 use crate::figures::{counted, format_count, format_share, format_size, share};
 use crate::look::{Look, Role};
+use crate::moment::time;
 use crate::place::{Place, file_and_line, printable_file};
 use crate::places::Places;
 use crate::source::Source;
-use crate::text::{keep_start, padding, printable, right, width};
+use crate::text::{keep_start, padding, printable, right, width, wrap};
 
 /// Entries under which callers are shown.
 const WITH_CALLERS: usize = 3;
@@ -18,8 +21,11 @@ const WITH_CALLERS: usize = 3;
 /// Entries under which the source line is shown.
 const WITH_SOURCE: usize = 3;
 
-/// From this width on there is a bar for the share.
-const WIDTH_FOR_BARS: usize = 100;
+/// From this width on there is an average.
+const WIDTH_FOR_AVERAGE: usize = 72;
+
+/// From this width on there is a number of blocks.
+const WIDTH_FOR_BLOCKS: usize = 56;
 
 /// From this width on every entry has its source line, at the right.
 const WIDTH_FOR_SOURCE: usize = 150;
@@ -38,6 +44,10 @@ pub(crate) struct Content<'a> {
     pub mode: Mode,
     pub query: Query,
     pub grouped: &'a Grouped<'a>,
+    /// All memory, which the rows and the lines below them add up to.
+    pub total: Amount,
+    /// How old, in nanoseconds, the figures of call paths may be.
+    pub paths_lag_ns: u64,
     /// Entries shown.
     pub count: usize,
 }
@@ -63,7 +73,8 @@ pub(crate) fn table(
 ) -> String {
     let (rows, others) = content.grouped.top(content.count);
     if rows.is_empty() {
-        return format!("{}none\n", " ".repeat(RANK_COLUMNS));
+        let margin = " ".repeat(RANK_COLUMNS);
+        return format!("{margin}none\n") + &below_rows(content, others, look);
     }
     let lines: Vec<Line> = rows
         .iter()
@@ -83,18 +94,33 @@ pub(crate) fn table(
                 look.paint(Role::Secondary, text)
             );
         }
-        if index < WITH_CALLERS {
-            for line in callers_of(row, content, columns.details, places, look) {
+        if index < WITH_CALLERS || content.query.group_by == GroupBy::Traceback {
+            let node = content.tables.sites[row.heaviest as usize].node;
+            let part = share(row.heaviest_amount.bytes, row.amount.bytes);
+            for line in path_of(
+                content.query,
+                node,
+                Some(part),
+                content.tables,
+                columns.details,
+                places,
+                look,
+            ) {
                 out += &line;
                 out.push('\n');
             }
         }
     }
+    out + &below_rows(content, others, look)
+}
+
+/// What is in no row: other rows, imports, and what the tick does not tell apart.
+fn below_rows(content: &Content<'_>, others: Others, look: &Look) -> String {
+    let mut lines = Vec::new();
     if others.rows > 0 {
         let by = content.query.group_by;
         let mut text = format!(
-            "{}{} other {}",
-            " ".repeat(RANK_COLUMNS),
+            "{} other {}",
             format_count(others.rows as u64),
             noun(by, others.rows as u64),
         );
@@ -103,9 +129,50 @@ pub(crate) fn table(
             let blocks = counted(others.amount.blocks, "block", "blocks");
             text += &format!(": {} in {blocks}", format_size(others.amount.bytes));
         }
-        out += &format!("{}\n", look.paint(Role::Secondary, text));
+        lines.push(text);
     }
-    out
+    if let Some(imports) = content.grouped.imports {
+        lines.extend(imports_line(&imports));
+    }
+    let untold = content
+        .total
+        .bytes
+        .saturating_sub(content.grouped.total.bytes);
+    // Less than a tenth of a per cent is between the digits that are shown.
+    if untold > content.total.bytes / 1000 {
+        let age = match content.paths_lag_ns {
+            0 => String::new(),
+            lag_ns => format!(", whose figures are up to {} old", time(lag_ns)),
+        };
+        let size = format_size(untold);
+        lines.push(format!("not told apart by call path{age}: {size}"));
+    }
+    lines.iter().map(|text| line_below(text, look)).collect()
+}
+
+/// A line below the rows, continued on the next if it is too long.
+pub(crate) fn line_below(text: &str, look: &Look) -> String {
+    let margin = " ".repeat(RANK_COLUMNS);
+    let room = look.width.saturating_sub(RANK_COLUMNS);
+    let wrapped = wrap(text.split(' '), room, 2);
+    let line = |line: &str| {
+        let text = format!("{margin}{line}");
+        format!("{}\n", look.paint(Role::Secondary, text))
+    };
+    wrapped.lines().map(line).collect()
+}
+
+/// `imports: 41 MiB in 312 modules; --imports to see`, if there is any such memory.
+pub(crate) fn imports_line(imports: &ImportSum) -> Option<String> {
+    if imports.amount.is_zero() {
+        return None;
+    }
+    let modules = match imports.modules {
+        0 => String::new(),
+        count => format!(" in {}", counted(count as u64, "module", "modules")),
+    };
+    let size = format_size(imports.amount.bytes);
+    Some(format!("imports: {size}{modules}; --imports to see"))
 }
 
 /// What one entry is called.
@@ -129,15 +196,16 @@ fn line(
     look: &Look,
 ) -> Line {
     let Amount { bytes, blocks } = row.amount;
-    let part = share(bytes, content.grouped.total.bytes);
+    let part = share(bytes, content.total.bytes);
+    let node = content.tables.sites[row.heaviest as usize].node;
     Line {
         size: format_size(bytes),
-        share: format_share(bytes, content.grouped.total.bytes),
+        share: format_share(bytes, content.total.bytes),
         error: error(content.mode, bytes, look),
         bar: bar(part, look),
         blocks: format_count(blocks),
         average: format_size(row.amount.average_bytes()),
-        place: place(row, content, places, look),
+        place: place(&row.key, node, content.tables, places, look),
         source: source_line(row, content, source, look),
     }
 }
@@ -169,15 +237,20 @@ fn bar(part: f64, look: &Look) -> String {
     }
 }
 
-/// The name of a row's key.
-fn place(row: &Row<'_>, content: &Content<'_>, places: &Places, look: &Look) -> Place {
-    let node = content.tables.sites[row.heaviest as usize].node;
+/// The name of a key, with the function where `node`, the call path of a member, tells it.
+pub(crate) fn place(
+    key: &Key<'_>,
+    node: NodeId,
+    tables: &Tables,
+    places: &Places,
+    look: &Look,
+) -> Place {
     let unknown = || Place::of_name("<no Python frame>".to_owned());
-    match row.key {
+    match *key {
         Key::Line(None) | Key::Function(None) | Key::Filename(None) => unknown(),
         Key::Line(Some((filename, line))) => {
             // Several functions can share a line; the heaviest member names one of them.
-            let function = frames(content.tables, node)
+            let function = frames(tables, node)
                 .find(|frame| (frame.filename, frame.line) == (filename, line))
                 .map_or("", |frame| frame.name);
             Place {
@@ -190,7 +263,7 @@ fn place(row: &Row<'_>, content: &Content<'_>, places: &Places, look: &Look) -> 
             function: printable(name, look.unicode),
         },
         Key::Filename(Some(filename)) => Place::of_name(printable_file(filename, places, look)),
-        Key::Traceback(node) => frames(content.tables, node)
+        Key::Traceback(node) => frames(tables, node)
             .next()
             .map_or_else(unknown, |frame| Place::of_frame(&frame, places, look)),
         Key::Domain(domain) => Place::of_name(domain.name()),
@@ -220,29 +293,29 @@ fn source_line(
         .map(|text| printable(&text, look.unicode))
 }
 
-/// The callers on the heaviest path of a row. Under cumulative rows they would be those of a leaf somewhere below, so there are none.
-fn callers_of(
-    row: &Row<'_>,
-    content: &Content<'_>,
+/// The callers on the heaviest call path of an entry, `node`, through which came `part` of its memory. Under cumulative entries they would be those
+/// of a leaf somewhere below, so there are none.
+pub(crate) fn path_of(
+    query: Query,
+    node: NodeId,
+    part: Option<f64>,
+    tables: &Tables,
     indent: usize,
     places: &Places,
     look: &Look,
 ) -> Vec<String> {
-    let tables = content.tables;
-    let node = content.tables.sites[row.heaviest as usize].node;
-    let by = content.query.group_by;
-    if content.query.cumulative || matches!(by, GroupBy::Domain | GroupBy::Thread) {
+    let by = query.group_by;
+    if query.cumulative || matches!(by, GroupBy::Domain | GroupBy::Thread) {
         return Vec::new();
     }
-    // The most recent frame is the row itself, except where the row says less than a line.
+    // The most recent frame is the entry itself, except where the entry says less than a line.
     let shown = usize::from(matches!(by, GroupBy::Line | GroupBy::Traceback));
-    let mut lines = callers(frames(tables, node).skip(shown), indent, places, look);
-    let part = share(row.heaviest_amount.bytes, row.amount.bytes);
-    if !lines.is_empty() && part < 0.995 && by != GroupBy::Traceback {
-        let text = format!("{:.0} % of it through this path:", part * 100.0);
-        let text = look.paint(Role::Secondary, text);
-        lines.insert(0, format!("{}{text}", " ".repeat(indent)));
-    }
+    let mut lines = paths(
+        callers(frames(tables, node).skip(shown), indent, places, look),
+        part.filter(|_| by != GroupBy::Traceback),
+        indent,
+        look,
+    );
     if let Some(name) = thread(tables, node) {
         let text = format!("in thread {}", printable(name, look.unicode));
         lines.push(format!(
@@ -252,6 +325,29 @@ fn callers_of(
         ));
     }
     lines
+}
+
+/// The lines of a call path, after one that says which part of the memory came through it. A path with a small part tells nothing and is left out.
+fn paths(lines: Vec<String>, part: Option<f64>, indent: usize, look: &Look) -> Vec<String> {
+    /// A path with less than this share of a row is one of many.
+    const SMALL_PART: f64 = 0.1;
+    let Some(part) = part.filter(|part| *part < 0.995 && !lines.is_empty()) else {
+        return lines;
+    };
+    let is_small = part < SMALL_PART;
+    let text = match is_small {
+        true => format!(
+            "many call paths, none with more than {:.0} %",
+            (part * 100.0).ceil()
+        ),
+        false => format!("{:.0} % of it through this path:", part * 100.0),
+    };
+    let text = look.paint(Role::Secondary, text);
+    let first = format!("{}{text}", " ".repeat(indent));
+    match is_small {
+        true => vec![first],
+        false => [first].into_iter().chain(lines).collect(),
+    }
 }
 
 /// Widths of the columns.
@@ -283,13 +379,13 @@ impl Columns {
             Mode::Exact { .. } => 0,
             Mode::Sampled { .. } => widest("", |line| &line.error),
         };
-        let bar = if look.width >= WIDTH_FOR_BARS {
-            BAR_COLUMNS
-        } else {
-            0
+        let unless_narrow = |fewest: usize, columns: usize| match look.width >= fewest {
+            true => columns,
+            false => 0,
         };
-        let blocks = widest("blocks", |line| &line.blocks);
-        let average = widest("average", |line| &line.average);
+        let bar = if look.is_narrow() { 0 } else { BAR_COLUMNS };
+        let blocks = unless_narrow(WIDTH_FOR_BLOCKS, widest("blocks", |line| &line.blocks));
+        let average = unless_narrow(WIDTH_FOR_AVERAGE, widest("average", |line| &line.average));
         let before_place = RANK_COLUMNS
             + [size, share, error, bar, blocks, average]
                 .into_iter()

@@ -2,17 +2,18 @@
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// `text` without anything that could move the cursor or change colours: names come from files that anybody may have made.
-/// Where only ASCII can be shown, other characters are escaped.
-pub(crate) fn printable(text: &str, unicode: bool) -> String {
+/// `text` on one line and without anything that could move the cursor, ring, change colours or the order of characters: names come from files
+/// that anybody may have made. Where only ASCII can be shown, other characters are escaped.
+///
+/// ```
+/// use heapsight_report::printable;
+/// assert_eq!(printable("a\x1b[31m\u{2028}b", true), "a\\u{1b}[31m\\u{2028}b");
+/// ```
+#[must_use]
+pub fn printable(text: &str, unicode: bool) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
-        let is_safe = match character {
-            ' '..='~' => true,
-            // Bidirectional controls and other format characters have no width either.
-            _ => unicode && !character.is_control() && character.width().unwrap_or(0) > 0,
-        };
-        if is_safe {
+        if is_safe(character, unicode) {
             out.push(character);
         } else if character == '\t' {
             out.push(' ');
@@ -21,6 +22,18 @@ pub(crate) fn printable(text: &str, unicode: bool) -> String {
         }
     }
     out
+}
+
+/// Whether a character does nothing but show itself.
+pub(crate) fn is_safe(character: char, unicode: bool) -> bool {
+    /// Line and paragraph separators, and the hyphen that shows only at the end of a line: they may have a width.
+    const INVISIBLE: [char; 3] = ['\u{ad}', '\u{2028}', '\u{2029}'];
+    match character {
+        ' '..='~' => true,
+        _ if !unicode || character.is_control() || INVISIBLE.contains(&character) => false,
+        // Bidirectional controls and other format characters have no width.
+        _ => character.width().unwrap_or(0) > 0,
+    }
 }
 
 /// Columns that `text` takes.
@@ -102,6 +115,10 @@ mod tests {
             "a\\u{1b}[31m b\\u{202e}"
         );
         assert_eq!(printable("größe 日", true), "größe 日");
+        for hostile in "\x07\x08\x7f\u{85}\u{9b}\u{ad}\u{200b}\u{200e}\u{200f}\u{2028}\u{2029}\u{202a}\u{202e}\u{2066}\u{2069}\u{feff}".chars() {
+            let escaped = hostile.escape_unicode().to_string();
+            assert_eq!(printable(&hostile.to_string(), true), escaped);
+        }
         assert_eq!(printable("größe", false), "gr\\u{f6}\\u{df}e");
     }
 

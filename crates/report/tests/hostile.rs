@@ -1,14 +1,14 @@
 //! Whatever a damaged or malicious capture holds, reports and exports are made of it without a panic. The same is fuzzed: see fuzz/.
 
 use heapsight_analysis::recording::Moment;
-use heapsight_analysis::{GroupBy, Metric, Query, live_at_peak, truncate};
+use heapsight_analysis::{GroupBy, Imports, Metric, Query, live_at_peak, truncate};
 use heapsight_capture::model::{
     Code, CodeKind, Counters, Domain, Mode, Node, Site, Tables, Totals,
 };
 use heapsight_capture::{Block, Capture, Header, Note, TimelinePoint};
 use heapsight_report::{
-    DisplayOptions, ExportOptions, Format, Lines, Look, Selection, Side, Statistics,
-    biggest_blocks, diff, export, lines, summary,
+    DiffSelection, DisplayOptions, ExportOptions, Format, Lines, Look, Selection, Shown, Side,
+    Statistics, biggest_blocks, diff, export, lines, summary,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -153,26 +153,37 @@ proptest! {
                 ..Selection::default()
             };
             prop_assert!(!summary(&capture, &selection, &look).is_empty());
-            let query = Query { metric: Metric::Live, group_by, cumulative: true };
+            let imports = Imports::for_people(capture.header.mode, false);
+            let query = Query { metric: Metric::Live, group_by, cumulative: true, imports };
             let side = |capture| Side { name: "x", capture, moment: Moment::End };
-            let _ = diff(side(&other), side(&capture), query, 5, &look);
+            let selection = DiffSelection { query, count: 5, is_filtered: false };
+            let _ = diff(side(&other), side(&capture), &selection, &look);
             for by_address in [false, true] {
                 let what = Lines {
                     query,
                     by_address,
                     count: 5,
                     show_metrics: true,
+                    show_growth: true,
                     display: DisplayOptions::default(),
                 };
-                let _ = lines(&capture, Some(&other), &what);
+                let shown = |capture| Shown { capture, moment: Moment::End };
+                let _ = lines(shown(&capture), Some(shown(&other)), &what, &look);
             }
             for format in Format::ALL {
                 let options = ExportOptions { metric: Metric::Live, group_by: Some(group_by) };
                 export(&capture, format, &options, &mut Vec::new()).expect("a Vec takes everything");
             }
         }
-        let _ = biggest_blocks(&capture, capture.blocks.as_deref().unwrap_or_default(), 3, &look);
-        let _ = Statistics::new(&capture, 1).json(&capture, Moment::End);
+        let blocks = capture.blocks.as_deref().unwrap_or_default();
+        let _ = biggest_blocks(&capture, blocks, 3, Imports::for_people(capture.header.mode, false), &look);
+        let moment = Moment::Between { from_ns: 7, to_ns: u64::MAX };
+        for moment in [Moment::End, Moment::Start, moment] {
+            let statistics = Statistics::new(&capture, 1, moment, false);
+            let _ = statistics.json(&capture) + &statistics.text(&capture, &look);
+            let selection = Selection { moment, is_filtered: true, ..Selection::default() };
+            let _ = summary(&capture, &selection, &look);
+        }
         let _ = truncate(&capture.tables, 2);
         let mut capture = capture;
         live_at_peak(&mut capture.tables);

@@ -2,9 +2,10 @@
 
 mod support;
 
+use heapsight_analysis::recording::Moment;
 use heapsight_analysis::{GroupBy, Metric};
 use heapsight_capture::model::{Counters, Mode};
-use heapsight_capture::{Capture, Damage, Truncation};
+use heapsight_capture::{Capture, Damage, TimelinePoint, Truncation};
 use heapsight_report::{Look, Selection, summary};
 use support::{Tracer, example, write_source};
 
@@ -229,7 +230,7 @@ fn absurd_figures_do_not_stop_the_report() {
             point.elapsed_ns = if index < 5 { 0 } else { u64::MAX };
         }
     });
-    assert!(text.contains("16777215 TiB"), "{text}");
+    assert!(text.contains("16777216 TiB"), "{text}");
 }
 
 #[test]
@@ -248,9 +249,175 @@ fn hostile_names_cannot_reach_the_terminal() {
 
 #[test]
 fn no_line_is_wider_than_the_terminal() {
-    for width in [72, 80, 99, 100, 149, 150, 200] {
+    for width in [40, 56, 72, 80, 99, 100, 149, 150, 200] {
         for line in plain(width).lines() {
             assert!(line.chars().count() <= width, "{width}: {line}");
         }
     }
+}
+
+/// The lines on the process, and the titles of the tables.
+fn figures(capture: &Capture, selection: &Selection) -> Vec<String> {
+    let text = summary(capture, selection, &Look::plain(100));
+    let starts = [
+        "  Traced",
+        "  Growth",
+        "  resident",
+        "  Warning",
+        "Top",
+        "     ",
+    ];
+    let is_told = |line: &&str| starts.iter().any(|start| line.starts_with(start));
+    let is_row = |line: &&str| line.starts_with("     ") && !line.contains(" told apart");
+    let lines = text.lines().filter(is_told).filter(|line| !is_row(line));
+    lines.map(str::to_owned).collect()
+}
+
+/// One site with so many MiB live and at the peak, and ticks with (second, live MiB, resident MiB).
+fn process(live_mib: u64, ticks: &[(u64, u64, u64)]) -> Capture {
+    let mut tracer = Tracer::new();
+    let node = tracer.path(&[("/a/app.py", 9, "serve")]);
+    tracer.site(node, (live_mib << 20, 5), (live_mib << 20, 5));
+    let mut capture = tracer.capture(EXACT, std::path::Path::new("/a"));
+    let mut peak = 0;
+    capture.timeline = ticks
+        .iter()
+        .map(|(second, live, resident)| {
+            peak = peak.max(*live);
+            TimelinePoint {
+                elapsed_ns: second * 1_000_000_000,
+                live_bytes: live << 20,
+                live_blocks: 5,
+                peak_bytes: peak << 20,
+                rss_bytes: resident << 20,
+                tracer_bytes: 24 << 20,
+                ..TimelinePoint::default()
+            }
+        })
+        .collect();
+    capture
+}
+
+fn live() -> Selection {
+    Selection {
+        metrics: vec![Metric::Live],
+        ..Selection::default()
+    }
+}
+
+#[test]
+fn memory_that_is_not_traced_is_told_and_warned_of_where_it_is_most() {
+    let mostly_unseen = figures(&process(5, &[(1, 5, 328)]), &live());
+    assert_eq!(
+        mostly_unseen[1..3],
+        [
+            "  resident 328 MiB = traced 5 + heapsight 24 + not traced 299: memory of C extensions is not seen yet",
+            "  Warning: 91 % of the resident memory (299 MiB) is not traced, so it is in none of these figures",
+        ]
+    );
+    let mostly_seen = figures(&process(200, &[(1, 200, 328)]), &live());
+    assert_eq!(
+        mostly_seen[1],
+        "  resident 328 MiB = traced 200 + heapsight 24 + not traced 104: memory of C extensions is not seen yet"
+    );
+    assert!(!mostly_seen[2].contains("Warning"));
+    let never_touched = figures(&process(900, &[(1, 900, 328)]), &live());
+    assert_eq!(
+        never_touched[1],
+        "  resident 328 MiB of traced 900 MiB + heapsight 24 MiB: the rest was never touched, or is swapped out"
+    );
+    let unknown = figures(&process(5, &[(1, 5, 0)]), &live());
+    assert!(unknown[1].starts_with("Top "), "{unknown:?}");
+}
+
+#[test]
+fn a_screen_has_one_total() {
+    let whole = figures(&process(10, &[(1, 10, 50)]), &live());
+    assert_eq!(whole[0], "  Traced memory  10 MiB in 5 blocks at exit");
+    assert_eq!(whole[2], "Top 1 call site by live memory at exit (10 MiB)");
+
+    let mut behind = process(7, &[(1, 10, 50)]);
+    behind.tables.totals.live_bytes = 10 << 20;
+    behind.timeline[0].paths_lag_ns = 1_800_000_000;
+    let lines = figures(&behind, &live());
+    assert_eq!(lines[0], "  Traced memory  10 MiB in 5 blocks at exit");
+    assert_eq!(lines[2], "Top 1 call site by live memory at exit (10 MiB)");
+    assert_eq!(
+        lines[3],
+        "     not told apart by call path, whose figures are up to 1.8 s old: 3.0 MiB"
+    );
+
+    let filtered = Selection {
+        is_filtered: true,
+        ..live()
+    };
+    let mut kept = process(7, &[(1, 10, 50)]);
+    kept.tables.totals.live_bytes = 10 << 20;
+    let lines = figures(&kept, &filtered);
+    assert_eq!(
+        lines[0],
+        "  Traced memory  10 MiB in 5 blocks at exit; the filters keep 7.0 MiB"
+    );
+    assert_eq!(
+        lines[2],
+        "Top 1 call site by live memory at exit (7.0 MiB kept by the filters)"
+    );
+}
+
+#[test]
+fn a_span_tells_how_gains_and_losses_make_the_change() {
+    let mut capture = process(7, &[(1, 5, 50), (2, 10, 50)]);
+    capture.tables.totals.live_bytes = 10 << 20;
+    let selection = Selection {
+        moment: Moment::Between {
+            from_ns: 1_000_000_000,
+            to_ns: 2_000_000_000,
+        },
+        ..live()
+    };
+    let lines = figures(&capture, &selection);
+    assert_eq!(
+        lines[0],
+        "  Traced memory  10 MiB in 5 blocks at 2.0 s, +5.0 MiB since 1.0 s"
+    );
+    assert_eq!(
+        lines[2],
+        "Top 1 call site by memory gained between 1.0 s and 2.0 s (7.0 MiB gained, 2.0 MiB lost elsewhere)"
+    );
+}
+
+#[test]
+fn how_fast_a_long_run_grows_is_told_of_its_second_half() {
+    let ticks = [(1, 90, 0), (60, 100, 0), (120, 130, 0)];
+    let long = figures(&process(130, &ticks), &live());
+    assert_eq!(
+        long[1],
+        "  Growth         +30 MiB per minute in the last 1 min 00 s"
+    );
+    let short = figures(&process(130, &[(1, 90, 0), (59, 130, 0)]), &live());
+    assert!(!short.join("").contains("Growth"), "{short:?}");
+}
+
+#[test]
+fn a_peak_like_the_exit_has_no_table_of_its_own() {
+    let titles = |peak: u64| {
+        let mut tracer = Tracer::new();
+        for (line, live, at_peak) in [(9, 1000, 1000), (10, 5, 5 + peak)] {
+            let node = tracer.path(&[("/a/app.py", line, "serve")]);
+            tracer.site(node, (live << 20, 5), (at_peak << 20, 5));
+        }
+        let capture = tracer.capture(EXACT, std::path::Path::new("/a"));
+        let lines = figures(&capture, &Selection::default());
+        let is_title = |line: &String| line.starts_with("Top");
+        lines.into_iter().filter(is_title).collect::<Vec<String>>()
+    };
+    assert_eq!(
+        titles(0),
+        ["Top 2 call sites by live memory at exit, and at the peak (1005 MiB)"]
+    );
+    assert_eq!(
+        titles(9),
+        ["Top 2 call sites by live memory at exit; at the peak the same within 1 % (1005 MiB)"]
+    );
+    assert_eq!(titles(90).len(), 2);
 }

@@ -37,6 +37,7 @@ pub use hooks::install::{
 };
 pub use interpreter::signals::Actions as SignalActions;
 pub use memory::reserve;
+pub use path::name_thread;
 #[doc(hidden)]
 pub use readout::audit::audit;
 pub use readout::size_counts::{SizeCount, snapshot_with_sizes};

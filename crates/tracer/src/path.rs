@@ -20,6 +20,8 @@ use crate::memory::zeroed::{self, Zeroable};
 use crate::session;
 use crate::tables::{codes, tree};
 
+pub use base::give_name as name_thread;
+
 /// One frame of the thread's last call path.
 #[derive(Clone, Copy)]
 struct Entry {
@@ -195,6 +197,12 @@ impl PathCache {
             }
         }
         self.base
+    }
+
+    /// Has the next event forget the last call path, and ask where paths of the thread begin.
+    pub(crate) fn begin_anew(&mut self) {
+        // No thread's state is at this address, and nobody looks there.
+        self.thread_state = std::ptr::dangling();
     }
 
     #[cold]

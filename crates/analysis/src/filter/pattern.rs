@@ -1,5 +1,7 @@
 //! File name patterns in which only `*` is special.
 
+use crate::names::short_name;
+
 /// A pattern, kept both as given and ready for matching.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Pattern {
@@ -23,6 +25,59 @@ impl Pattern {
     pub(super) fn matches(&self, filename: &str) -> bool {
         glob(self.normal.as_bytes(), normalise(filename).as_bytes())
     }
+
+    /// Whether `filename` matches as a whole, as it is shown, or, without a `*`, by some of its parts: `cache/store.py`, `myapp/cache`.
+    pub(super) fn matches_as_shown(&self, filename: &str, working_directory: &str) -> bool {
+        let filename = &*normalise(filename);
+        let short = short_name(filename, working_directory).text;
+        let (start, pattern) = shown_start(&self.normal);
+        let matches = |name: &str| glob(pattern.as_bytes(), name.as_bytes());
+        if matches(filename) || matches(short) {
+            return true;
+        }
+        if pattern.contains('*') {
+            return false;
+        }
+        match start {
+            Start::InsideAPart => !pattern.is_empty() && filename.ends_with(pattern),
+            Start::Whole => has_parts(filename, pattern.trim_end_matches('/')),
+        }
+    }
+}
+
+/// Where a name that somebody copied from a report begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Start {
+    /// At a part of the name.
+    Whole,
+    /// Somewhere in a part: the report had no room for the rest.
+    InsideAPart,
+}
+
+/// A pattern without what reports put before a name that they cut.
+fn shown_start(pattern: &str) -> (Start, &str) {
+    let rest = ["…", "..."]
+        .into_iter()
+        .find_map(|ellipsis| pattern.strip_prefix(ellipsis));
+    match rest {
+        Some(rest) => match rest.strip_prefix('/') {
+            Some(rest) => (Start::Whole, rest),
+            None => (Start::InsideAPart, rest),
+        },
+        None => (Start::Whole, pattern.strip_prefix("./").unwrap_or(pattern)),
+    }
+}
+
+/// Whether some consecutive parts of `filename` are those of `parts`.
+fn has_parts(filename: &str, parts: &str) -> bool {
+    if parts.is_empty() {
+        return false;
+    }
+    filename.match_indices(parts).any(|(at, found)| {
+        let starts_part = at == 0 || filename[..at].ends_with('/');
+        let rest = &filename[at + found.len()..];
+        starts_part && (rest.is_empty() || rest.starts_with('/'))
+    })
 }
 
 /// One spelling for compiled and source files, and on Windows for case and separators.
@@ -100,6 +155,53 @@ mod tests {
         assert!(matches("a.pyo", "a.pyc"));
         assert!(!matches("a.pyx", "a.py"));
         assert!(!matches("a.doc", "a.do"));
+    }
+
+    #[test]
+    fn a_name_matches_as_it_is_shown() {
+        let shown = |pattern: &str, filename: &str| {
+            Pattern::new(pattern).matches_as_shown(filename, "/srv/app")
+        };
+        let library = "/v/lib/python3.13/site-packages/django/db/models.py";
+        for pattern in [
+            "models.py",
+            "models.pyc",
+            "db/models.py",
+            "django/db",
+            "django/db/",
+            "django",
+            "…/django/db/models.py",
+            ".../django/db/models.py",
+            "…ango/db/models.py",
+            "django/*.py",
+            "*/db/*",
+            library,
+            "/v/lib/python3.13",
+        ] {
+            assert!(shown(pattern, library), "{pattern}");
+        }
+        for pattern in [
+            "odels.py",
+            "db/model",
+            "ango/db",
+            "d*.txt",
+            "models",
+            "/django/db",
+            "",
+            "/",
+            "…",
+        ] {
+            assert!(!shown(pattern, library), "{pattern} must not match");
+        }
+        assert!(shown("main.py", "/srv/app/main.py"));
+        assert!(shown("./main.py", "/srv/app/main.py"));
+        assert!(shown("m*.py", "/srv/app/main.py"), "as shown");
+        assert!(!shown("s*.py", "/srv/app/main.py"), "not inside the name");
+        assert!(shown("<string>", "<string>"));
+        assert!(shown(
+            "…ap_external>",
+            "<frozen importlib._bootstrap_external>"
+        ));
     }
 
     proptest! {

@@ -10,9 +10,19 @@ use crate::path::is_frame;
 ///
 /// Time: filters × (names + call paths), however many blocks there are.
 pub fn apply_filters(tables: &mut Tables, filters: &[Filter]) -> Vec<Option<SiteId>> {
+    apply_shown_filters(tables, filters, "")
+}
+
+/// As [`apply_filters`]. File names are matched as in a report on a program that started in `working_directory`, by the filters made for that
+/// ([`Filter::as_shown`]).
+pub fn apply_shown_filters(
+    tables: &mut Tables,
+    filters: &[Filter],
+    working_directory: &str,
+) -> Vec<Option<SiteId>> {
     let verdicts: Vec<Vec<bool>> = filters
         .iter()
-        .map(|filter| verdict(tables, filter))
+        .map(|filter| verdict(tables, filter, working_directory))
         .collect();
     let is_kept = |site: &Site| {
         let of_site = |verdict: &Vec<bool>| verdict[site.node as usize];
@@ -37,11 +47,11 @@ pub fn apply_filters(tables: &mut Tables, filters: &[Filter]) -> Vec<Option<Site
 }
 
 /// Whether `filter` alone keeps each call path.
-fn verdict(tables: &Tables, filter: &Filter) -> Vec<bool> {
+fn verdict(tables: &Tables, filter: &Filter, working_directory: &str) -> Vec<bool> {
     let names: Vec<bool> = tables
         .strings
         .iter()
-        .map(|name| filter.matches_filename(Some(name)))
+        .map(|name| filter.matches_in_report(name, working_directory))
         .collect();
     let mut hits: Vec<bool> = Vec::with_capacity(tables.nodes.len());
     for (id, node) in (0..).zip(&tables.nodes) {

@@ -13,23 +13,25 @@ pub(super) fn seek(
     when: When,
     source: impl Read,
 ) -> Result<(Capture, Moment), ReadError> {
-    let last_ns = capture.timeline.last().map_or(0, |point| point.elapsed_ns);
-    let peak_ns = capture.peak().map_or(0, |(elapsed_ns, _)| elapsed_ns);
-    // `None`: before the first tick.
-    let time = |instant: Instant| match instant {
+    let last_ns = capture.timeline.last().map(|point| point.elapsed_ns);
+    let peak_ns = capture.peak().map(|(elapsed_ns, _)| elapsed_ns);
+    // The tick that tells of a moment; `None` before the first one.
+    let tick = |instant: Instant| match instant {
         Instant::Start => None,
-        Instant::Peak => Some(peak_ns),
-        Instant::End => Some(last_ns),
-        Instant::At(elapsed_ns) => Some(elapsed_ns.min(last_ns)),
+        Instant::Peak => peak_ns,
+        Instant::End => last_ns,
+        Instant::At(elapsed_ns) => last_tick(&capture.timeline, elapsed_ns),
     };
     let mut replay = Replay::open(source)?;
     let (from, to) = match when {
         When::At(instant) => {
-            let elapsed_ns = time(instant).unwrap_or(0);
-            replay.advance_until(elapsed_ns)?;
+            let elapsed_ns = tick(instant);
+            if let Some(elapsed_ns) = elapsed_ns {
+                replay.advance_until(elapsed_ns)?;
+            }
             let mut reached = replay.into_capture();
             capture.blocks = reached.blocks;
-            if instant == Instant::Peak {
+            if let (Instant::Peak, Some(elapsed_ns)) = (instant, elapsed_ns) {
                 settle_peak(&mut reached.tables.counters, &capture.tables.counters);
                 capture.tables.counters = reached.tables.counters;
                 capture.tables.totals = reached.tables.totals;
@@ -37,9 +39,16 @@ pub(super) fn seek(
                 return Ok((capture, Moment::Peak { elapsed_ns }));
             }
             capture.tables = reached.tables;
-            return Ok((capture, Moment::At { elapsed_ns }));
+            let moment = elapsed_ns.map_or(Moment::Start, |elapsed_ns| Moment::At {
+                elapsed_ns,
+                asked_ns: match instant {
+                    Instant::At(asked_ns) => asked_ns,
+                    _ => elapsed_ns,
+                },
+            });
+            return Ok((capture, moment));
         }
-        When::Between(from, to) => (time(from), time(to).unwrap_or(0)),
+        When::Between(from, to) => (tick(from), tick(to)),
     };
     let mut earlier = Vec::new();
     if let Some(from) = from {
@@ -48,7 +57,8 @@ pub(super) fn seek(
     }
     // The highest moment of the span, if it is not a new peak of the whole recording, which keeps its own composition.
     let in_span = |point: &&TimelinePoint| {
-        from.is_none_or(|from| point.elapsed_ns > from) && point.elapsed_ns <= to
+        from.is_none_or(|from| point.elapsed_ns > from)
+            && to.is_some_and(|to| point.elapsed_ns <= to)
     };
     let peak_before = match from {
         Some(_) => replay.capture().tables.totals.peak_bytes,
@@ -65,7 +75,9 @@ pub(super) fn seek(
         replay.advance_until(highest.elapsed_ns)?;
         at_highest = Some(replay.capture().tables.counters.clone());
     }
-    replay.advance_until(to)?;
+    if let Some(to) = to {
+        replay.advance_until(to)?;
+    }
     let reached = replay.into_capture();
     capture.tables = reached.tables;
     capture.blocks = None;
@@ -74,8 +86,19 @@ pub(super) fn seek(
         set_peak(&mut capture.tables, &counters);
     }
     since(&mut capture.tables, &earlier);
-    let from_ns = from.unwrap_or(0);
-    Ok((capture, Moment::Between { from_ns, to_ns: to }))
+    let moment = Moment::Between {
+        from_ns: from.unwrap_or(0),
+        to_ns: to.unwrap_or(0),
+    };
+    Ok((capture, moment))
+}
+
+/// The time of the last tick that is not after `elapsed_ns`, as far as people read and write times: to the millisecond.
+fn last_tick(timeline: &[TimelinePoint], elapsed_ns: u64) -> Option<u64> {
+    const MILLISECOND: u64 = 1_000_000;
+    let asked_ms = elapsed_ns / MILLISECOND;
+    let known = timeline.partition_point(|point| point.elapsed_ns / MILLISECOND <= asked_ms);
+    timeline[..known].last().map(|point| point.elapsed_ns)
 }
 
 #[cfg(test)]
@@ -149,6 +172,53 @@ mod tests {
         assert_eq!(at(3 * SECOND - 1), (50, 50, 0, 50));
         assert_eq!(at(u64::MAX), (20, 50, 30, 50));
         assert_eq!(figures(&live, When::At(Instant::Peak)), (50, 50, 0, 50));
+    }
+
+    #[test]
+    fn the_moment_that_is_told_is_that_of_the_tick_and_not_the_one_asked_for() {
+        let file = recording(&[10, 50, 20]);
+        let moment = |when| {
+            let capture = Capture::read(&file[..]).expect("readable");
+            seek(capture, when, &file[..]).expect("readable").1
+        };
+        let at = |asked_ns| moment(When::At(Instant::At(asked_ns)));
+        let tick = |elapsed_ns, asked_ns| Moment::At {
+            elapsed_ns,
+            asked_ns,
+        };
+        assert_eq!(at(SECOND * 5 / 2), tick(2 * SECOND, SECOND * 5 / 2));
+        assert_eq!(at(2 * SECOND), tick(2 * SECOND, 2 * SECOND));
+        assert_eq!(at(u64::MAX), tick(3 * SECOND, u64::MAX));
+        assert_eq!(at(SECOND - 1), Moment::Start);
+        assert_eq!(moment(When::At(Instant::Start)), Moment::Start);
+        let between = |from, to| moment(When::Between(Instant::At(from), Instant::At(to)));
+        assert_eq!(
+            between(SECOND / 2, SECOND * 5 / 2),
+            Moment::Between {
+                from_ns: 0,
+                to_ns: 2 * SECOND
+            }
+        );
+        assert_eq!(
+            between(SECOND * 3 / 2, 9 * SECOND),
+            Moment::Between {
+                from_ns: SECOND,
+                to_ns: 3 * SECOND
+            }
+        );
+    }
+
+    #[test]
+    fn a_time_that_was_shown_leads_back_to_its_tick() {
+        let at = |elapsed_ns| TimelinePoint {
+            elapsed_ns,
+            ..TimelinePoint::default()
+        };
+        let timeline = [at(90_100_000), at(190_900_000), at(290_000_000)];
+        assert_eq!(last_tick(&timeline, 190_000_000), Some(190_900_000));
+        assert_eq!(last_tick(&timeline, 189_999_999), Some(90_100_000));
+        assert_eq!(last_tick(&timeline, 89_999_999), None);
+        assert_eq!(last_tick(&[], 7), None);
     }
 
     #[test]

@@ -22,28 +22,32 @@ pub enum When {
     Between(Instant, Instant),
 }
 
-/// The moment, or span of time, that the tables of a capture were brought to.
+/// The moment, or span of time, that the tables of a capture were brought to: always that of a tick, for nothing is known in between.
 /// The capture's timeline stays that of the whole recording.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Moment {
     /// The end of the recording.
     #[default]
     End,
+    /// Before the first tick, when nothing was recorded yet.
+    Start,
     /// The highest traced memory of the whole recording.
     Peak {
-        /// Nanoseconds since the start of tracing.
+        /// Nanoseconds from the start of tracing to the first tick that knew of it.
         elapsed_ns: u64,
     },
-    /// A time.
+    /// A tick.
     At {
-        /// Nanoseconds since the start of tracing.
+        /// Nanoseconds from the start of tracing to the tick.
         elapsed_ns: u64,
+        /// The time that was asked for: no other tick lies between this one and it.
+        asked_ns: u64,
     },
-    /// What happened between two times; live memory is what was gained.
+    /// What happened between two ticks; live memory is what was gained.
     Between {
-        /// Nanoseconds since the start of tracing.
+        /// Nanoseconds from the start of tracing to the first tick; 0 for the start itself.
         from_ns: u64,
-        /// Nanoseconds since the start of tracing.
+        /// Nanoseconds from the start of tracing to the second tick.
         to_ns: u64,
     },
 }
@@ -103,7 +107,8 @@ impl Moment {
     pub fn elapsed_ns(self) -> Option<u64> {
         match self {
             Self::End => None,
-            Self::Peak { elapsed_ns } | Self::At { elapsed_ns } => Some(elapsed_ns),
+            Self::Start => Some(0),
+            Self::Peak { elapsed_ns } | Self::At { elapsed_ns, .. } => Some(elapsed_ns),
             Self::Between { to_ns, .. } => Some(to_ns),
         }
     }

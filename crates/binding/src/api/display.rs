@@ -1,5 +1,8 @@
 //! The lines of `DisplayTop`, from figures and keys that Python hands over.
 
+use std::sync::Arc;
+
+use heapsight_analysis::is_import_path;
 use heapsight_report::{
     DisplayFigures, DisplayFrame, DisplayKey, DisplayMetric, DisplayOptions, DisplayTop,
     MetricFormat, display_top, grouping_title,
@@ -50,6 +53,9 @@ type Title = (Option<String>, bool, Option<String>, String, bool);
 /// A metric: name, value, old value, format.
 type Metric = (String, f64, Option<f64>, String);
 
+/// What is said after the figures of imports.
+const IMPORTS_NOTE: &str = "; display_top_stats shows them";
+
 /// The text of a top list. `rows` are differences as `StatsDiff` has them.
 #[pyfunction]
 fn render_top(
@@ -57,6 +63,7 @@ fn render_top(
     title: Title,
     rows: Vec<(Change, Sum, Change, Sum, Bound<'_, PyAny>)>,
     others: (usize, Figures),
+    imports: Option<Figures>,
     total: Figures,
     metrics: Vec<Metric>,
 ) -> PyResult<String> {
@@ -99,6 +106,7 @@ fn render_top(
         cumulative,
         rows,
         others: (others.0, figures(others.1)),
+        imports: imports.map(|imports| (figures(imports), IMPORTS_NOTE.to_owned())),
         total: figures(total),
         metrics,
     };
@@ -108,8 +116,36 @@ fn render_top(
         show_size,
         show_count,
         show_average,
+        ..DisplayOptions::default()
     };
     Ok(display_top(&top, &options))
+}
+
+/// Whether a key is one of imports as far as it tells.
+#[pyfunction]
+fn is_import_key(key: &Bound<'_, PyAny>, group_by: &str) -> PyResult<bool> {
+    let frames: Vec<(Option<String>, Option<String>)> = match group_by {
+        "filename" => vec![(key.extract()?, None)],
+        "filename_lineno" | "line" => {
+            let (filename, _): (Option<String>, Option<i64>) = key.extract()?;
+            vec![(filename, None)]
+        }
+        "function" => vec![key.extract()?],
+        "traceback" => {
+            let frames = key.cast::<PyTuple>()?.iter().map(|frame| {
+                let frame = frame.cast::<Frame>()?.get();
+                let text = |text: &Option<Arc<str>>| text.as_deref().map(str::to_owned);
+                Ok((text(&frame.filename), text(&frame.name)))
+            });
+            frames.collect::<PyResult<_>>()?
+        }
+        _ => return Ok(false),
+    };
+    let frames = frames.iter().map(|(filename, name)| {
+        let filename = filename.as_deref().unwrap_or_default();
+        (filename, name.as_deref())
+    });
+    Ok(is_import_path(frames))
 }
 
 fn figures((size_change, size, count_change, count): Figures) -> DisplayFigures {
@@ -168,5 +204,6 @@ fn place(filename: Option<&str>, line: Option<i64>) -> DisplayFrame {
 }
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(is_import_key, module)?)?;
     module.add_function(wrap_pyfunction!(render_top, module)?)
 }

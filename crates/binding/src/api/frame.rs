@@ -21,7 +21,7 @@ use crate::arguments;
 pub(crate) struct Frame {
     pub(crate) filename: Option<Arc<str>>,
     pub(crate) lineno: Option<i64>,
-    name: Option<Arc<str>>,
+    pub(crate) name: Option<Arc<str>>,
 }
 
 impl Frame {

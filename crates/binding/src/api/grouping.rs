@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use heapsight_analysis::{
     self as analysis, AddressChange, AddressJoin, Amount, BiggestChanges, Comparison, GroupBy, Key,
-    Query,
+    Query, is_import_key,
 };
 use heapsight_capture::Block;
 use heapsight_capture::model::Tables;
@@ -120,14 +120,14 @@ enum Compared {
 type Figures = (i64, u64, i64, u64);
 
 /// What `Differences.head` gives.
-type Head<'py> = (Bound<'py, PyList>, usize, Figures, Figures);
+type Head<'py> = (Bound<'py, PyList>, usize, Figures, Option<Figures>, Figures);
 
 #[pymethods]
 impl Differences {
     /// All of them, as tuples of size difference, size, count difference, count and key.
     fn to_list<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         match &self.0 {
-            Compared::Paths(comparison) => Ok(paths_head(py, comparison, usize::MAX)?.0),
+            Compared::Paths(comparison) => Ok(paths_head(py, comparison, usize::MAX, false)?.0),
             Compared::Addresses { old, new } => {
                 let mut changes: Vec<AddressChange> = join(old, new).collect();
                 py.detach(|| changes.sort_unstable_by(|a, b| b.cmp(a)));
@@ -136,10 +136,11 @@ impl Differences {
         }
     }
 
-    /// The first `count`; how many there are besides and their sums; the sums of all memory, each block counted once.
-    fn head<'py>(&self, py: Python<'py>, count: usize) -> PyResult<Head<'py>> {
+    /// The first `count`; how many there are besides and their sums; the sums of those of imports, if these are to be no rows and there are any;
+    /// the sums of all memory, each block counted once.
+    fn head<'py>(&self, py: Python<'py>, count: usize, imports_apart: bool) -> PyResult<Head<'py>> {
         match &self.0 {
-            Compared::Paths(comparison) => paths_head(py, comparison, count),
+            Compared::Paths(comparison) => paths_head(py, comparison, count, imports_apart),
             Compared::Addresses { old, new } => {
                 addresses_head(py, &py.detach(|| join(old, new).biggest(count)))
             }
@@ -162,12 +163,21 @@ fn join<'a>(
     AddressJoin::new(sizes(old), sizes(new))
 }
 
-fn paths_head<'py>(py: Python<'py>, comparison: &Comparison, count: usize) -> PyResult<Head<'py>> {
+fn paths_head<'py>(
+    py: Python<'py>,
+    comparison: &Comparison,
+    count: usize,
+    imports_apart: bool,
+) -> PyResult<Head<'py>> {
     let head = PyList::empty(py);
-    let (mut others, mut rest) = (0, (Amount::default(), Amount::default()));
+    let nothing = (Amount::default(), Amount::default());
+    let (mut others, mut rest, mut imports) = (0, nothing, nothing);
     let mut keys = KeyCache::new(py, comparison.tables());
-    for (index, change) in comparison.changes().iter().enumerate() {
-        if index < count {
+    for change in comparison.changes() {
+        if imports_apart && is_import_key(&change.key, comparison.tables()) {
+            imports.0 += change.old;
+            imports.1 += change.new;
+        } else if head.len() < count {
             let (size_change, size, count_change, count) = figures(change.old, change.new);
             let key = keys.key(&change.key)?;
             head.append((size_change, size, count_change, count, key))?;
@@ -178,7 +188,14 @@ fn paths_head<'py>(py: Python<'py>, comparison: &Comparison, count: usize) -> Py
         }
     }
     let (old, new) = comparison.totals();
-    Ok((head, others, figures(rest.0, rest.1), figures(old, new)))
+    let imports = (imports != nothing).then(|| figures(imports.0, imports.1));
+    Ok((
+        head,
+        others,
+        figures(rest.0, rest.1),
+        imports,
+        figures(old, new),
+    ))
 }
 
 fn addresses_head<'py>(py: Python<'py>, biggest: &BiggestChanges) -> PyResult<Head<'py>> {
@@ -193,7 +210,7 @@ fn addresses_head<'py>(py: Python<'py>, biggest: &BiggestChanges) -> PyResult<He
     );
     let others = biggest.count - biggest.changes.len();
     let total = figures(biggest.old, biggest.new);
-    Ok((rows(py, &biggest.changes)?, others, rest, total))
+    Ok((rows(py, &biggest.changes)?, others, rest, None, total))
 }
 
 fn rows<'py>(py: Python<'py>, changes: &[AddressChange]) -> PyResult<Bound<'py, PyList>> {

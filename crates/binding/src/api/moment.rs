@@ -17,11 +17,7 @@ const RULE: &str = "'start', 'peak', 'end', seconds since the start of tracing (
 /// `TypeError` or `ValueError` naming the value.
 pub(crate) fn extract(at: &Bound<'_, PyAny>) -> PyResult<When> {
     let Ok(pair) = at.cast::<PyTuple>() else {
-        return Ok(match instant(at)? {
-            // Nothing had been allocated yet.
-            Instant::Start => When::Between(Instant::Start, Instant::Start),
-            instant => When::At(instant),
-        });
+        return Ok(When::At(instant(at)?));
     };
     let Ok((from, to)) = pair.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>() else {
         return Err(PyValueError::new_err(format!(

@@ -6,9 +6,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use heapsight_tracer::timer;
-use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyOverflowError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyCFunction, PyDict, PyTuple};
+use pyo3::types::{PyBool, PyCFunction, PyDict, PyTuple};
 
 use crate::api::control;
 use crate::arguments;
@@ -150,14 +150,29 @@ fn prepare(py: Python<'_>) -> PyResult<()> {
     Ok(())
 }
 
+/// A number of seconds, of a millisecond at least.
 fn seconds(delay: &Bound<'_, PyAny>) -> PyResult<Duration> {
-    let number = arguments::integer(delay, "delay must be a whole number of seconds")?;
-    match number.extract::<u32>() {
-        Ok(seconds) if seconds > 0 => Ok(Duration::from_secs(u64::from(seconds))),
+    const SHORTEST_SECONDS: f64 = 1e-3;
+    let number = match delay.extract::<f64>() {
+        Ok(number) if !delay.is_instance_of::<PyBool>() => Some(number),
+        // An integer that no float can hold.
+        Err(error) if error.is_instance_of::<PyOverflowError>(delay.py()) => None,
+        _ => {
+            return Err(arguments::wrong_type(
+                delay,
+                "delay must be a number of seconds",
+            ));
+        }
+    };
+    let longest = f64::from(u32::MAX);
+    match number {
+        Some(seconds) if (SHORTEST_SECONDS..=longest).contains(&seconds) => {
+            Ok(Duration::from_secs_f64(seconds))
+        }
         _ => Err(PyValueError::new_err(format!(
-            "delay must be from 1 to {} seconds, not {}",
+            "delay must be from {SHORTEST_SECONDS} to {} seconds, not {}",
             u32::MAX,
-            arguments::shown(&number)
+            arguments::shown(delay)
         ))),
     }
 }

@@ -10,6 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, PoisonError};
 
 use heapsight_capture::Exit;
+use heapsight_cli::message;
 use heapsight_tracer::recorder;
 use pyo3::ffi;
 
@@ -30,13 +31,15 @@ pub(crate) fn end_recording() {
     heapsight_tracer::finalization_begins();
     heapsight_tracer::stop_session();
     if let Some(failure) = recorded.and_then(|recorded| recorded.failure) {
-        say(
-            &run,
-            &format!(
-                "heapsight: {} is incomplete: {failure}",
-                run.capture.display()
-            ),
+        let text = format!("{} is incomplete: {failure}", run.capture.display());
+        say(&run, &message(&text));
+    } else if !run.is_in_place() {
+        let name = run.capture.display();
+        let text = format!(
+            "{name} was removed or replaced while the program ran: there is no recording of it"
         );
+        say(&run, &message(&text));
+        return;
     }
     *ENDED.lock().unwrap_or_else(PoisonError::into_inner) = Some(run);
     // SAFETY: 1. the thread state is attached: we were called from Python. 2. the function has C's calling convention, and unwinds never.
@@ -65,11 +68,8 @@ extern "C" fn print_summary() {
         };
         let mut stderr = io::stderr().lock();
         if let Err(error) = heapsight_cli::exit_summary(&run.spec, &run.capture, &mut stderr) {
-            let _ = writeln!(
-                stderr,
-                "heapsight: no summary of {}: {error}",
-                run.capture.display()
-            );
+            let text = format!("no summary of {}: {error}", run.capture.display());
+            let _ = writeln!(stderr, "{}", message(&text));
         }
     }));
 }

@@ -1,10 +1,12 @@
 //! What happens inside the process of `heapsight run`: recording begins at start-up and ends after the program.
 
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::{Mutex, PoisonError};
 
 use heapsight_cli::RunSpec;
+use heapsight_report::printable;
 use heapsight_tracer::{Config, FrameLimit, recorder};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
@@ -23,6 +25,8 @@ pub(crate) struct ActiveRun {
     pub(crate) spec: RunSpec,
     /// The capture, as an absolute path: the program may change directory.
     pub(crate) capture: PathBuf,
+    /// Which file that was at the start: device and number.
+    file: Option<(u64, u64)>,
     /// Standard error at the start; `None` when it was closed.
     pub(crate) stderr: Option<Identity>,
 }
@@ -32,6 +36,16 @@ impl ActiveRun {
     pub(crate) fn is_ours(&self) -> bool {
         self.pid == process::id()
     }
+
+    /// Whether the capture's name is still that of the file that was written.
+    pub(crate) fn is_in_place(&self) -> bool {
+        file_number(&self.capture) == self.file
+    }
+}
+
+fn file_number(path: &Path) -> Option<(u64, u64)> {
+    let metadata = std::fs::metadata(path).ok()?;
+    Some((metadata.dev(), metadata.ino()))
 }
 
 static ACTIVE: Mutex<Option<ActiveRun>> = Mutex::new(None);
@@ -72,6 +86,12 @@ pub(crate) fn is_following() -> bool {
 #[pyfunction]
 fn run_begin(py: Python<'_>, spec: &str, argv: Vec<String>) -> PyResult<Option<String>> {
     let for_children = begin(spec, argv).map_err(PyRuntimeError::new_err)?;
+    if heapsight_tracer::configuration().threads {
+        // Without it threads have the names that the system knows.
+        let _ = py
+            .import("heapsight._threads")
+            .and_then(|threads| threads.call_method0("follow_names"));
+    }
     last_tick::arrange(py);
     Ok(for_children)
 }
@@ -113,6 +133,7 @@ fn record(spec: RunSpec, capture: PathBuf, file: Guarded) -> Result<(), String> 
     let run = ActiveRun {
         pid: process::id(),
         spec,
+        file: file_number(&capture),
         capture,
         stderr: Identity::of_stderr(),
     };
@@ -158,8 +179,15 @@ fn tracer_config(spec: &RunSpec) -> Config {
     }
 }
 
-fn cannot_write(path: &std::path::Path, error: &std::io::Error) -> String {
-    format!("cannot write {}: {error}", path.display())
+fn cannot_write(path: &Path, error: &std::io::Error) -> String {
+    // Whoever shows it shows the name of a file, which must not control the terminal.
+    printable(&format!("cannot write {}: {error}", path.display()), true)
+}
+
+/// Gives the calling thread the name under which a recording keeps its memory, if threads are kept apart.
+#[pyfunction]
+fn name_thread(name: &str) {
+    heapsight_tracer::name_thread(name);
 }
 
 /// Writes the last tick and stops tracing; the summary is printed when the interpreter is done. Does nothing in a forked child.
@@ -172,5 +200,6 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(run_begin, module)?)?;
     module.add_function(wrap_pyfunction!(run_follow_fork, module)?)?;
     module.add_function(wrap_pyfunction!(run_replaces_tracemalloc, module)?)?;
+    module.add_function(wrap_pyfunction!(name_thread, module)?)?;
     module.add_function(wrap_pyfunction!(run_end, module)?)
 }

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::Args;
 
 use super::select::SelectOptions;
-use super::values::count;
+use super::show::ShowOptions;
 
 /// Options of `heapsight diff`.
 #[derive(Clone, Debug, Args)]
@@ -18,9 +18,8 @@ pub(crate) struct DiffOptions {
     #[arg(value_name = "FILE[@TIME]", required = true, num_args = 1..=2)]
     pub files: Vec<OsString>,
 
-    /// Entries to show
-    #[arg(short, long, value_name = "N", default_value = "10", value_parser = count, allow_negative_numbers = true)]
-    pub number: usize,
+    #[command(flatten)]
+    pub show: ShowOptions,
 
     #[command(flatten)]
     pub select: SelectOptions,

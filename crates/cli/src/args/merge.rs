@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::select::SelectOptions;
-use super::values::count;
+use super::show::ShowOptions;
 
 /// Options of `heapsight merge`.
 #[derive(Clone, Debug, Args)]
@@ -26,9 +26,8 @@ pub(crate) struct MergeOptions {
     #[arg(short, long)]
     pub quiet: bool,
 
-    /// Entries to show
-    #[arg(short, long, value_name = "N", default_value = "10", value_parser = count, allow_negative_numbers = true)]
-    pub number: usize,
+    #[command(flatten)]
+    pub show: ShowOptions,
 
     #[command(flatten)]
     pub select: SelectOptions,

@@ -16,8 +16,8 @@ What follows SCRIPT, MODULE or CODE belongs to the program, options included.
 The program runs in a plain Python of its own: arguments, sys.path, __main__, standard streams, signals, exceptions and exit \
 status are those of 'python SCRIPT ARGS...'.
 
-If heapsight cannot do what was asked, it says so in one line before anything runs, with exit status 1 (a value that is wrong, a \
-syntax error in SCRIPT, tracing cannot start), 2 (no such script, the capture exists or cannot be created) or 74 (the disk is full). \
+If heapsight cannot do what was asked, it says so in one line before anything runs, with exit status 1 (a syntax error in SCRIPT, \
+tracing cannot start), 2 (a value that is wrong, no such script, the capture exists or cannot be created) or 74 (the disk is full). \
 If it fails later, a line on standard error says so, and the program runs to its end with its own result.";
 
 /// Options of `heapsight run`.
@@ -43,8 +43,9 @@ pub(crate) struct RunOptions {
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 
+    // Elsewhere -f is --file: here it is still understood, and not told of.
     /// Overwrite the capture file if it exists
-    #[arg(short, long)]
+    #[arg(long, short_alias = 'f')]
     pub force: bool,
 
     /// Frames to keep of each call path, the most recent ones, or 'all'
@@ -79,14 +80,33 @@ pub(crate) struct RunOptions {
     pub tick: u32,
 
     /// Entries in the summary at exit
-    #[arg(long, value_name = "N", default_value = "10", value_parser = count, allow_negative_numbers = true)]
+    #[arg(short = 'n', long, alias = "number", value_name = "N", default_value = "10", value_parser = count, allow_negative_numbers = true)]
     pub top: usize,
+
+    /// Show memory of imported code in the entries, not as one line below them
+    #[arg(long)]
+    pub imports: bool,
 
     /// Do not print a summary at exit
     #[arg(short, long, conflicts_with = "top")]
     pub quiet: bool,
 
+    /// Use colours in the summary [default: if standard error is a terminal]
+    #[arg(long, overrides_with = "no_color")]
+    color: bool,
+
+    /// Do not use colours in the summary
+    #[arg(long)]
+    no_color: bool,
+
     /// Script to run, or a directory or zip archive with a __main__.py, or '-' for standard input; then its arguments
     #[arg(value_names = ["SCRIPT", "ARGS"], num_args = 1.., trailing_var_arg = true)]
     pub script: Vec<OsString>,
+}
+
+impl RunOptions {
+    /// Whether colours were asked for or ruled out.
+    pub(crate) fn color(&self) -> Option<bool> {
+        (self.color || self.no_color).then_some(self.color)
+    }
 }

@@ -2,9 +2,9 @@
 
 use clap::Args;
 use heapsight_analysis::recording::{Instant, When};
-use heapsight_analysis::{Filter, GroupBy, Metric, Query};
+use heapsight_analysis::{Filter, GroupBy, Imports, Metric, Query};
 
-use super::values::{Grouping, at, filter, grouping, metric, range};
+use super::values::{FilterPlace, Grouping, at, grouping, metric, place, range};
 
 /// Which part of a capture is meant.
 #[derive(Clone, Debug, Args)]
@@ -33,21 +33,22 @@ pub(crate) struct SelectOptions {
     #[arg(short, long)]
     pub cumulative: bool,
 
-    /// Keep only memory whose most recent frame is in this file (and line); * stands for any characters; repeatable
-    #[arg(short = 'i', value_name = "FILENAME[:LINENO]")]
-    include: Vec<String>,
+    /// Keep only memory whose most recent frame is in this file (and line), named as it is shown: store.py, cache/store.py or a folder such as
+    /// django/db; * stands for any characters; repeatable
+    #[arg(short = 'i', value_name = "FILENAME[:LINENO]", value_parser = place)]
+    include: Vec<FilterPlace>,
 
     /// Keep only memory with any frame in this file (and line); repeatable
-    #[arg(short = 'I', value_name = "FILENAME[:LINENO]")]
-    include_any: Vec<String>,
+    #[arg(short = 'I', value_name = "FILENAME[:LINENO]", value_parser = place)]
+    include_any: Vec<FilterPlace>,
 
     /// Drop memory whose most recent frame is in this file (and line); repeatable
-    #[arg(short = 'x', value_name = "FILENAME[:LINENO]")]
-    exclude: Vec<String>,
+    #[arg(short = 'x', value_name = "FILENAME[:LINENO]", value_parser = place)]
+    exclude: Vec<FilterPlace>,
 
     /// Drop memory with any frame in this file (and line); repeatable
-    #[arg(short = 'X', value_name = "FILENAME[:LINENO]")]
-    exclude_any: Vec<String>,
+    #[arg(short = 'X', value_name = "FILENAME[:LINENO]", value_parser = place)]
+    exclude_any: Vec<FilterPlace>,
 
     /// Use colours [default: if standard output is a terminal]
     #[arg(long, overrides_with = "no_color")]
@@ -102,11 +103,12 @@ impl SelectOptions {
     }
 
     /// What to sum, for one metric.
-    pub(crate) fn query(&self, metric: Metric) -> Query {
+    pub(crate) fn query(&self, metric: Metric, imports: Imports) -> Query {
         Query {
             metric,
             group_by: self.grouping().unwrap_or_default(),
             cumulative: self.cumulative,
+            imports,
         }
     }
 
@@ -119,10 +121,10 @@ impl SelectOptions {
             (&self.exclude_any, false, true),
         ]
         .into_iter()
-        .flat_map(|(texts, include, any_frame)| {
-            texts
+        .flat_map(|(places, include, any_frame)| {
+            places
                 .iter()
-                .map(move |text| filter(text, include, any_frame))
+                .map(move |place| place.filter(include, any_frame))
         })
         .collect()
     }

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::select::SelectOptions;
-use super::values::{address, count, parts};
+use super::show::ShowOptions;
+use super::values::{address, parts};
 
 /// Options of `heapsight top`.
 #[derive(Clone, Debug, Args)]
@@ -14,9 +15,8 @@ pub(crate) struct TopOptions {
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
 
-    /// Entries to show
-    #[arg(short, long, value_name = "N", default_value = "10", value_parser = count, allow_negative_numbers = true)]
-    pub number: usize,
+    #[command(flatten)]
+    pub show: ShowOptions,
 
     #[command(flatten)]
     pub select: SelectOptions,

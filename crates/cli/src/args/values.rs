@@ -132,16 +132,46 @@ pub(super) fn range(text: &str) -> Result<When, String> {
     When::between(from, to).ok_or_else(|| "the second moment comes before the first".to_owned())
 }
 
-/// A pattern, and a line after the last colon if there is a number.
-pub(super) fn filter(text: &str, include: bool, any_frame: bool) -> Filter {
-    let (pattern, line) = match text.rsplit_once(':') {
-        Some((pattern, line)) => match line.parse() {
-            Ok(line) => (pattern, Some(line)),
-            Err(_) => (text, None),
-        },
-        None => (text, None),
+/// A file, and a line in it if one was given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FilterPlace {
+    pattern: String,
+    line: Option<i64>,
+}
+
+impl FilterPlace {
+    /// The filter that keeps or drops what is there.
+    pub(crate) fn filter(&self, include: bool, any_frame: bool) -> Filter {
+        Filter::as_shown(include, &self.pattern, self.line, any_frame)
+    }
+}
+
+/// A file's name, and a line after the last colon. What stands there must be a number, unless it is a part of a path.
+pub(super) fn place(text: &str) -> Result<FilterPlace, String> {
+    let whole = || FilterPlace {
+        pattern: text.to_owned(),
+        line: None,
     };
-    Filter::new(include, pattern, line, any_frame)
+    let is_path = |rest: &str| rest.contains(['/', '\\', '>']);
+    let place = match text.rsplit_once(':') {
+        Some((pattern, rest)) if !is_path(rest) => {
+            let line = rest.parse().ok().filter(|line| *line > 0);
+            let line = line.ok_or_else(|| {
+                format!(
+                    "give a line from 1 after the colon, not '{rest}' (for a colon in the name write *)"
+                )
+            })?;
+            FilterPlace {
+                pattern: pattern.to_owned(),
+                line: Some(line),
+            }
+        }
+        _ => whole(),
+    };
+    match place.pattern.is_empty() {
+        true => Err("give a file's name".to_owned()),
+        false => Ok(place),
+    }
 }
 
 fn names<const COUNT: usize>(names: [&str; COUNT]) -> String {
@@ -187,12 +217,18 @@ mod tests {
 
     #[test]
     fn a_filter_takes_its_line_after_the_last_colon() {
-        let parse = |text| filter(text, true, false);
-        assert_eq!(parse("a.py:12"), Filter::new(true, "a.py", Some(12), false));
-        assert_eq!(parse("a.py"), Filter::new(true, "a.py", None, false));
+        let place = |text| place(text).map(|place| (place.pattern, place.line));
+        let of = |pattern: &str, line| Ok((pattern.to_owned(), line));
+        assert_eq!(place("a.py:12"), of("a.py", Some(12)));
+        assert_eq!(place("a.py"), of("a.py", None));
+        assert_eq!(place("C:\\a.py"), of("C:\\a.py", None));
+        assert_eq!(place("<doctest a:b>"), of("<doctest a:b>", None));
+        for wrong in ["a.py:x", "a.py:", "a.py:0", "a.py:-3", "a.py:1:x", "", ":7"] {
+            assert!(place(wrong).is_err(), "{wrong}");
+        }
         assert_eq!(
-            parse("C:\\a.py"),
-            Filter::new(true, "C:\\a.py", None, false)
+            place("a.py:x").expect_err("no line"),
+            "give a line from 1 after the colon, not 'x' (for a colon in the name write *)"
         );
     }
 

@@ -1,7 +1,33 @@
 //! Where a thread's call paths begin: at the root, or at an element of the thread's own.
+//!
+//! The element's name has the thread's own name and its id. `threading` gives names in Python, which a hook cannot read: whoever starts a thread there
+//! tells it ([`give_name`]). A thread that nobody named has the name that the kernel knows, and is called native. A thread may have
+//! allocated before it was named: readers put the native element of an id and the named one together (`heapsight_analysis::name_threads`).
+
+use std::cell::RefCell;
 
 use crate::config;
 use crate::tables::{codes, tree};
+use crate::thread;
+
+thread_local! {
+    /// The name that the thread was given. Const, so that reading it in a hook allocates nothing.
+    static GIVEN: RefCell<Option<Box<str>>> = const { RefCell::new(None) };
+}
+
+/// Gives the calling thread the name under which its call paths are kept from now on, if threads are kept apart. Not to be called in a hook.
+pub fn give_name(name: &str) {
+    if !config::threads_apart() {
+        return;
+    }
+    let is_set = GIVEN.try_with(|given| *given.borrow_mut() = Some(name.into()));
+    let thread = thread::existing();
+    if is_set.is_ok() && !thread.is_null() {
+        // SAFETY: the calling thread's own state, which lives until the thread ends; no event is going on in this thread, so nothing else has a
+        // reference to its path cache.
+        unsafe { (*thread).path.begin_anew() };
+    }
+}
 
 /// The path that the calling thread's outermost frame hangs from.
 pub(crate) fn base_path() -> u32 {
@@ -11,14 +37,27 @@ pub(crate) fn base_path() -> u32 {
     tree::child(tree::ROOT, codes::thread(thread_name()), tree::NO_OFFSET)
 }
 
-/// The thread's name as the kernel knows it, and its id.
+/// What the thread is called, and its id.
 fn thread_name() -> String {
+    // SAFETY: gettid and getpid have no preconditions.
+    let (id, process) = unsafe { (libc::syscall(libc::SYS_gettid), libc::getpid()) };
+    // At the end of a thread the name is gone before the last event.
+    let given = GIVEN
+        .try_with(|given| given.borrow().clone())
+        .ok()
+        .flatten();
+    match given {
+        Some(name) => format!("{name} (thread {id})"),
+        None if id == i64::from(process) => format!("MainThread (thread {id})"),
+        None => format!("{} (native thread {id})", kernel_name()),
+    }
+}
+
+/// The thread's name as the kernel knows it.
+fn kernel_name() -> String {
     let mut name = [0_u8; 16];
-    // SAFETY: PR_GET_NAME writes at most 16 bytes, NUL included; gettid has no preconditions.
-    let id = unsafe {
-        libc::prctl(libc::PR_GET_NAME, name.as_mut_ptr());
-        libc::syscall(libc::SYS_gettid)
-    };
+    // SAFETY: PR_GET_NAME writes at most 16 bytes, NUL included.
+    unsafe { libc::prctl(libc::PR_GET_NAME, name.as_mut_ptr()) };
     let name = name.split(|&byte| byte == 0).next().unwrap_or_default();
-    format!("thread {id} ({})", String::from_utf8_lossy(name))
+    String::from_utf8_lossy(name).into_owned()
 }
