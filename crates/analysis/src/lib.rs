@@ -31,7 +31,7 @@ pub use addresses::{AddressChange, AddressJoin, BiggestChanges};
 pub use amount::{Amount, Metric, add_counters};
 pub use combine::{Changes, Combination};
 pub use difference::{Change, Comparison};
-pub use event_log::{EventLog, Lifetime, Moments, NO_CALLER, Span};
+pub use event_log::{EventLog, NO_CALLER};
 pub use filter::{Filter, apply_filters, keep};
 pub use group::{Grouped, Others, Query, Row, group};
 pub use key::{GroupBy, Key};

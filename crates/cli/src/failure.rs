@@ -46,10 +46,11 @@ pub(crate) enum Failure {
     FileExists(PathBuf),
     #[error("{}: {source}", path.display())]
     BadPickle { path: PathBuf, source: PickleError },
-    #[error("{} is a recording of memray, which is read through memray's own package: pip install memray", .0.display())]
-    NeedsMemray(PathBuf),
-    #[error("{} is a recording of memray, but memray cannot read it: {reason}", path.display())]
-    OfMemray { path: PathBuf, reason: String },
+    #[error("{} is a recording of memray, but cannot be read: {reason}", path.display())]
+    OfMemray {
+        path: PathBuf,
+        reason: heapsight_memray::ReadError,
+    },
     #[error(
         "{} was recorded with memray's --aggregate and tells only what was live at the end and at the peak: {unknown} is not known",
         path.display()
@@ -73,7 +74,6 @@ impl Failure {
             | Self::HandOver(_)
             | Self::Exec { .. }
             | Self::BadPickle { .. }
-            | Self::NeedsMemray(_)
             | Self::OfMemray { .. }
             | Self::EndsOnly { .. }
             | Self::NoBlocks { .. } => STATUS_FAILED,

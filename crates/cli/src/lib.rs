@@ -22,7 +22,6 @@ mod diff;
 mod export;
 mod failure;
 mod files;
-mod memray;
 mod merge;
 mod output;
 mod program;
@@ -37,7 +36,6 @@ mod view;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-pub use memray::{MemrayError, ReadMemray};
 pub use run_spec::{InvalidRunSpec, LOOK, RUN_VARIABLE, RunSpec, SWITCH_VARIABLE, header_for_run};
 pub use summary::{SummaryError, exit_summary};
 
@@ -58,8 +56,6 @@ pub struct Context<'a> {
     pub syntax_check: &'a dyn Fn(&Path) -> Result<(), String>,
     /// Says why a new interpreter could not start tracing.
     pub hand_over_check: &'a dyn Fn() -> Result<(), String>,
-    /// Reads a recording of memray with this interpreter's memray.
-    pub read_memray: &'a ReadMemray<'a>,
 }
 
 /// Carries out a command (`argv` without the program's name) and gives the exit status.
@@ -93,7 +89,7 @@ fn execute(
         Ok(arguments) => arguments,
         Err(answer) => return console.answer(&answer),
     };
-    let files = Files::new(console.progress, context.read_memray);
+    let files = Files::new(console.progress);
     let result = match arguments.command {
         Command::Run(options) => Err(run::become_program(run::prepare(context, &options)?)),
         Command::Top(options) => top::top(&options, &files, console),

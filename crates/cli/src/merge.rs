@@ -20,7 +20,7 @@ use crate::view::View;
 /// Writes the combined capture, then shows its top.
 pub(crate) fn merge(
     options: &MergeOptions,
-    files: &Files<'_>,
+    files: &Files,
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
     let look = (console.out_look)(options.select.color());
@@ -75,7 +75,7 @@ struct Process {
 }
 
 impl Process {
-    fn open(path: &Path, files: &Files<'_>) -> Result<Self, Failure> {
+    fn open(path: &Path, files: &Files) -> Result<Self, Failure> {
         let Opened {
             first, file, bytes, ..
         } = files.open(path)?;

@@ -3,7 +3,7 @@
 use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
 
-use heapsight_analysis::recording::{Instant, Moment, Recording, RecordingError, When};
+use heapsight_analysis::recording::{Moment, Recording, RecordingError, When};
 use heapsight_analysis::{Filter, Metric, apply_filters};
 use heapsight_capture::Capture;
 
@@ -25,7 +25,7 @@ impl View {
         path: &Path,
         when: When,
         filters: &[Filter],
-        files: &Files<'_>,
+        files: &Files,
     ) -> Result<Self, Failure> {
         let failed = |error: RecordingError| match error {
             RecordingError::Unreadable(source) => Failure::Unreadable {
@@ -59,10 +59,6 @@ impl View {
             Ok(files.progress.reading(path, file, bytes))
         };
         let recording = recording.seek(when, again).map_err(failed)?;
-        let remark = recording.remark_on_times();
-        if let Some(remark) = remark.filter(|_| when != When::At(Instant::End)) {
-            files.warn(format!("{}: {remark}", path.display()));
-        }
         Ok(Self::filtered(path, recording, filters, file_bytes))
     }
 

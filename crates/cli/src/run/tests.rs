@@ -4,7 +4,6 @@ use std::path::Path;
 use std::process::Command;
 
 use super::*;
-use crate::MemrayError;
 use crate::args::{Arguments, Command as Chosen};
 
 type SyntaxCheck = fn(&Path) -> Result<(), String>;
@@ -19,7 +18,6 @@ fn prepared(words: &[&str], syntax_check: SyntaxCheck) -> Result<Command, Failur
         python_version: "3.13.1".into(),
         syntax_check: &syntax_check,
         hand_over_check: &|| Ok(()),
-        read_memray: &|_, _, _, _| Err(MemrayError::NotInstalled),
     };
     let argv: Vec<OsString> = ["run"].iter().chain(words).map(OsString::from).collect();
     let arguments =
@@ -300,7 +298,6 @@ fn tracing_that_could_not_start_stops_before_anything_is_created() {
         python_version: "3.13.1".into(),
         syntax_check: &FINE,
         hand_over_check: &|| Err("started with -S".to_owned()),
-        read_memray: &|_, _, _, _| Err(MemrayError::NotInstalled),
     };
     let failure = prepare(&context, &options).expect_err("cannot start");
     assert_eq!(
@@ -319,7 +316,6 @@ fn an_interpreter_that_cannot_be_started_leaves_no_capture_behind() {
         python_version: "3.13.1".into(),
         syntax_check: &FINE,
         hand_over_check: &|| Ok(()),
-        read_memray: &|_, _, _, _| Err(MemrayError::NotInstalled),
     };
     let argv = ["run", "-o", &folder.output, &folder.script].map(OsString::from);
     assert_eq!(crate::main(&context, &argv), 1);
