@@ -373,7 +373,9 @@ def test_a_recording_comes_through_a_pipe_too() -> None:
 
 def test_two_moments_of_one_recording_are_read_once() -> None:
     # A pipe could not be read twice.
-    done = Start(["-m", "heapsight", "diff", "--range", "start..peak", "/dev/stdin"], stdin=FIXTURE.read_bytes()).plain()
+    done = Start(
+        ["-m", "heapsight", "diff", "--range", "start..peak", "/dev/stdin"], stdin=FIXTURE.read_bytes()
+    ).plain()
     assert (done.status, done.errors) == (0, "")
     assert "program.py" in done.text
 

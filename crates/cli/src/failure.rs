@@ -59,6 +59,8 @@ pub(crate) enum Failure {
         path: PathBuf,
         unknown: &'static str,
     },
+    #[error("{files} of another run, whose first process is not among these files: leave {pronoun} out", files = is_or_are(.files), pronoun = if .files.len() == 1 { "it" } else { "them" })]
+    OfAnotherRun { files: Vec<PathBuf> },
     #[error("{} has no table of blocks, which {option} needs: record it with traces, as Snapshot.create(with_traces=True) does", path.display())]
     NoBlocks { path: PathBuf, option: &'static str },
     #[error("cannot write the report: {0}")]
@@ -87,11 +89,24 @@ impl Failure {
             | Self::UnreadableScript { .. }
             | Self::OutputExists(_)
             | Self::FileExists(_)
+            | Self::OfAnotherRun { .. }
             | Self::OutputIsSpecial(_)
             | Self::NeitherCommandNorFile(_) => STATUS_REFUSED,
             Self::CannotWrite { source, .. } if is_about_the_name(source) => STATUS_REFUSED,
             Self::CannotWrite { .. } | Self::Report(_) => STATUS_IO,
         }
+    }
+}
+
+/// Names of files, as the subject of a sentence.
+fn is_or_are(files: &[PathBuf]) -> String {
+    let names: Vec<String> = files
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    match &names[..] {
+        [name] => format!("{name} is"),
+        names => format!("{} are", names.join(", ")),
     }
 }
 

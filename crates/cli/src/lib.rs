@@ -26,6 +26,7 @@ mod merge;
 mod output;
 mod program;
 mod progress;
+mod relatives;
 mod run;
 mod run_spec;
 mod stats;
@@ -36,6 +37,7 @@ mod view;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+pub use merge::merge_at_exit;
 pub use run_spec::{InvalidRunSpec, LOOK, RUN_VARIABLE, RunSpec, SWITCH_VARIABLE, header_for_run};
 pub use summary::{SummaryError, exit_summary};
 

@@ -6,6 +6,7 @@
 mod blocks;
 mod callers;
 mod chart;
+mod children;
 mod diff;
 mod display;
 mod export;
@@ -23,6 +24,7 @@ mod table;
 mod text;
 
 pub use blocks::{biggest_blocks, block};
+pub use children::{children_line, combined_children_line};
 pub use diff::{Side, diff};
 pub use display::{
     DisplayFigures, DisplayFrame, DisplayKey, DisplayMetric, DisplayOptions, DisplayTop,

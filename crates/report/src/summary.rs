@@ -105,7 +105,7 @@ pub fn next_steps(path: &Path, look: &Look) -> String {
 }
 
 /// `word` as a POSIX shell reads it back.
-fn shell_quoted(word: &str) -> String {
+pub(crate) fn shell_quoted(word: &str) -> String {
     let is_plain = |character: char| character.is_alphanumeric() || "._-/+=:@%".contains(character);
     if !word.is_empty() && word.chars().all(is_plain) {
         word.to_owned()

@@ -137,7 +137,9 @@ fn options_reach_the_recorder() {
             .copied()
             .chain([&*folder.script, "arg"])
             .collect();
-        spec(&prepared(&line, FINE).expect("valid"))
+        let mut spec = spec(&prepared(&line, FINE).expect("valid"));
+        assert_ne!(std::mem::take(&mut spec.run_id), 0);
+        spec
     };
     let default = RunSpec {
         output: (&folder.output).into(),
@@ -147,6 +149,8 @@ fn options_reach_the_recorder() {
         tick_ms: 100,
         top: Some(10),
         follow: false,
+        merge: false,
+        run_id: 0,
         replace_tracemalloc: false,
         is_child: false,
         program: folder.script.clone(),
@@ -186,6 +190,14 @@ fn options_reach_the_recorder() {
         run(&["--replace-tracemalloc"]),
         RunSpec {
             replace_tracemalloc: true,
+            ..default.clone()
+        }
+    );
+    assert_eq!(
+        run(&["--follow", "--merge"]),
+        RunSpec {
+            follow: true,
+            merge: true,
             ..default.clone()
         }
     );
