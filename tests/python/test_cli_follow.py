@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,7 @@ def follow(capture: Path, source: str, *arguments: str) -> list[Path]:
     """Record a program and its children; return the children's captures."""
     script = capture.with_name("program.py")
     script.write_text(source)
-    done = Start([script, *arguments]).traced(capture, "--follow", "--quiet")
+    done = Start([script, *arguments]).traced(capture, "--follow", "--quiet", "--force")
     assert (done.status, done.errors) == (0, "")
     return sorted(capture.parent.glob("run-*.heapsight"))
 
@@ -96,6 +97,87 @@ def test_all_processes_merge_into_one_view(capture: Path, tmp_path: Path) -> Non
     # The parent held its 2 MB while the child allocated its half.
     peak = stats(merged)["metrics"]["peak"]["bytes"]
     assert peak > 2_500_000
+
+
+def test_the_first_process_brings_its_children_along(capture: Path, tmp_path: Path) -> None:
+    [child] = follow(capture, FORK)
+    child.rename(child.with_name("renamed.heapsight"))
+    merged = tmp_path / "all.heapsight"
+    assert heapsight("merge", "-q", "-o", merged, capture).errors == ""
+    assert allocated(merged) == allocated(capture) + allocated(child.with_name("renamed.heapsight"))
+    told = stats(capture)["header"]
+    assert (told["is_child"], len(told["run_id"])) == (False, 16)
+    assert stats(merged)["header"]["run_id"] == told["run_id"]
+
+
+def test_children_that_an_older_run_left_are_refused_by_name(capture: Path, tmp_path: Path) -> None:
+    [older] = follow(capture, FORK)
+    [newer] = set(follow(capture, FORK)) - {older}
+    merged = tmp_path / "all.heapsight"
+    done = heapsight("merge", "-o", merged, capture, *capture.parent.glob("run-*.heapsight"))
+    expected = f"{older} is of another run, whose first process is not among these files: leave it out"
+    assert (done.status, done.text, done.errors) == (2, "", f"heapsight: {expected}\n")
+    assert not merged.exists()
+    assert heapsight("merge", "-q", "-o", merged, capture).errors == ""
+    assert allocated(merged) == allocated(capture) + allocated(newer)
+
+
+def test_the_end_tells_how_many_children_there_are_and_how_to_merge(capture: Path) -> None:
+    script = capture.with_name("program.py")
+    script.write_text(FORK)
+    done = Start([script]).traced(capture, "--follow")
+    [line] = [line for line in done.errors.splitlines() if line.startswith("Children ")]
+    assert line.startswith("Children 1 process, in a capture of its own; all together: heapsight merge -o ")
+    command = shlex.split(line.partition("together: heapsight ")[2])
+    assert heapsight(*command, "-q").status == 0
+    [child] = capture.parent.glob(f"{capture.stem}-[0-9]*.heapsight")
+    assert allocated(capture.with_name("run-all.heapsight")) == allocated(capture) + allocated(child)
+    script.write_text("pass")
+    assert "Children none\n" in Start([script]).traced(capture, "--follow", "--force").errors
+    assert "Children" not in Start([script]).traced(capture, "--force").errors
+
+
+def test_all_processes_are_merged_at_the_end_if_asked(capture: Path) -> None:
+    script = capture.with_name("program.py")
+    script.write_text(FORK)
+    done = Start([script]).traced(capture, "--follow", "--merge", "--top=1")
+    merged = capture.with_name("run-all.heapsight")
+    assert "and 1 more process" in done.errors
+    assert "run-all.heapsight" in done.errors
+    assert "Children 1 process, combined" in done.errors
+    [child] = capture.parent.glob("run-[0-9]*.heapsight")
+    assert allocated(merged) == allocated(capture) + allocated(child)
+    assert stats(merged)["is_complete"] is True
+    # It is not replaced unasked, and the program does not even start.
+    capture.unlink()
+    refused = heapsight("run", "-o", capture, "--follow", "--merge", script)
+    assert (refused.status, refused.text) == (2, "")
+    assert "run-all.heapsight exists" in refused.errors
+    quiet = heapsight("run", "--force", "-q", "-o", capture, "--follow", "--merge", script)
+    assert (quiet.status, quiet.errors) == (0, "")
+    assert stats(merged)["header"]["run_id"] == stats(capture)["header"]["run_id"]
+
+
+def test_a_merge_that_fails_at_the_end_is_one_line_and_the_summary_is_that_of_the_first_process(capture: Path) -> None:
+    script = capture.with_name("program.py")
+    script.write_text(f"import os\nos.mkdir({str(capture.with_name('run-all.heapsight'))!r})\n" + FORK)
+    done = Start([script]).traced(capture, "--follow", "--merge", "--top=1")
+    assert done.status == 0
+    assert "heapsight: the captures are not combined: cannot write " in done.errors
+    assert "all together: heapsight merge -o " in done.errors
+
+
+def test_exact_and_sampled_processes_are_told_apart(capture: Path, tmp_path: Path) -> None:
+    script = capture.with_name("program.py")
+    script.write_text("kept = [bytes(1000) for _ in range(1000)]")
+    sampled = capture.with_name("sampled.heapsight")
+    Start([script]).traced(capture, "--quiet")
+    Start([script]).traced(sampled, "--quiet", "--sample=64K")
+    done = heapsight("merge", "-q", "-o", tmp_path / "all.heapsight", capture, sampled)
+    expected = (
+        f"sums of exact figures and estimates are estimates: {capture} is exact, {sampled} is a sample of one in 64 KiB"
+    )
+    assert (done.status, done.errors) == (0, f"heapsight: warning: {expected}\n")
 
 
 def test_without_follow_a_child_leaves_no_file_and_sees_no_settings(capture: Path) -> None:

@@ -35,7 +35,7 @@ pub use addresses::{AddressChange, AddressJoin, BiggestChanges};
 pub use amount::{Amount, Metric, add_counters};
 pub use combine::{Changes, Combination};
 pub use difference::{Change, Comparison};
-pub use event_log::{EventLog, Lifetime, Moments, NO_CALLER, Span};
+pub use event_log::{EventLog, NO_CALLER};
 pub use filter::{Filter, apply_filters, apply_shown_filters, keep};
 pub use group::{Grouped, Others, Query, Row, group};
 pub use imports::{ImportSum, Imports, import_sites, is_import_key, is_import_path};

@@ -10,7 +10,7 @@ use std::io::{self, Read};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use heapsight_capture::model::{Counters, Mode};
-use heapsight_capture::{Capture, End, Header, Note, ReadError, TimelinePoint};
+use heapsight_capture::{Capture, End, Header, ReadError, TimelinePoint};
 
 use crate::standard_snapshot::{self, PickleError};
 use crate::{apply_frame_limit, name_threads};
@@ -113,14 +113,6 @@ impl Recording {
             moment,
             ..self
         })
-    }
-
-    /// What is to be said of times in this recording, if its times are not all known.
-    #[must_use]
-    pub fn remark_on_times(&self) -> Option<&str> {
-        let mut notes = self.capture.notes.iter();
-        let remark = notes.find(|note| note.name == Note::SOME_TIMES);
-        remark.map(|note| note.text.as_str())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use heapsight_analysis::{EventLog, Lifetime, Moments, NO_CALLER, Span};
+use heapsight_analysis::{EventLog, NO_CALLER};
 use heapsight_capture::model::{Counters, Domain, SiteId};
 use heapsight_capture::{Capture, Header, Writer};
 use proptest::collection::vec;
@@ -61,6 +61,10 @@ impl Model {
         let counters = &mut self.counters[site as usize];
         counters.allocated_bytes += bytes;
         counters.allocated_blocks += 1;
+        self.see_peak();
+    }
+
+    fn see_peak(&mut self) {
         let live = self.live();
         let total = live.iter().map(|(bytes, _)| bytes).sum();
         if total >= self.peak_bytes {
@@ -78,6 +82,9 @@ impl Model {
         if temporary {
             counters.temporary_bytes += bytes;
             counters.temporary_blocks += blocks;
+        }
+        if bytes == 0 {
+            self.see_peak();
         }
     }
 
@@ -131,128 +138,93 @@ impl Model {
     }
 }
 
-/// A log with so many sites, one function each.
-fn log() -> (EventLog, Vec<SiteId>) {
-    let mut log = EventLog::new();
+/// A log that writes to `file`, with so many sites, one function each.
+fn log(file: &mut Vec<u8>) -> (EventLog<&mut Vec<u8>>, Vec<SiteId>) {
+    let mut log = EventLog::new(Writer::create(file, &Header::default()).expect("a Vec"));
     let domain = Domain::of_memray(6).expect("malloc");
+    let main = log.code("main", "a.py", 1);
+    let main = log.call(NO_CALLER, main, 1);
     let sites = (0..SITES).map(|site| {
-        let main = log.call(NO_CALLER, "main", "a.py", 1);
-        let node = log.call(main, &format!("f{site}"), "a.py", site);
+        let code = log.code(&format!("f{site}"), "a.py", 10 * site);
+        let node = log.call(main, code, 10 * site + 1);
         log.site(node, domain)
     });
     let sites = sites.collect();
     (log, sites)
 }
 
-fn written(log: EventLog, moments: &Moments) -> Vec<u8> {
-    let mut file = Vec::new();
-    let writer = Writer::create(&mut file, &Header::default()).expect("a Vec");
-    log.write(writer, moments, &[], true).expect("a Vec");
-    file
+fn play(log: &mut EventLog<&mut Vec<u8>>, sites: &[SiteId], event: Event) {
+    match event {
+        Event::Allocate {
+            address,
+            bytes,
+            site,
+        } => log.allocate(address, bytes, sites[site as usize]),
+        Event::Free { address } => log.free(address),
+        Event::Map { page, pages, site } => {
+            log.map(page * PAGE_BYTES, pages * PAGE_BYTES, sites[site as usize]);
+        }
+        Event::Unmap { page, pages } => log.unmap(page * PAGE_BYTES, pages * PAGE_BYTES),
+    }
 }
 
 proptest! {
+    /// Every tick has what a model that keeps everything has at that moment: what came, went, is live, and was at the peak so far.
     #[test]
-    fn events_count_as_if_everything_were_kept(events in vec(event(), 0..60)) {
-        let (mut log, sites) = log();
+    fn at_every_tick_events_count_as_if_everything_were_kept(
+        spans in vec(vec(event(), 0..20), 1..6),
+    ) {
+        let mut file = Vec::new();
+        let (mut log, sites) = log(&mut file);
         let mut model = Model::default();
-        for event in events {
-            model.play(event);
-            match event {
-                Event::Allocate { address, bytes, site } => log.allocate(address, bytes, sites[site as usize]),
-                Event::Free { address } => log.free(address),
-                Event::Map { page, pages, site } => {
-                    log.map(page * PAGE_BYTES, pages * PAGE_BYTES, sites[site as usize]);
-                }
-                Event::Unmap { page, pages } => log.unmap(page * PAGE_BYTES, pages * PAGE_BYTES),
+        let mut at_ticks = Vec::new();
+        for (elapsed_ns, events) in (1..).zip(spans) {
+            for event in events {
+                model.play(event);
+                play(&mut log, &sites, event);
             }
+            log.tick(elapsed_ns, 1000 * elapsed_ns).expect("a Vec");
+            at_ticks.push(model.clone());
         }
-        let file = written(log, &Moments::default());
-        let capture = Capture::read(&file[..]).expect("readable");
-        prop_assert_eq!(&capture.tables.counters[..], &model.counters[..]);
-        prop_assert_eq!(capture.tables.totals.peak_bytes, model.peak_bytes);
-        let live: u64 = model.live().iter().map(|(bytes, _)| bytes).sum();
-        prop_assert_eq!(capture.tables.totals.live_bytes, live);
+        log.finish(at_ticks.len() as u64).expect("a Vec");
+        for (elapsed_ns, model) in (1..).zip(&at_ticks) {
+            let capture = Capture::read_until(&file[..], elapsed_ns).expect("readable");
+            prop_assert_eq!(&capture.tables.counters[..], &model.counters[..], "{}", elapsed_ns);
+            let totals = capture.tables.totals;
+            prop_assert_eq!(totals.peak_bytes, model.peak_bytes);
+            let live: u64 = model.live().iter().map(|(bytes, _)| bytes).sum();
+            prop_assert_eq!(totals.live_bytes, live);
+            let point = capture.timeline.last().expect("a tick");
+            prop_assert_eq!(point.rss_bytes, 1000 * elapsed_ns);
+        }
+        prop_assert!(Capture::read(&file[..]).expect("readable").end.is_some());
     }
 }
 
 #[test]
-fn moments_have_what_is_known_of_them() {
-    let (mut log, sites) = log();
-    let [first, second, _] = sites[..] else {
-        panic!("three sites");
-    };
-    // One block of 10 bytes from before moment 0 to the end, one of 30 between moments 0 and 2, and one of 50 that no moment saw.
-    log.allocate(1, 10, first);
-    log.allocate(2, 30, second);
-    log.allocate(3, 50, second);
-    log.free(3);
-    log.free(2);
-    let lifetime = |first, end, bytes| Lifetime {
-        first,
-        end,
-        blocks: 1,
-        bytes,
-    };
-    log.live(first, lifetime(0, None, 10));
-    log.live(second, lifetime(1, Some(2), 30));
-    log.at_highest(first, lifetime(0, None, 10));
-    log.at_highest(second, lifetime(1, Some(2), 30));
-    log.at_highest(second, lifetime(2, Some(3), 80));
-    let span = |second: u64, highest_bytes| Span {
-        elapsed_ns: second,
-        rss_bytes: 1000 * second,
-        live_bytes: 7,
-        highest_bytes,
-    };
-    let moments = Moments {
-        spans: vec![span(1, 10), span(2, 40), span(3, 90)],
-        end_ns: 9,
-    };
-    let file = written(log, &moments);
-    let at = |elapsed_ns| Capture::read_until(&file[..], elapsed_ns).expect("readable");
-    let live = |elapsed_ns| {
-        let tables = at(elapsed_ns).tables;
-        let of = |site: SiteId| tables.counters[site as usize].live_bytes();
-        (of(first), of(second), tables.totals.live_bytes)
-    };
-    assert_eq!(live(1), (10, 0, 10));
-    assert_eq!(live(2), (10, 30, 40));
-    assert_eq!(live(3), (10, 0, 10));
-    let peak = |elapsed_ns| {
-        let tables = at(elapsed_ns).tables;
-        let of = |site: SiteId| tables.counters[site as usize].peak_bytes;
-        (of(first), of(second), tables.totals.peak_bytes)
-    };
-    assert_eq!(peak(1), (10, 0, 10));
-    assert_eq!(peak(2), (10, 30, 40));
-    assert_eq!(peak(3), (10, 80, 90));
-    let whole = at(u64::MAX);
-    assert_eq!(whole.peak(), Some((3, 90)));
-    let second = &whole.tables.counters[second as usize];
-    assert_eq!((second.allocated_bytes, second.freed_bytes), (80, 80));
-    assert_eq!(second.temporary_bytes, 50);
-    assert_eq!(whole.timeline.len(), 4);
-    assert!(whole.end.is_some());
+fn a_recording_without_an_end_is_readable_up_to_its_last_tick() {
+    let mut file = Vec::new();
+    let (mut log, sites) = log(&mut file);
+    log.allocate(1, 10, sites[0]);
+    log.tick(5, 0).expect("a Vec");
+    log.allocate(2, 10, sites[0]);
+    drop(log);
+    let capture = Capture::read(&file[..]).expect("readable");
+    assert_eq!(capture.tables.totals.live_bytes, 10);
+    assert!(capture.end.is_none());
 }
 
 #[test]
 fn sums_without_events_are_what_was_held() {
-    let (mut log, sites) = log();
+    let mut file = Vec::new();
+    let (mut log, sites) = log(&mut file);
     log.hold(sites[0], 10, 1);
     log.hold(sites[1], 20, 2);
     log.hold_at_peak(sites[1], 70, 7);
     log.hold_at_peak(sites[2], 5, 1);
-    let moments = Moments {
-        spans: vec![Span {
-            elapsed_ns: 1,
-            rss_bytes: 500,
-            live_bytes: 60,
-            highest_bytes: 60,
-        }],
-        end_ns: 2,
-    };
-    let file = written(log, &moments);
+    log.tick_of_total(1, 500, 60, 60).expect("a Vec");
+    log.tick_of_sums(2, 500).expect("a Vec");
+    log.finish(2).expect("a Vec");
     let capture = Capture::read(&file[..]).expect("readable");
     let figures = capture.tables.counters.iter().map(|of| {
         let live = (of.live_bytes(), of.live_blocks());
@@ -263,4 +235,26 @@ fn sums_without_events_are_what_was_held() {
     let totals = capture.tables.totals;
     assert_eq!((totals.live_bytes, totals.peak_bytes), (30, 75));
     assert_eq!(capture.timeline[0].live_bytes, 60);
+}
+
+/// A file may say that a block is of any size: sums end at the largest number there is.
+#[test]
+fn sizes_that_no_machine_has_do_no_harm() {
+    let mut file = Vec::new();
+    let (mut log, sites) = log(&mut file);
+    for address in 0..4 {
+        log.allocate(address, u64::MAX - address, sites[0]);
+        log.map(u64::MAX - address, u64::MAX, sites[1]);
+    }
+    for address in 0..4 {
+        log.free(address);
+        log.unmap(0, u64::MAX);
+    }
+    log.hold(sites[2], u64::MAX, u64::MAX);
+    log.hold(sites[2], u64::MAX, u64::MAX);
+    log.hold_at_peak(sites[2], u64::MAX, u64::MAX);
+    log.tick(1, u64::MAX).expect("a Vec");
+    log.tick_of_sums(2, 0).expect("a Vec");
+    log.finish(2).expect("a Vec");
+    assert!(Capture::read(&file[..]).expect("readable").end.is_some());
 }

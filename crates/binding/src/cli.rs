@@ -1,12 +1,9 @@
 //! The command line, for Python to call.
 
 use std::ffi::OsString;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use pyo3::prelude::*;
-
-mod memray;
 
 /// Runs the command line and returns its exit status.
 ///
@@ -24,10 +21,6 @@ fn cli_main(
 ) -> PyResult<i32> {
     let syntax_check = |script: &Path| refusal(check_script.call1((script.as_os_str(),)));
     let hand_over_check = || refusal(hand_over_problem.call0());
-    let py = check_script.py();
-    let read_memray = |path: &Path, is_cut: bool, sink: File, progress: &dyn Fn(u64, u64)| {
-        memray::read(py, path, is_cut, sink, progress)
-    };
     let context = heapsight_cli::Context {
         executable,
         command,
@@ -35,7 +28,6 @@ fn cli_main(
         python_version: python_version(),
         syntax_check: &syntax_check,
         hand_over_check: &hand_over_check,
-        read_memray: &read_memray,
     };
     Ok(heapsight_cli::main(&context, &argv))
 }

@@ -32,6 +32,10 @@ pub struct Header {
     pub tick_ms: u32,
     /// Version of heapsight that wrote the file.
     pub heapsight_version: String,
+    /// The same number in the captures of all processes of one run, and in no other; 0 when it is unknown.
+    pub run_id: u64,
+    /// Whether this is a child process of the run's first one.
+    pub is_child: bool,
 }
 
 impl Default for Header {
@@ -49,6 +53,8 @@ impl Default for Header {
             by_thread: false,
             tick_ms: 0,
             heapsight_version: String::new(),
+            run_id: 0,
+            is_child: false,
         }
     }
 }
@@ -69,6 +75,8 @@ mod tag {
     pub const BY_THREAD: u64 = 11;
     pub const TICK_MS: u64 = 12;
     pub const HEAPSIGHT_VERSION: u64 = 13;
+    pub const RUN_ID: u64 = 14;
+    pub const IS_CHILD: u64 = 15;
 }
 
 impl Header {
@@ -104,6 +112,12 @@ impl Header {
         }
         number(tag::BY_THREAD, u64::from(self.by_thread));
         number(tag::TICK_MS, u64::from(self.tick_ms));
+        if self.run_id != 0 {
+            number(tag::RUN_ID, self.run_id);
+        }
+        if self.is_child {
+            number(tag::IS_CHILD, 1);
+        }
     }
 
     pub(crate) fn decode(payload: &[u8]) -> Result<Self, Malformed> {
@@ -139,6 +153,8 @@ impl Header {
                 tag::BY_THREAD => header.by_thread = number()? != 0,
                 tag::TICK_MS => header.tick_ms = number32()?,
                 tag::HEAPSIGHT_VERSION => header.heapsight_version = text()?,
+                tag::RUN_ID => header.run_id = number()?,
+                tag::IS_CHILD => header.is_child = number()? != 0,
                 _ => {}
             }
         }
@@ -166,6 +182,8 @@ mod tests {
             by_thread: true,
             tick_ms: 100,
             heapsight_version: "0.1.0".into(),
+            run_id: u64::MAX,
+            is_child: true,
         }
     }
 

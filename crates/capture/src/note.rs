@@ -15,9 +15,6 @@ impl Note {
     /// Name of the note in a capture that tells only what was live at the end and at the peak. The figures of what was allocated, freed or
     /// temporary, and those of other moments, mean nothing there. The text says why.
     pub const ENDS_ONLY: &str = "ends-only";
-    /// Name of the note in a capture that counts blocks in its last tick of which it is not known when they lived. So at moments before, only
-    /// live figures are exact. The text says why.
-    pub const SOME_TIMES: &str = "some-times";
 
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         put_bytes(out, self.name.as_bytes());

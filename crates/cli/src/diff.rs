@@ -16,7 +16,7 @@ use crate::view::View;
 /// Shows what changed between two files, or between two moments of one.
 pub(crate) fn diff(
     options: &DiffOptions,
-    files: &Files<'_>,
+    files: &Files,
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
     let select = &options.select;

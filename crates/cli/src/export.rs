@@ -18,7 +18,7 @@ use crate::view::View;
 /// Writes the capture in another format, beside it unless said otherwise.
 pub(crate) fn export(
     options: &ExportOptions,
-    files: &Files<'_>,
+    files: &Files,
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
     let select = &options.select;

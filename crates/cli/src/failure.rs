@@ -44,10 +44,11 @@ pub(crate) enum Failure {
     FileExists(PathBuf),
     #[error("{}: {source}", path.display())]
     BadPickle { path: PathBuf, source: PickleError },
-    #[error("{} is a recording of memray, which is read through memray's own package: pip install memray", .0.display())]
-    NeedsMemray(PathBuf),
-    #[error("{} is a recording of memray, but memray cannot read it: {reason}", path.display())]
-    OfMemray { path: PathBuf, reason: String },
+    #[error("{} is a recording of memray, but cannot be read: {reason}", path.display())]
+    OfMemray {
+        path: PathBuf,
+        reason: heapsight_memray::ReadError,
+    },
     #[error(
         "{} was recorded with memray's --aggregate and tells only what was live at the end and at the peak: {unknown} is not known",
         path.display()
@@ -56,6 +57,8 @@ pub(crate) enum Failure {
         path: PathBuf,
         unknown: &'static str,
     },
+    #[error("{files} of another run, whose first process is not among these files: leave {pronoun} out", files = is_or_are(.files), pronoun = if .files.len() == 1 { "it" } else { "them" })]
+    OfAnotherRun { files: Vec<PathBuf> },
     #[error("{} has no table of blocks, which {option} needs: record it with traces, as Snapshot.create(with_traces=True) does", path.display())]
     NoBlocks { path: PathBuf, option: &'static str },
     #[error("{}: the snapshot is incomplete, only a part was read: {what}", path.display())]
@@ -72,7 +75,6 @@ impl Failure {
             | Self::HandOver(_)
             | Self::Exec { .. }
             | Self::BadPickle { .. }
-            | Self::NeedsMemray(_)
             | Self::OfMemray { .. }
             | Self::EndsOnly { .. }
             | Self::Incomplete { .. }
@@ -87,11 +89,24 @@ impl Failure {
             | Self::NoMain(_)
             | Self::UnreadableScript { .. }
             | Self::FileExists(_)
+            | Self::OfAnotherRun { .. }
             | Self::OutputIsSpecial(_)
             | Self::NeitherCommandNorFile(_) => STATUS_REFUSED,
             Self::CannotWrite { source, .. } if is_about_the_name(source) => STATUS_REFUSED,
             Self::CannotWrite { .. } | Self::Report(_) => STATUS_IO,
         }
+    }
+}
+
+/// Names of files, as the subject of a sentence.
+fn is_or_are(files: &[PathBuf]) -> String {
+    let names: Vec<String> = files
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    match &names[..] {
+        [name] => format!("{name} is"),
+        names => format!("{} are", names.join(", ")),
     }
 }
 

@@ -6,23 +6,29 @@ use std::io::{Cursor, ErrorKind, Read};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
-use heapsight_capture::ReadError;
+use heapsight_capture::{ReadError, WriteError};
+use heapsight_memray::is_of_memray;
 
 use crate::failure::Failure;
-use crate::memray::{MemrayError, ReadMemray, ends_properly, is_of_memray};
 use crate::progress::Progress;
 
 /// Bytes that tell what kind of file it is.
 const LOOKED_AT: u64 = 64;
 
 /// Opens files, and keeps what is to be said about them.
-pub(crate) struct Files<'a> {
+pub(crate) struct Files {
     pub progress: Progress,
-    read_memray: &'a ReadMemray<'a>,
-    /// The captures made of recordings of memray, in case one is asked for twice. They have no name, so they go when this does.
-    made: RefCell<Vec<(PathBuf, File)>>,
+    /// In case one is asked for twice.
+    made: RefCell<Vec<Made>>,
     warnings: RefCell<Vec<String>>,
     incomplete: RefCell<Option<Failure>>,
+}
+
+/// The capture made of a recording of memray. It has no name, so it goes when this does.
+struct Made {
+    of: PathBuf,
+    of_bytes: u64,
+    capture: File,
 }
 
 /// A file that was opened.
@@ -37,12 +43,11 @@ pub(crate) struct Opened {
     pub file_bytes: u64,
 }
 
-impl<'a> Files<'a> {
-    /// That reads recordings of memray as it is told.
-    pub(crate) fn new(progress: Progress, read_memray: &'a ReadMemray<'a>) -> Self {
+impl Files {
+    /// That shows progress so.
+    pub(crate) fn new(progress: Progress) -> Self {
         Self {
             progress,
-            read_memray,
             made: RefCell::default(),
             warnings: RefCell::default(),
             incomplete: RefCell::default(),
@@ -51,19 +56,24 @@ impl<'a> Files<'a> {
 
     /// Opens the file at `path`. A recording of memray is made a capture first.
     pub(crate) fn open(&self, path: &Path) -> Result<Opened, Failure> {
+        // Before the file is opened again: a pipe would be empty.
+        if let Some(made) = self.made.borrow().iter().find(|made| made.of == path) {
+            return made.opened();
+        }
         let mut file = named_file(path)?;
         let file_bytes = file.metadata().map_or(0, |metadata| metadata.len());
-        let mut first = look(path, &mut file)?;
-        let mut bytes = file_bytes;
+        let first = look(path, &mut file)?;
         if is_of_memray(&first) {
-            file = self.made_of_memray(path, &file)?;
-            bytes = file.metadata().map_or(0, |metadata| metadata.len());
-            first = look(path, &mut file)?;
+            let recording = Cursor::new(first).chain(file);
+            let made = self.made_of_memray(path, recording, file_bytes)?;
+            let opened = made.opened();
+            self.made.borrow_mut().push(made);
+            return opened;
         }
         Ok(Opened {
             first: Cursor::new(first),
             file,
-            bytes,
+            bytes: file_bytes,
             file_bytes,
         })
     }
@@ -93,52 +103,52 @@ impl<'a> Files<'a> {
         self.warnings.take()
     }
 
-    /// The capture made of a recording, open at its beginning.
-    fn made_of_memray(&self, path: &Path, recording: &File) -> Result<File, Failure> {
-        if let Some((_, made)) = self.made.borrow().iter().find(|(of, _)| of == path) {
-            return reopened(path, made);
-        }
-        let unreadable = |source: std::io::Error| Failure::Unreadable {
-            path: path.to_path_buf(),
-            source: source.into(),
-        };
+    /// Makes a capture of a recording.
+    fn made_of_memray(
+        &self,
+        path: &Path,
+        recording: impl Read,
+        bytes: u64,
+    ) -> Result<Made, Failure> {
         let no_room = |source| Failure::CannotWrite {
             path: std::env::temp_dir(),
             source,
         };
-        if !recording
-            .metadata()
-            .is_ok_and(|metadata| metadata.is_file())
-        {
-            return Err(Failure::OfMemray {
+        let capture = tempfile::tempfile().map_err(no_room)?;
+        let recording = self.progress.reading(path, recording, bytes);
+        let said = heapsight_memray::read(recording, &capture).map_err(|error| match error {
+            heapsight_memray::ReadError::Io(source) => Failure::Unreadable {
                 path: path.to_path_buf(),
-                reason: "it reads a recording more than once, and this is no file".to_owned(),
-            });
-        }
-        let is_whole = ends_properly(recording).map_err(unreadable)?;
-        let made = tempfile::tempfile().map_err(no_room)?;
-        let sink = made.try_clone().map_err(no_room)?;
-        let counting = self.progress.counting(path);
-        let told = (self.read_memray)(path, !is_whole, sink, &|done, all| {
-            counting.update(done, all);
-        });
-        drop(counting);
-        let mut said = told.map_err(|error| match error {
-            MemrayError::NotInstalled => Failure::NeedsMemray(path.to_path_buf()),
-            MemrayError::Failed(reason) => Failure::OfMemray {
+                source: source.into(),
+            },
+            heapsight_memray::ReadError::Write(WriteError::Io { source, .. }) => no_room(source),
+            reason => Failure::OfMemray {
                 path: path.to_path_buf(),
                 reason,
             },
         })?;
-        if !is_whole {
-            said.push("the file was cut short: what comes after the cut is missing".to_owned());
-        }
         for what in said {
             self.warn(format!("{}: {what}", path.display()));
         }
-        let file = reopened(path, &made)?;
-        self.made.borrow_mut().push((path.to_path_buf(), made));
-        Ok(file)
+        Ok(Made {
+            of: path.to_path_buf(),
+            of_bytes: bytes,
+            capture,
+        })
+    }
+}
+
+impl Made {
+    /// Opens it at its beginning.
+    fn opened(&self) -> Result<Opened, Failure> {
+        let mut file = reopened(&self.of, &self.capture)?;
+        let bytes = file.metadata().map_or(0, |metadata| metadata.len());
+        Ok(Opened {
+            first: Cursor::new(look(&self.of, &mut file)?),
+            file,
+            bytes,
+            file_bytes: self.of_bytes,
+        })
     }
 }
 

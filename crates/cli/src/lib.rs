@@ -22,11 +22,11 @@ mod diff;
 mod export;
 mod failure;
 mod files;
-mod memray;
 mod merge;
 mod output;
 mod program;
 mod progress;
+mod relatives;
 mod run;
 mod run_spec;
 mod stats;
@@ -38,7 +38,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 pub use console::message;
-pub use memray::{MemrayError, ReadMemray};
+pub use merge::merge_at_exit;
 pub use run_spec::{InvalidRunSpec, LOOK, RUN_VARIABLE, RunSpec, SWITCH_VARIABLE, header_for_run};
 pub use summary::{SummaryError, exit_summary};
 
@@ -62,8 +62,6 @@ pub struct Context<'a> {
     pub syntax_check: &'a dyn Fn(&Path) -> Result<(), String>,
     /// Says why a new interpreter could not start tracing.
     pub hand_over_check: &'a dyn Fn() -> Result<(), String>,
-    /// Reads a recording of memray with this interpreter's memray.
-    pub read_memray: &'a ReadMemray<'a>,
 }
 
 impl Context<'_> {
@@ -123,7 +121,7 @@ fn execute(
         Ok(arguments) => arguments,
         Err(answer) => return console.answer(&answer),
     };
-    let files = Files::new(console.progress, context.read_memray);
+    let files = Files::new(console.progress);
     let result = match arguments.command {
         Command::Run(options) => Err(run::become_program(run::prepare(context, &options)?)),
         Command::Top(options) => top::top(&options, &files, console),

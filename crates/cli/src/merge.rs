@@ -7,27 +7,29 @@ use std::path::{Path, PathBuf};
 use heapsight_analysis::{Combination, CombinedResident};
 use heapsight_capture::model::Mode;
 use heapsight_capture::{Capture, End, Exit, Header, ReadError, Replay, Tick, WriteError, Writer};
-use heapsight_report::{Selection, next_steps, summary};
+use heapsight_report::{Selection, format_size, next_steps, summary};
 
 use crate::args::MergeOptions;
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::files::{Files, Opened};
 use crate::output;
-use crate::progress::Reading;
+use crate::progress::{Progress, Reading};
+use crate::relatives;
+use crate::run_spec::RunSpec;
 use crate::view::View;
 
 /// Writes the combined capture, then shows its top.
 pub(crate) fn merge(
     options: &MergeOptions,
     command: &str,
-    files: &Files<'_>,
+    files: &Files,
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
     let look = (console.out_look)(options.select.color());
     let mut processes = Vec::new();
-    for path in &options.files {
-        processes.push(Process::open(path, files)?);
+    for path in relatives::of(&options.files)? {
+        processes.push(Process::open(&path, files)?);
     }
     for warning in warnings(&processes) {
         console.warn(&warning);
@@ -68,6 +70,29 @@ pub(crate) fn merge(
     ))
 }
 
+/// At the end of a run that asked for it: combines the captures of all its processes, `path` being that of the first. Gives the new capture, or
+/// one line saying why there is none; `None` when nobody asked.
+#[must_use]
+pub fn merge_at_exit(spec: &RunSpec, path: &Path) -> Option<Result<PathBuf, String>> {
+    if !spec.merge || spec.is_child {
+        return None;
+    }
+    let files = Files::new(Progress { may_show: false });
+    let combined = RunSpec::combined(path);
+    let merged = relatives::of(&[path.to_path_buf()]).and_then(|paths| {
+        let processes = paths.iter().map(|path| Process::open(path, &files));
+        let mut processes = processes.collect::<Result<Vec<_>, _>>()?;
+        // Whether it may be replaced was asked when the run began.
+        output::write_whole(&combined, true, |out| {
+            combine(&mut processes, out, &combined)
+        })
+    });
+    Some(match merged {
+        Ok(()) => Ok(combined),
+        Err(failure) => Err(failure.to_string()),
+    })
+}
+
 /// One of the captures, played back.
 struct Process {
     path: PathBuf,
@@ -78,7 +103,7 @@ struct Process {
 }
 
 impl Process {
-    fn open(path: &Path, files: &Files<'_>) -> Result<Self, Failure> {
+    fn open(path: &Path, files: &Files) -> Result<Self, Failure> {
         let Opened {
             first, file, bytes, ..
         } = files.open(path)?;
@@ -223,6 +248,10 @@ fn combined_header(processes: &[Process]) -> Header {
     header.by_thread = headers().any(|other| other.by_thread);
     header.tick_ms = headers().map(|other| other.tick_ms).max().unwrap_or(0);
     header.heapsight_version = env!("CARGO_PKG_VERSION").to_owned();
+    if headers().any(|other| other.run_id != header.run_id) {
+        header.run_id = 0;
+    }
+    header.is_child = false;
     header
 }
 
@@ -246,17 +275,38 @@ fn combined_mode(a: Mode, b: Mode) -> Mode {
 /// What makes a sum doubtful.
 fn warnings(processes: &[Process]) -> Vec<String> {
     let mut seen = std::collections::HashSet::new();
-    processes
-        .iter()
-        .filter(|process| {
-            let header = &process.capture().header;
-            !seen.insert((header.pid, header.start_unix_ns))
-        })
-        .map(|process| {
-            format!(
-                "{} is of the same process as another file: it is counted twice",
-                process.path.display()
-            )
-        })
-        .collect()
+    let twice = processes.iter().filter(|process| {
+        let header = &process.capture().header;
+        !seen.insert((header.pid, header.start_unix_ns))
+    });
+    let twice = twice.map(|process| {
+        format!(
+            "{} is of the same process as another file: it is counted twice",
+            process.path.display()
+        )
+    });
+    twice.chain(mixed_modes(processes)).collect()
+}
+
+/// Which processes were traced in which way, if not all in the same.
+fn mixed_modes(processes: &[Process]) -> Option<String> {
+    let way = |process: &Process| match process.capture().header.mode {
+        Mode::Exact { .. } => "exact".to_owned(),
+        Mode::Sampled { mean_bytes } => format!("a sample of one in {}", format_size(mean_bytes)),
+    };
+    let is_exact = |process: &&Process| {
+        let mode = process.capture().header.mode;
+        matches!(mode, Mode::Exact { .. })
+    };
+    let exact = processes.iter().filter(is_exact).count();
+    if exact == 0 || exact == processes.len() {
+        return None;
+    }
+    let ways = processes.iter();
+    let ways = ways.map(|process| format!("{} is {}", process.path.display(), way(process)));
+    let ways: Vec<String> = ways.collect();
+    Some(format!(
+        "sums of exact figures and estimates are estimates: {}",
+        ways.join(", ")
+    ))
 }

@@ -2,8 +2,6 @@
 
 use std::io::{self, Read};
 use std::path::Path;
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -35,48 +33,6 @@ impl Progress {
             began: Instant::now(),
             may_show: self.may_show,
         }
-    }
-
-    /// Shows how many of the file's events are read, once it has taken half a second. Others may do the reading, so it is a thread that looks.
-    pub(crate) fn counting(&self, path: &Path) -> Counting {
-        let bar = hidden_bar(
-            path,
-            None,
-            "{msg} [{bar:30}] {human_pos}/{human_len} events",
-        );
-        let shown = bar.clone();
-        let over = self.may_show.then(|| {
-            let (over, is_over) = channel::<()>();
-            thread::spawn(move || {
-                if is_over.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
-                    shown.set_draw_target(ProgressDrawTarget::stderr());
-                    shown.tick();
-                }
-            });
-            over
-        });
-        Counting { bar, _over: over }
-    }
-}
-
-/// Shows how far a count has come.
-pub(crate) struct Counting {
-    bar: ProgressBar,
-    /// The thread ends when this is dropped.
-    _over: Option<Sender<()>>,
-}
-
-impl Counting {
-    /// So many events of so many are read.
-    pub(crate) fn update(&self, done: u64, all: u64) {
-        self.bar.set_length(all);
-        self.bar.set_position(done);
-    }
-}
-
-impl Drop for Counting {
-    fn drop(&mut self) {
-        self.bar.finish_and_clear();
     }
 }
 

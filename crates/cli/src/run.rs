@@ -8,7 +8,7 @@ use std::process::Command;
 use crate::args::{Frames, RunOptions};
 use crate::failure::Failure;
 use crate::program::Program;
-use crate::run_spec::{LOOK, RUN_VARIABLE, RunSpec, SWITCH_VARIABLE};
+use crate::run_spec::{LOOK, RUN_VARIABLE, RunSpec, SWITCH_VARIABLE, new_run_id};
 use crate::{Context, output};
 
 /// Most bytes of the program's arguments that are recorded: one environment variable can hold 128 KiB.
@@ -29,6 +29,10 @@ pub(crate) fn prepare(context: &Context<'_>, options: &RunOptions) -> Result<Pre
     program.check(context.syntax_check)?;
     (context.hand_over_check)().map_err(Failure::HandOver)?;
     let output = output_path(options, &program);
+    let combined = RunSpec::combined(&output);
+    if options.merge && !options.force && combined.exists() {
+        return Err(Failure::FileExists(combined));
+    }
     output::create(&output, options.force)?;
     let spec = RunSpec {
         output: output.clone(),
@@ -44,6 +48,8 @@ pub(crate) fn prepare(context: &Context<'_>, options: &RunOptions) -> Result<Pre
         color: options.color(),
         command: context.shell_command(),
         follow: options.follow,
+        merge: options.merge,
+        run_id: new_run_id(),
         is_child: false,
         replace_tracemalloc: options.replace_tracemalloc,
         program: program.title(),

@@ -1,5 +1,7 @@
 //! What `heapsight run` hands over to the interpreter that it becomes.
 
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -45,6 +47,12 @@ pub struct RunSpec {
     /// Record child processes too, each into a file of its own beside `output`.
     #[serde(default)]
     pub follow: bool,
+    /// At the end, combine the captures of all processes.
+    #[serde(default)]
+    pub merge: bool,
+    /// The number that all processes of this run have in common.
+    #[serde(default)]
+    pub run_id: u64,
     /// This process is such a child: `output` is that of the first process.
     #[serde(default)]
     pub is_child: bool,
@@ -90,6 +98,7 @@ impl RunSpec {
         self.follow.then(|| Self {
             output: output.to_path_buf(),
             is_child: true,
+            merge: false,
             top: None,
             ..self.clone()
         })
@@ -120,6 +129,18 @@ impl RunSpec {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Where the captures of all processes are combined: `run-all.heapsight` beside `run.heapsight`.
+    #[must_use]
+    pub fn combined(output: &Path) -> PathBuf {
+        let mut name = output.file_stem().unwrap_or_default().to_owned();
+        name.push("-all");
+        if let Some(extension) = output.extension() {
+            name.push(".");
+            name.push(extension);
+        }
+        output.with_file_name(name)
     }
 
     /// How blocks are chosen for tracing.
@@ -166,7 +187,15 @@ pub fn header_for_run(spec: &RunSpec, python_version: &str) -> Header {
         by_thread: spec.threads,
         tick_ms: spec.tick_ms,
         heapsight_version: env!("CARGO_PKG_VERSION").to_owned(),
+        run_id: spec.run_id,
+        is_child: spec.is_child,
     }
+}
+
+/// A number that no other run has. Not 0.
+pub(crate) fn new_run_id() -> u64 {
+    // The keys that Rust gives its tables at random: enough where nobody gains by guessing.
+    RandomState::new().hash_one(std::process::id()).max(1)
 }
 
 /// Paths as JSON: text, or a list of bytes where they are not UTF-8.
@@ -220,6 +249,8 @@ mod tests {
             color: None,
             command: "heapsight".into(),
             follow: false,
+            merge: false,
+            run_id: 7,
             is_child: false,
             replace_tracemalloc: false,
             program: "app.py".into(),
@@ -295,6 +326,7 @@ mod tests {
             format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH)
         );
         assert!(header.start_unix_ns > 1_700_000_000_000_000_000);
+        assert_eq!((header.run_id, header.is_child), (7, false));
         let sampled = RunSpec {
             sample_bytes: Some(4096),
             ..spec()

@@ -11,7 +11,7 @@ use crate::view::View;
 /// Describes each file in figures.
 pub(crate) fn stats(
     options: &StatsOptions,
-    files: &Files<'_>,
+    files: &Files,
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
     let look = (console.out_look)(options.select.color());

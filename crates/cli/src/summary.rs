@@ -5,8 +5,11 @@ use std::path::Path;
 
 use heapsight_analysis::{Imports, apply_frame_limit, name_threads};
 use heapsight_capture::{Capture, ReadError};
-use heapsight_report::{Look, Selection, next_steps, summary};
+use heapsight_report::{
+    Look, Selection, children_line, combined_children_line, next_steps, summary,
+};
 
+use crate::relatives;
 use crate::run_spec::RunSpec;
 
 /// Why there is no summary. The program's own result is not touched by it.
@@ -20,24 +23,30 @@ pub enum SummaryError {
     Write(#[from] io::Error),
 }
 
-/// Reads the finished capture at `path` and writes the summary to `out`, which is standard error: so it is written in the look of that.
+/// Reads the finished capture at `path`, or the one that all processes were combined in, and writes the summary to `out`, which is standard error: so it is written in the look of that.
 /// Writes nothing if `spec` asks for no summary; a closed pipe is no error.
 ///
 /// # Errors
 /// When the capture cannot be read or the summary cannot be written.
-pub fn exit_summary(spec: &RunSpec, path: &Path, out: &mut dyn Write) -> Result<(), SummaryError> {
+pub fn exit_summary(
+    spec: &RunSpec,
+    path: &Path,
+    combined: Option<&Path>,
+    out: &mut dyn Write,
+) -> Result<(), SummaryError> {
     let look = Look::of(&io::stderr(), spec.color);
-    write_summary(spec, path, out, &look)
+    write_summary(spec, path, combined, out, &look)
 }
 
 fn write_summary(
     spec: &RunSpec,
     path: &Path,
+    combined: Option<&Path>,
     out: &mut dyn Write,
     look: &Look,
 ) -> Result<(), SummaryError> {
     let Some(count) = spec.top else { return Ok(()) };
-    let mut capture = Capture::open(path)?;
+    let mut capture = Capture::open(combined.unwrap_or(path))?;
     apply_frame_limit(&mut capture);
     name_threads(&mut capture.tables);
     let selection = Selection {
@@ -45,16 +54,25 @@ fn write_summary(
         imports: Imports::for_people(capture.header.mode, spec.imports),
         ..Selection::default()
     };
-    let shown = if spec.output.is_absolute() {
+    let first = if spec.output.is_absolute() {
         path
     } else {
         &spec.output
     };
-    let text = format!(
+    let all = RunSpec::combined(first);
+    let shown = if combined.is_some() { &all } else { first };
+    let mut text = format!(
         "\n{}\n{}",
         summary(&capture, &selection, look),
         next_steps(shown, &spec.command, look)
     );
+    if spec.follow && !spec.is_child {
+        let children = relatives::children(path, spec.run_id).len();
+        text += &match combined {
+            Some(_) => combined_children_line(children),
+            None => children_line(children, first, &all, &spec.command, look),
+        };
+    }
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         result => Ok(result?),
@@ -73,7 +91,7 @@ pub(crate) mod tests {
             ..spec(Some(10))
         };
         let mut out = Vec::new();
-        write_summary(&spec, path, &mut out, look).expect("readable");
+        write_summary(&spec, path, None, &mut out, look).expect("readable");
         String::from_utf8(out).expect("UTF-8")
     }
 
@@ -89,6 +107,8 @@ pub(crate) mod tests {
             color: None,
             command: "heapsight".into(),
             follow: false,
+            merge: false,
+            run_id: 0,
             is_child: false,
             replace_tracemalloc: false,
             program: "app.py".into(),
@@ -101,7 +121,7 @@ pub(crate) mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = write_capture(folder.path());
         let mut out = Vec::new();
-        write_summary(&spec(Some(1)), &path, &mut out, &Look::plain(80)).expect("readable");
+        write_summary(&spec(Some(1)), &path, None, &mut out, &Look::plain(80)).expect("readable");
         let text = String::from_utf8(out).expect("UTF-8");
         assert!(
             text.starts_with("\napp.py, Python 3.13.1, 210 ms, 10 blocks allocated,"),
@@ -117,15 +137,16 @@ pub(crate) mod tests {
     #[test]
     fn quiet_runs_have_no_summary() {
         let mut out = Vec::new();
-        exit_summary(&spec(None), Path::new("/nonexistent"), &mut out).expect("nothing is read");
+        exit_summary(&spec(None), Path::new("/nonexistent"), None, &mut out)
+            .expect("nothing is read");
         assert!(out.is_empty());
     }
 
     #[test]
     fn a_capture_that_is_gone_is_an_error_of_one_line() {
         let mut out = Vec::new();
-        let error =
-            exit_summary(&spec(Some(1)), Path::new("/nonexistent"), &mut out).expect_err("gone");
+        let error = exit_summary(&spec(Some(1)), Path::new("/nonexistent"), None, &mut out)
+            .expect_err("gone");
         assert!(error.to_string().starts_with("No such file"), "{error}");
         assert!(out.is_empty());
     }

@@ -56,17 +56,6 @@ impl Write for Broken {
 }
 
 fn outcome_with(out: Box<dyn Write>, words: &[&str], look: Look) -> (i32, String) {
-    let no_memray =
-        |_: &Path, _: bool, _: fs::File, _: &dyn Fn(u64, u64)| Err(MemrayError::NotInstalled);
-    outcome_through(&no_memray, out, words, look)
-}
-
-fn outcome_through(
-    read_memray: &ReadMemray<'_>,
-    out: Box<dyn Write>,
-    words: &[&str],
-    look: Look,
-) -> (i32, String) {
     let context = Context {
         executable: "/nonexistent/python3".into(),
         flags: Vec::new(),
@@ -74,7 +63,6 @@ fn outcome_through(
         command: vec!["heapsight".into()],
         syntax_check: &|_| Ok(()),
         hand_over_check: &|| Ok(()),
-        read_memray,
     };
     let argv: Vec<OsString> = words.iter().map(OsString::from).collect();
     let err = Sink::default();

@@ -17,7 +17,7 @@ use crate::view::View;
 /// compared with the one before.
 pub(crate) fn top(
     options: &TopOptions,
-    files: &Files<'_>,
+    files: &Files,
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
     let look = (console.out_look)(options.select.color());

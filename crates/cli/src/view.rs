@@ -3,7 +3,7 @@
 use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
 
-use heapsight_analysis::recording::{Instant, Moment, Recording, RecordingError, When};
+use heapsight_analysis::recording::{Moment, Recording, RecordingError, When};
 use heapsight_analysis::{Filter, Metric, apply_shown_filters};
 use heapsight_capture::Capture;
 use heapsight_report::{Look, Shown, printable};
@@ -28,7 +28,7 @@ impl View {
         path: &Path,
         when: When,
         filters: &[Filter],
-        files: &Files<'_>,
+        files: &Files,
     ) -> Result<Self, Failure> {
         let failed = |error: RecordingError| match error {
             RecordingError::Unreadable(source) => Failure::Unreadable {
@@ -69,10 +69,6 @@ impl View {
         let missing = recording.capture.incomplete();
         if let Some(what) = missing.filter(|_| recording.capture.header.tick_ms == 0) {
             files.found_incomplete(path, what);
-        }
-        let remark = recording.remark_on_times();
-        if let Some(remark) = remark.filter(|_| when != When::At(Instant::End)) {
-            files.warn(format!("{}: {remark}", path.display()));
         }
         Ok(Self::filtered(path, recording, filters, file_bytes))
     }

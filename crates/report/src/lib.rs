@@ -6,6 +6,7 @@
 mod blocks;
 mod callers;
 mod chart;
+mod children;
 mod diff;
 mod display;
 mod export;
@@ -25,6 +26,7 @@ mod table;
 mod text;
 
 pub use blocks::{biggest_blocks, block};
+pub use children::{children_line, combined_children_line};
 pub use diff::{DiffSelection, Side, diff};
 pub use display::{
     DisplayFigures, DisplayFrame, DisplayKey, DisplayMetric, DisplayOptions, DisplayTop,

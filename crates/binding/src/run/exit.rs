@@ -63,11 +63,25 @@ extern "C" fn print_summary() {
     // A panic must not reach C, and has already said what is wrong; the program's exit status stands.
     let _ = catch_unwind(AssertUnwindSafe(|| {
         let ended = ENDED.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(run) = ended.filter(ActiveRun::is_ours).filter(stderr_is_unchanged) else {
+        let Some(run) = ended.filter(ActiveRun::is_ours) else {
             return;
         };
+        let merged = heapsight_cli::merge_at_exit(&run.spec, &run.capture);
+        if !stderr_is_unchanged(&run) {
+            return;
+        }
         let mut stderr = io::stderr().lock();
-        if let Err(error) = heapsight_cli::exit_summary(&run.spec, &run.capture, &mut stderr) {
+        let combined = match &merged {
+            Some(Ok(combined)) => Some(combined.as_path()),
+            Some(Err(reason)) => {
+                let text = format!("the captures are not combined: {reason}");
+                let _ = writeln!(stderr, "{}", message(&text));
+                None
+            }
+            None => None,
+        };
+        let summary = heapsight_cli::exit_summary(&run.spec, &run.capture, combined, &mut stderr);
+        if let Err(error) = summary {
             let text = format!("no summary of {}: {error}", run.capture.display());
             let _ = writeln!(stderr, "{}", message(&text));
         }

@@ -54,6 +54,8 @@ pub fn header() -> Header {
         by_thread: false,
         tick_ms: 100,
         heapsight_version: "0.1.0".into(),
+        run_id: 0,
+        is_child: false,
     }
 }
 

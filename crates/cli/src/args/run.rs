@@ -71,6 +71,10 @@ pub(crate) struct RunOptions {
     #[arg(long)]
     pub follow: bool,
 
+    /// With --follow: combine the captures of all processes into NAME-all.heapsight at the end, and show that
+    #[arg(long, requires = "follow")]
+    pub merge: bool,
+
     /// Have 'import tracemalloc' give heapsight's, which answers from the recording
     #[arg(long, conflicts_with = "sample")]
     pub replace_tracemalloc: bool,

@@ -4,7 +4,6 @@ use std::path::Path;
 use std::process::Command;
 
 use super::*;
-use crate::MemrayError;
 use crate::args::{Arguments, Command as Chosen};
 
 type SyntaxCheck = fn(&Path) -> Result<(), String>;
@@ -20,7 +19,6 @@ fn prepared(words: &[&str], syntax_check: SyntaxCheck) -> Result<Command, Failur
         command: vec!["heapsight".into()],
         syntax_check: &syntax_check,
         hand_over_check: &|| Ok(()),
-        read_memray: &|_, _, _, _| Err(MemrayError::NotInstalled),
     };
     let argv: Vec<OsString> = ["run"].iter().chain(words).map(OsString::from).collect();
     let arguments =
@@ -140,7 +138,9 @@ fn options_reach_the_recorder() {
             .copied()
             .chain([&*folder.script, "arg"])
             .collect();
-        spec(&prepared(&line, FINE).expect("valid"))
+        let mut spec = spec(&prepared(&line, FINE).expect("valid"));
+        assert_ne!(std::mem::take(&mut spec.run_id), 0);
+        spec
     };
     let default = RunSpec {
         output: (&folder.output).into(),
@@ -153,6 +153,8 @@ fn options_reach_the_recorder() {
         color: None,
         command: "heapsight".into(),
         follow: false,
+        merge: false,
+        run_id: 0,
         replace_tracemalloc: false,
         is_child: false,
         program: folder.script.clone(),
@@ -192,6 +194,14 @@ fn options_reach_the_recorder() {
         run(&["--replace-tracemalloc"]),
         RunSpec {
             replace_tracemalloc: true,
+            ..default.clone()
+        }
+    );
+    assert_eq!(
+        run(&["--follow", "--merge"]),
+        RunSpec {
+            follow: true,
+            merge: true,
             ..default.clone()
         }
     );
@@ -305,7 +315,6 @@ fn tracing_that_could_not_start_stops_before_anything_is_created() {
         command: vec!["heapsight".into()],
         syntax_check: &FINE,
         hand_over_check: &|| Err("started with -S".to_owned()),
-        read_memray: &|_, _, _, _| Err(MemrayError::NotInstalled),
     };
     let failure = prepare(&context, &options).expect_err("cannot start");
     assert_eq!(
@@ -325,7 +334,6 @@ fn an_interpreter_that_cannot_be_started_leaves_no_capture_behind() {
         command: vec!["heapsight".into()],
         syntax_check: &FINE,
         hand_over_check: &|| Ok(()),
-        read_memray: &|_, _, _, _| Err(MemrayError::NotInstalled),
     };
     let argv = ["run", "-o", &folder.output, &folder.script].map(OsString::from);
     assert_eq!(crate::main(&context, &argv), 1);

@@ -100,6 +100,9 @@ pub(crate) fn header(capture: &Capture) -> Value {
         "by_thread": header.by_thread,
         "tick_ms": header.tick_ms,
         "heapsight_version": header.heapsight_version,
+        // As text: few readers of JSON keep 64 bits.
+        "run_id": (header.run_id != 0).then(|| format!("{:016x}", header.run_id)),
+        "is_child": header.is_child,
     })
 }
 

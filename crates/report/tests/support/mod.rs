@@ -129,6 +129,8 @@ impl Tracer {
                 by_thread: false,
                 tick_ms: 100,
                 heapsight_version: "0.1.0".into(),
+                run_id: 0xbeef,
+                is_child: false,
             },
             tables: self.tables,
             end: Some(End {
