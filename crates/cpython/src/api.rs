@@ -84,7 +84,19 @@ unsafe extern "C" {
     pub fn PyEval_SaveThread() -> *mut c_void;
     /// Attaches the state that [`PyEval_SaveThread`] returned.
     pub fn PyEval_RestoreThread(state: *mut c_void);
+    fn PyInterpreterState_Get() -> *mut c_void;
+    fn PyInterpreterState_Main() -> *mut c_void;
     fn Py_GetVersion() -> *const c_char;
+}
+
+/// Does the calling thread run in the main interpreter, and not in a sub-interpreter of the process?
+///
+/// # Safety
+/// The thread is attached.
+#[must_use]
+pub unsafe fn in_main_interpreter() -> bool {
+    // SAFETY: 1. both are exported by every build since 3.9. 2. The first wants an attached thread, which the caller promises.
+    unsafe { PyInterpreterState_Get() == PyInterpreterState_Main() }
 }
 
 /// A function that gives the thread state holding the GIL, without checks.
