@@ -7,7 +7,7 @@ import tempfile
 import threading
 
 import heapsight
-from heapsight import tracemalloc
+from heapsight import _testing, tracemalloc
 
 THREADS = 3
 
@@ -84,6 +84,10 @@ def replace_timer():
     heapsight.start_timer(3600, print, (Noisy(),))
 
 
+def fire_timer():
+    _testing.advance_timer(1)
+
+
 def standard():
     first, second = tracemalloc.take_snapshot(), tracemalloc.take_snapshot()
     first.statistics("lineno")
@@ -101,6 +105,8 @@ def work(call):
 
 
 call = globals()[sys.argv[1]]
+if call is fire_timer:
+    heapsight.start_timer(1, str)
 for _ in range(THREADS):
     threading.Thread(target=work, args=(call,), daemon=True).start()
 for _ in range(THREADS):

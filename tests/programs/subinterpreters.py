@@ -5,7 +5,7 @@ Whatever site runs when an interpreter starts, it runs in each of these, too.
 
 import sys
 
-CODE = "kept = [bytes(1000) for _ in range(100)]"
+CODE = "exec(compile('kept = [bytes(1000) for _ in range(100)]', 'inside.py', 'exec'))"
 
 
 def low_level(isolated):

@@ -17,6 +17,7 @@ CALLS = [
     "compare",
     "create",
     "display",
+    "fire_timer",
     "index",
     "load",
     "read",

@@ -64,7 +64,7 @@ def test_a_recording_is_whole(way: str, options: tuple[str, ...], capture: Path)
 def test_what_a_subinterpreter_allocates_is_traced(capture: Path) -> None:
     outcome = Start([PROGRAM, "legacy"]).traced(capture, "--quiet")
     assert said("legacy", outcome) == ""
-    done = heapsight("stats", "--json", "-i", "<string>:1", capture)
+    done = heapsight("stats", "--json", "-i", "inside.py:1", capture)
     assert json.loads(done.text)["metrics"]["allocated"]["bytes"] > 100_000
 
 

@@ -74,12 +74,6 @@ unsafe extern "C" {
     pub fn PyObject_SetArenaAllocator(allocator: *mut PyObjectArenaAllocator);
     /// The thread state that belongs to the calling thread, null when it has none; needs no GIL.
     pub fn PyGILState_GetThisThreadState() -> *mut c_void;
-    /// Has `function` called with `argument` between two instructions of the main thread; -1 when there is no room. Part of the limited API;
-    /// needs no GIL.
-    pub fn Py_AddPendingCall(
-        function: Option<extern "C" fn(*mut c_void) -> c_int>,
-        argument: *mut c_void,
-    ) -> c_int;
     /// Detaches the calling thread's state (gives the GIL back) and returns it.
     pub fn PyEval_SaveThread() -> *mut c_void;
     /// Attaches the state that [`PyEval_SaveThread`] returned.
