@@ -115,4 +115,4 @@ __all__ = [
 ]
 
 # What heapsight itself allocates is nobody's question.
-_heapsight.add_filter(Filter(False, __file__[: -len("__init__.py")] + "*"))
+_heapsight.leave_own_files_out(__file__[: -len("__init__.py")] + "*")

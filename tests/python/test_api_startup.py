@@ -57,6 +57,38 @@ def test_virtual_environment_with_heapsight_traces_and_one_without_does_not_noti
     assert run(python, "-I", "-c", STATE, PYTHONHEAPSIGHT="7") == "False 1"
 
 
+@pytest.mark.parametrize("left", [["heapsight.pth"], ["heapsight.pth", "_heapsight_startup.py"]])
+def test_files_left_behind_by_a_removed_package_are_silent(left: list[str], tmp_path: Path) -> None:
+    venv.create(tmp_path / "venv", symlinks=True)
+    python = tmp_path / "venv" / "bin" / "python"
+    target = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"))
+    for name in left:
+        shutil.copy(Path(sysconfig.get_path("purelib")) / name, target / name)
+    assert run(python, "-X", "heapsight=5", "-c", "print('runs')") == "runs"
+    assert run(python, "-X", "utf8", "-c", "print('runs')") == "runs"
+    assert run(python, "-X", "heapsight-replace", "-c", "print('runs')") == "runs"
+    assert run(python, "-c", "print('runs')", PYTHONHEAPSIGHT="5") == "runs"
+
+
+def test_a_package_that_is_there_but_broken_is_said(tmp_path: Path) -> None:
+    venv.create(tmp_path / "venv", symlinks=True)
+    python = tmp_path / "venv" / "bin" / "python"
+    target = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"))
+    for name in ("heapsight.pth", "_heapsight_startup.py"):
+        shutil.copy(Path(sysconfig.get_path("purelib")) / name, target / name)
+    (target / "heapsight").mkdir()
+    (target / "heapsight" / "__init__.py").write_text("import no_such_module")
+    done = subprocess.run(
+        [python, "-X", "heapsight", "-c", "print('runs')"],
+        capture_output=True,
+        text=True,
+        env=clean_environment(),
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (0, "runs\n")
+    assert done.stderr == "heapsight: No module named 'no_such_module'; the program runs untraced\n"
+
+
 def test_zip_application_is_traced(tmp_path: Path) -> None:
     (tmp_path / "app").mkdir()
     (tmp_path / "app" / "__main__.py").write_text(STATE)

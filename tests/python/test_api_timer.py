@@ -1,17 +1,19 @@
-"""The timer: driven by allocations, with a clock that the tests move on."""
+"""The timer, with a clock that the tests move on."""
 
 from __future__ import annotations
 
-import subprocess
+import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
+from functools import partial
+from operator import methodcaller
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from harness import clean_environment
 
 import heapsight
 from heapsight import TakeSnapshot, _testing
@@ -30,7 +32,7 @@ def allocate() -> list[bytes]:
     return [bytes(1000) for _ in range(10)]
 
 
-def test_calls_with_its_arguments_once_the_delay_is_over_and_something_is_allocated() -> None:
+def test_calls_with_its_arguments_once_the_delay_is_over() -> None:
     calls: list[Any] = []
     heapsight.start_timer(HOUR, lambda *args, **kwargs: calls.append((args, kwargs)), (1, 2), {"a": 3})
     assert heapsight.is_enabled(), "it enables tracing"
@@ -142,16 +144,81 @@ def test_function_may_disable_tracing() -> None:
     assert not heapsight.is_enabled()
 
 
-def test_allocation_in_another_thread_has_the_main_thread_call() -> None:
+def test_the_main_thread_calls_while_it_runs() -> None:
     callers: list[threading.Thread] = []
     heapsight.start_timer(HOUR, lambda: callers.append(threading.current_thread()))
     allocate()
-    _testing.advance_timer(2 * HOUR)
-    thread = threading.Thread(target=allocate)
+    thread = threading.Thread(target=_testing.advance_timer, args=(2 * HOUR,))
     thread.start()
     thread.join()
     allocate()
     assert callers == [threading.main_thread()]
+
+
+def without_an_instruction_between(*calls: Callable[[], object]) -> None:
+    """Make calls of C functions one after the other; the interpreter runs nothing of what is pending between them."""
+    deque(map(methodcaller("__call__"), calls), 0)
+
+
+@pytest.mark.parametrize("replace", [True, False], ids=["replaced", "stopped and started"])
+def test_a_timer_that_takes_the_place_of_one_that_is_due_does_not_fire_early(replace: bool) -> None:
+    calls: list[int] = []
+    heapsight.start_timer(HOUR, calls.append, (1,))
+    without_an_instruction_between(
+        partial(_testing.advance_timer, 2 * HOUR),
+        *([] if replace else [heapsight.stop_timer]),
+        partial(heapsight.start_timer, HOUR, calls.append, (2,)),
+    )
+    allocate()
+    assert calls == []
+    _testing.advance_timer(HOUR - 1)
+    allocate()
+    assert calls == []
+    _testing.advance_timer(2)
+    allocate()
+    assert calls == [2]
+
+
+class Ending(SystemExit):
+    """A subclass."""
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, Ending])
+def test_what_is_to_end_the_program_reaches_it_and_the_timer_goes_on(kind: type[BaseException]) -> None:
+    error = kind(7)
+
+    def end() -> None:
+        raise error
+
+    heapsight.start_timer(HOUR, end)
+    for _ in range(3):
+        with pytest.raises(kind) as raised:
+            _testing.advance_timer(2 * HOUR)
+            allocate()
+        assert raised.value is error
+
+
+def test_a_signal_while_the_function_runs_reaches_the_program() -> None:
+    heapsight.start_timer(HOUR, signal.raise_signal, (signal.SIGINT,))
+    with pytest.raises(KeyboardInterrupt):
+        _testing.advance_timer(2 * HOUR)
+        allocate()
+
+
+@pytest.mark.parametrize("kind", [GeneratorExit, BaseException])
+def test_other_exceptions_that_are_no_errors_go_to_the_hook(
+    kind: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda args: seen.append(args.exc_type))
+
+    def fail() -> None:
+        raise kind
+
+    heapsight.start_timer(HOUR, fail)
+    _testing.advance_timer(2 * HOUR)
+    allocate()
+    assert seen == [kind]
 
 
 @pytest.mark.parametrize("delay", [0, -1, 1 << 40, 1 << 2000, 0.0, 0.0001, -0.2, float("inf"), float("nan")])
@@ -209,34 +276,3 @@ def test_snapshot_task_survives_a_write_that_fails(tmp_path: Path, monkeypatch: 
     allocate()
     take.stop()
     assert [file.name for file in (tmp_path / "out").iterdir()] == ["0001.heapsight"]
-
-
-FORKING = """
-import os, warnings, heapsight
-from heapsight import _testing
-warnings.simplefilter("error")
-calls = []
-heapsight.start_timer(3600, calls.append, (1,))
-pid = os.fork()
-_testing.advance_timer(7200)
-kept = [bytes(1000) for _ in range(10)]
-assert calls == [1], calls
-assert heapsight.get_object_trace(kept[0]) is not None
-if pid == 0:
-    os._exit(7)
-assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
-print("done")
-"""
-
-
-def test_goes_on_in_both_processes_after_a_fork_without_a_warning() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", FORKING], capture_output=True, text=True, timeout=60, env=clean_environment()
-    )
-    assert (done.stdout, done.stderr) == ("done\n", "")
-
-
-def test_process_ends_while_the_timer_is_armed() -> None:
-    code = "import heapsight; heapsight.start_timer(1, print); print('end')"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    assert (done.stdout, done.stderr, done.returncode) == ("end\n", "", 0)

@@ -21,6 +21,12 @@ OWN_MODULES = {"heapsight", "_heapsight_startup", "atexit"}
 FIRST_OWN_DESCRIPTOR = 700
 
 #: Programs that run the same way every time, as they are.
+REPLACED_STREAMS = [
+    program("replace_streams.py", stream, kind)
+    for stream in ("stdout", "stderr")
+    for kind in ("none", "bare", "write_only", "failing", "closed", "deleted")
+]
+
 PROGRAMS_AS_THEY_ARE = [
     program("exit_with.py", "0"),
     program("exit_with.py", "3"),
@@ -53,6 +59,7 @@ PROGRAMS_AS_THEY_ARE = [
     program("multiprocessing_pools.py"),
     program("exit_functions.py"),
     program("finalizers.py"),
+    *REPLACED_STREAMS,
     program("pickle_main.py"),
     program("deep_recursion.py"),
     program("huge_output.py"),
@@ -100,6 +107,14 @@ def test_summary_comes_after_everything_the_program_says(name: str, capture: Pat
     plain, traced = start.plain(), start.traced(capture)
     assert traced.status == plain.status
     assert traced.stdout == plain.stdout
+    assert traced.stderr.startswith(plain.stderr)
+    assert str(capture) in traced.errors
+
+
+@pytest.mark.parametrize("start", REPLACED_STREAMS, ids=lambda start: " ".join(map(str, start.arguments[1:])))
+def test_summary_comes_whatever_the_programs_streams_are(start: Start, capture: Path) -> None:
+    plain, traced = start.plain(), start.traced(capture)
+    assert (traced.status, traced.stdout) == (plain.status, plain.stdout)
     assert traced.stderr.startswith(plain.stderr)
     assert str(capture) in traced.errors
 

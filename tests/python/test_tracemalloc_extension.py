@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
+import shutil
+import subprocess
 import sys
 import sysconfig
 import threading
@@ -16,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import Start
+from harness import Start, clean_environment
 
 import heapsight
 from heapsight import tracemalloc as drop_in
@@ -67,7 +70,7 @@ def test_a_block_is_known_from_track_to_untrack(kind: Any) -> None:
     before = drop_in.get_traced_memory()[0]
     assert track(DOMAIN, 0x1000, 10_000_000) == 0
     assert sizes() == [10_000_000]
-    assert 10_000_000 <= drop_in.get_traced_memory()[0] - before < 10_100_000
+    assert abs(drop_in.get_traced_memory()[0] - before - 10_000_000) < 100_000
     [trace] = (trace for trace in drop_in.take_snapshot().traces if trace.domain == DOMAIN)
     assert trace.traceback[-1].filename == __file__
     assert 1 <= len(trace.traceback) <= 5
@@ -182,6 +185,164 @@ def test_no_memory_is_ever_writable_and_executable() -> None:
     drop_in.start()
     permissions = {line.split()[1] for line in Path("/proc/self/maps").read_text().splitlines()}
     assert not {each for each in permissions if "w" in each and "x" in each}
+
+
+CODE_BYTES = 16
+
+
+def code() -> list[bytes]:
+    """Return the first bytes of the interpreter's functions."""
+    return [ctypes.string_at(ctypes.cast(each, ctypes.c_void_p).value or 0, CODE_BYTES) for each in c_functions(ctypes.PyDLL)]
+
+
+def named_pages() -> dict[int, tuple[str, int, str]]:
+    """Return file, place in it, and permissions of every page of the interpreter's code, as the kernel tells them."""
+    pages = {}
+    page_bytes = os.sysconf("SC_PAGESIZE")
+    place = ctypes.cast(c_functions(ctypes.PyDLL)[0], ctypes.c_void_p).value or 0
+    regions = []
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        span, permissions, offset, _, _, *path = line.split(maxsplit=5)
+        start, end = (int(each, 16) for each in span.split("-"))
+        regions.append((start, end, permissions, int(offset, 16), path[0] if path else ""))
+    [file] = (region[4] for region in regions if region[0] <= place < region[1])
+    for start, end, permissions, offset, path in regions:
+        if path == file and "x" in permissions:
+            for address in range(start, end, page_bytes):
+                pages[address] = (path, offset + address - start, permissions)
+    return pages
+
+
+def test_every_page_of_the_interpreter_keeps_its_file_and_its_place_in_it() -> None:
+    before, plain = named_pages(), code()
+    assert "python" in next(iter(before.values()))[0]
+    for _ in range(3):
+        drop_in.start()
+        assert code() != plain
+        assert named_pages() == before
+        drop_in.stop()
+        assert code() == plain
+        assert named_pages() == before
+
+
+def test_the_functions_are_left_alone_on_request() -> None:
+    track, _ = c_functions(ctypes.PyDLL)
+    plain = code()
+    drop_in.start(extension_blocks=False)
+    assert code() == plain
+    assert track(DOMAIN, 0x1000, 10) == NOT_TRACING
+    assert sizes() == []
+    drop_in.stop()
+    heapsight.enable()
+    assert code() == plain, "what was asked for holds for whoever starts tracing next"
+    heapsight.disable()
+    drop_in.start()
+    assert code() != plain
+
+
+@pytest.mark.parametrize("value", [0, 1, "no"])
+def test_a_wrong_request_is_named_before_anything_changes(value: Any) -> None:
+    with pytest.raises(TypeError, match=repr(value)):
+        drop_in.start(extension_blocks=value)
+    assert not drop_in.is_tracing()
+
+
+#: Tells whether the functions are as they were.
+LEFT_ALONE = """
+import ctypes, sys
+place = ctypes.cast(ctypes.pythonapi.PyTraceMalloc_Track, ctypes.c_void_p).value
+jump = ctypes.string_at(place, 2) == b"\\x48\\xb8" and ctypes.string_at(place + 10, 2) == b"\\xff\\xe0"
+print("changed" if jump else "left alone")
+"""
+
+
+@pytest.mark.parametrize(
+    ("start", "flags", "variable", "expected"),
+    [
+        ("", ["-X", "heapsight"], None, "left alone"),
+        ("import heapsight; heapsight.enable()", [], None, "left alone"),
+        ("import heapsight.tracemalloc", ["-X", "heapsight"], None, "left alone"),
+        ("from heapsight import tracemalloc; tracemalloc.start()", [], None, "changed"),
+        ("from heapsight import tracemalloc; tracemalloc.start()", [], "", "changed"),
+        ("from heapsight import tracemalloc; tracemalloc.start()", [], "1", "changed"),
+        ("from heapsight import tracemalloc; tracemalloc.start()", [], "0", "left alone"),
+        ("from heapsight import tracemalloc; tracemalloc.start()", ["-E"], "0", "changed"),
+        ("from heapsight import tracemalloc; tracemalloc.start(extension_blocks=True)", [], "0", "changed"),
+        ("from heapsight import tracemalloc; tracemalloc.start(extension_blocks=False)", [], "1", "left alone"),
+        ("", ["-X", "heapsight-replace", "-X", "heapsight"], None, "changed"),
+        ("", ["-X", "heapsight-replace", "-X", "heapsight"], "0", "left alone"),
+    ],
+)
+def test_code_is_changed_for_the_drop_in_alone_and_not_when_switched_off(
+    start: str, flags: list[str], variable: str | None, expected: str
+) -> None:
+    environment = {} if variable is None else {"PYTHONHEAPSIGHT_EXTENSION_BLOCKS": variable}
+    outcome = Start(["-c", f"{start}\n{LEFT_ALONE}"], flags=flags, environment=environment).plain()
+    assert (outcome.status, outcome.text, outcome.errors) == (0, f"{expected}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("options", "variable", "expected"),
+    [((), "1", "left alone"), (("--replace-tracemalloc",), "1", "changed"), (("--replace-tracemalloc",), "0", "left alone")],
+)
+def test_a_recording_changes_code_for_the_drop_in_alone(
+    options: tuple[str, ...], variable: str, expected: str, capture: Path
+) -> None:
+    start = Start(["-c", LEFT_ALONE], environment={"PYTHONHEAPSIGHT_EXTENSION_BLOCKS": variable})
+    outcome = start.traced(capture, "--quiet", *options)
+    assert (outcome.status, outcome.text, outcome.errors) == (0, f"{expected}\n", "")
+
+
+def test_a_wrong_value_in_the_environment_is_a_warning_that_names_it() -> None:
+    code = "from heapsight import tracemalloc; tracemalloc.start(); print(tracemalloc.is_tracing())"
+    outcome = Start(["-c", code], environment={"PYTHONHEAPSIGHT_EXTENSION_BLOCKS": "off"}).plain()
+    assert (outcome.status, outcome.text) == (0, "True\n")
+    assert "RuntimeWarning: PYTHONHEAPSIGHT_EXTENSION_BLOCKS" in outcome.errors
+    assert '"off"' in outcome.errors
+
+
+DEBUGGED = """
+import ctypes
+from heapsight import tracemalloc
+tracemalloc.start()
+track = ctypes.pythonapi.PyTraceMalloc_Track
+track.argtypes = [ctypes.c_uint, ctypes.c_size_t, ctypes.c_size_t]
+track(5, 4096, 10)
+"""
+
+
+@pytest.mark.skipif(shutil.which("gdb") is None, reason="needs gdb")
+def test_a_debugger_names_the_functions(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(DEBUGGED)
+    commands = [
+        "set pagination off",
+        "set breakpoint pending on",
+        "set debuginfod enabled off",
+        "break heapsight_tracer::tracemalloc::extension::track",
+        "run",
+        "set language c",
+        "info symbol &PyTraceMalloc_Track",
+        "info symbol (char *) &PyTraceMalloc_Track + 10",
+        "backtrace",
+        "kill",
+    ]
+    words = [word for command in commands for word in ("-ex", command)]
+    done = subprocess.run(
+        ["gdb", "-q", "-nx", "-batch", *words, "--args", sys.executable, tmp_path / "program.py"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        env=clean_environment(),
+        timeout=100,
+    )
+    if "Breakpoint 1, " not in done.stdout:
+        pytest.skip(f"gdb does not run programs here, or this wheel has no symbols: {done.stderr[-200:]}")
+    assert re.search(r"^PyTraceMalloc_Track in section \.text", done.stdout, re.MULTILINE), done.stdout
+    assert re.search(r"^PyTraceMalloc_Track \+ 10 in section \.text", done.stdout, re.MULTILINE), done.stdout
+    assert "extension::track" in done.stdout
+    # Names that a stripped interpreter has, too.
+    assert "PyEval_EvalCode" in done.stdout
+    assert re.search(r"\b(Py_BytesMain|Py_RunMain)\b", done.stdout), done.stdout
 
 
 NUMPY = """

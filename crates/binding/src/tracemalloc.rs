@@ -1,5 +1,6 @@
 //! The functions of the standard module's C half, on heapsight's engine: what `heapsight.tracemalloc` is made on.
 
+mod extension_blocks;
 mod raw_traces;
 mod table;
 
@@ -9,11 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicU16, Ordering::Relaxed};
 use heapsight_analysis::path;
 use heapsight_analysis::traces::UNKNOWN;
 use heapsight_capture::model::CodeKind;
-use heapsight_tracer::extension_calls::{self, RedirectError};
 use heapsight_tracer::{self as tracer, Config, FrameLimit, objects};
-use pyo3::exceptions::{
-    PyOverflowError, PyRuntimeError, PyRuntimeWarning, PyTypeError, PyValueError,
-};
+use pyo3::exceptions::{PyOverflowError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyFloat, PyInt, PyList, PyTuple};
 
@@ -28,9 +26,16 @@ static LAST_LIMIT: AtomicU16 = AtomicU16::new(1);
 static IN_USE: AtomicBool = AtomicBool::new(false);
 
 /// Start tracing, and keep at most the nframe most recent frames of each traceback. Does nothing when tracing is on.
+///
+/// extension_blocks says whether to trace what extension modules report themselves, such as the data of numpy's arrays: for that the
+/// interpreter's functions for it are made to lead here. None: unless PYTHONHEAPSIGHT_EXTENSION_BLOCKS is 0.
 #[pyfunction]
-#[pyo3(signature = (*nframe), text_signature = "(nframe=1, /)")]
-fn start(py: Python<'_>, nframe: &Bound<'_, PyTuple>) -> PyResult<()> {
+#[pyo3(signature = (*nframe, extension_blocks = None), text_signature = "(nframe=1, /, *, extension_blocks=None)")]
+fn start(
+    py: Python<'_>,
+    nframe: &Bound<'_, PyTuple>,
+    extension_blocks: Option<&Bound<'_, PyAny>>,
+) -> PyResult<()> {
     // Not an optional argument: None is a wrong limit.
     let limit = match nframe.len() {
         0 => 1,
@@ -41,6 +46,7 @@ fn start(py: Python<'_>, nframe: &Bound<'_, PyTuple>) -> PyResult<()> {
             )));
         }
     };
+    extension_blocks::choose(extension_blocks)?;
     if !tracer::is_tracing() {
         let config = Config {
             frame_limit: FrameLimit::UpTo(limit),
@@ -105,19 +111,7 @@ fn trace_as_standard_module(py: Python<'_>) -> PyResult<()> {
         return Ok(());
     }
     objects::follow(object::locate(py));
-    if cfg!(Py_GIL_DISABLED) {
-        return Ok(()); // nobody can be kept out of the functions while they change
-    }
-    match extension_calls::take() {
-        Ok(()) | Err(RedirectError::UnknownProcessor) => Ok(()),
-        Err(error) => {
-            let text = format!(
-                "heapsight does not see the blocks that extension modules report themselves: {error}"
-            );
-            let text = std::ffi::CString::new(text).unwrap_or_default();
-            PyErr::warn(py, &py.get_type::<PyRuntimeWarning>(), &text, 1)
-        }
-    }
+    extension_blocks::take(py)
 }
 
 /// Stop tracing, and forget every trace.

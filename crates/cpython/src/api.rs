@@ -74,17 +74,23 @@ unsafe extern "C" {
     pub fn PyObject_SetArenaAllocator(allocator: *mut PyObjectArenaAllocator);
     /// The thread state that belongs to the calling thread, null when it has none; needs no GIL.
     pub fn PyGILState_GetThisThreadState() -> *mut c_void;
-    /// Has `function` called with `argument` between two instructions of the main thread; -1 when there is no room. Part of the limited API;
-    /// needs no GIL.
-    pub fn Py_AddPendingCall(
-        function: Option<extern "C" fn(*mut c_void) -> c_int>,
-        argument: *mut c_void,
-    ) -> c_int;
     /// Detaches the calling thread's state (gives the GIL back) and returns it.
     pub fn PyEval_SaveThread() -> *mut c_void;
     /// Attaches the state that [`PyEval_SaveThread`] returned.
     pub fn PyEval_RestoreThread(state: *mut c_void);
+    fn PyInterpreterState_Get() -> *mut c_void;
+    fn PyInterpreterState_Main() -> *mut c_void;
     fn Py_GetVersion() -> *const c_char;
+}
+
+/// Does the calling thread run in the main interpreter, and not in a sub-interpreter of the process?
+///
+/// # Safety
+/// The thread is attached.
+#[must_use]
+pub unsafe fn in_main_interpreter() -> bool {
+    // SAFETY: 1. both are exported by every build since 3.9. 2. The first wants an attached thread, which the caller promises.
+    unsafe { PyInterpreterState_Get() == PyInterpreterState_Main() }
 }
 
 /// A function that gives the thread state holding the GIL, without checks.

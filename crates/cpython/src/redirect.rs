@@ -4,13 +4,16 @@
 //! become a jump. What makes this safe:
 //!
 //! 1. **No memory is ever writable and executable.** The page is copied to a new one, changed there, made executable and no longer
-//!    writable, and then put in the place of the old one by a single `mremap`. Nothing on disk is touched.
+//!    writable, and then put in the place of the old one by a single `mremap`. Nothing on disk is touched. The new page is a private mapping of
+//!    the same place in the same file, so that perf and debuggers still know the functions there ([`file_pages`]).
 //! 2. **Other threads see the old page or the new one**, never a mixture: the kernel exchanges the mapping under its own lock, and a
 //!    processor that runs from it is interrupted to drop its copy.
 //! 3. **The function is long enough**, by the size in its symbol, so the jump destroys nothing but the function itself; that
 //!    is not entered any more but through its first byte.
 //! 4. What is left: a thread that stands between the first instructions at that very moment, in the few that set up its stack
 //!    frame. The caller holds the GIL, as callers of the redirected functions do; see `docs/safety.md`.
+
+mod file_pages;
 
 use std::ffi::{CStr, c_int, c_void};
 use std::io;
@@ -120,20 +123,13 @@ unsafe fn exchange(entry: usize, code: &[u8]) -> io::Result<()> {
     let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096);
     let first = entry & !(page - 1);
     let length = (entry + code.len()).next_multiple_of(page) - first;
-    // SAFETY: 1. the new mapping touches no memory that exists. 2. It is as long as the pages that are copied, which are mapped and
-    // readable. 3. `entry` and its code lie inside. 4. The exchange replaces exactly the pages that were copied.
+    let copy = match file_pages::map_anew(first, length, page) {
+        Some(copy) => copy,
+        None => map_nameless(length)?,
+    };
+    // SAFETY: 1. the copy is as long as the pages that are copied, which are mapped and readable; nobody else knows of it.
+    // 2. `entry` and its code lie inside. 3. The exchange replaces exactly the pages that were copied.
     unsafe {
-        let copy = libc::mmap(
-            std::ptr::null_mut(),
-            length,
-            libc::PROT_READ | libc::PROT_WRITE,
-            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
-            -1,
-            0,
-        );
-        if copy == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
-        }
         std::ptr::copy_nonoverlapping(first as *const u8, copy.cast::<u8>(), length);
         std::ptr::copy_nonoverlapping(
             code.as_ptr(),
@@ -151,4 +147,23 @@ unsafe fn exchange(entry: usize, code: &[u8]) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// A new mapping of no file, readable and writable: where the interpreter's file was replaced or removed since it started.
+fn map_nameless(length: usize) -> io::Result<*mut c_void> {
+    // SAFETY: an anonymous mapping at an address of the kernel's choice touches no memory that exists.
+    let copy = unsafe {
+        libc::mmap(
+            std::ptr::null_mut(),
+            length,
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+            -1,
+            0,
+        )
+    };
+    if copy == libc::MAP_FAILED {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(copy)
 }

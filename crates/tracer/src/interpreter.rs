@@ -9,3 +9,4 @@ pub(crate) mod finalization;
 pub(crate) mod original;
 pub(crate) mod signals;
 pub(crate) mod thread_slot;
+pub(crate) mod unwinding;

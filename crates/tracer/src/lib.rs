@@ -27,7 +27,7 @@ mod thread;
 mod tracemalloc;
 mod view;
 
-pub use heapsight_cpython::api::{RunningVersion, running_version};
+pub use heapsight_cpython::api::{RunningVersion, in_main_interpreter, running_version};
 
 pub use background::{descriptor, is_first_thread, pause, recorder, resume, timer};
 pub use config::{Config, FrameLimit};

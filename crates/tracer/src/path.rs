@@ -209,7 +209,6 @@ impl PathCache {
     #[inline(never)]
     unsafe fn forget<V: Version>(&mut self, thread_state: *const u8, sharing: Sharing) {
         crate::tables::recycle::sweep_if_wanted();
-        crate::background::timer::poll();
         if self.epoch != session::cache_epoch() {
             self.steps.fill(Step::NONE);
             self.meanings.fill(Meaning::NONE);

@@ -15,11 +15,12 @@ _LOOK = "run"
 
 
 def start() -> None:
-    """Do what the environment or ``-X`` asks for."""
-    spec = os.environ.pop("HEAPSIGHT_RUN", None)  # the program and its children must not see it
-    if spec is not None and os.environ.get("PYTHONHEAPSIGHT") == _LOOK:
-        del os.environ["PYTHONHEAPSIGHT"]
+    """Do what the environment or ``-X`` asks for, once for the process: site runs in each sub-interpreter, too."""
+    spec = os.environ.get("HEAPSIGHT_RUN")
     try:
+        if not _is_first_start():
+            return
+        _forget_request()
         if spec is not None:
             _begin_run(spec)
         else:
@@ -28,8 +29,27 @@ def start() -> None:
             _replace_standard_module()
     except BaseException as error:  # a Rust panic is no Exception, and the program must go on
         if isinstance(error, ImportError) and "subinterpreter" in str(error):
-            return  # site runs in each of them, but the process is traced once, from its main interpreter
+            return  # the process is traced from its main interpreter
+        _forget_request()
+        if spec is None and isinstance(error, ModuleNotFoundError) and error.name == "heapsight":
+            return  # these two files were left behind when the package was removed
         _say(f"heapsight: {str(error) or type(error).__name__}; the program runs untraced")
+
+
+def _is_first_start() -> bool:
+    """Tell whether anything is asked for and this is the main interpreter's start, not what else may run this file."""
+    asked = "HEAPSIGHT_RUN" in os.environ or "heapsight-replace" in sys._xoptions or _switch()[1] is not None
+    if not asked:
+        return False
+    from heapsight import _heapsight
+
+    return _heapsight.is_first_start()
+
+
+def _forget_request() -> None:
+    """Take what ``heapsight run`` says to this process out of the environment: the program and its children must not see it."""
+    if os.environ.pop("HEAPSIGHT_RUN", None) is not None and os.environ.get("PYTHONHEAPSIGHT") == _LOOK:
+        del os.environ["PYTHONHEAPSIGHT"]
 
 
 def _begin_run(spec: str) -> None:

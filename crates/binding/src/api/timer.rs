@@ -1,12 +1,22 @@
-//! `start_timer` and `stop_timer`: a Python function called from time to time, driven by allocations.
+//! `start_timer` and `stop_timer`: a Python function called from time to time.
+//!
+//! When the time has come, the call is left to the interpreter as a *pending call*: it makes it between two instructions of the main thread. If
+//! that does not come within a tenth of a second, because it waits for something, the timer's own thread takes the GIL and
+//! makes the call. Whoever is first takes it; a timer that was replaced or stopped meanwhile has nothing to take.
+
+mod interrupt;
 
 use std::ffi::{c_int, c_void};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::{self, ThreadId};
 use std::time::Duration;
 
-use heapsight_tracer::timer;
-use pyo3::exceptions::{PyOverflowError, PyRuntimeError, PyTypeError, PyValueError};
+use heapsight_tracer::timer::{self, Ticket, Word};
+use pyo3::exceptions::{
+    PyKeyboardInterrupt, PyOverflowError, PyRuntimeError, PySystemExit, PyTypeError, PyValueError,
+};
+use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyCFunction, PyDict, PyTuple};
 
@@ -21,23 +31,33 @@ struct Task {
     kwargs: Py<PyDict>,
 }
 
-static TASK: Mutex<Option<Task>> = Mutex::new(None);
-/// Is the function running? It is called again only after it has returned.
-static RUNNING: AtomicBool = AtomicBool::new(false);
-
 /// How many are at something that the function must not see half done.
 static HELD: AtomicU32 = AtomicU32::new(0);
 /// When to try again then.
 const RETRY: Duration = Duration::from_millis(10);
 
-fn task() -> MutexGuard<'static, Option<Task>> {
-    TASK.lock().unwrap_or_else(PoisonError::into_inner)
+struct State {
+    task: Option<Task>,
+    /// The thread in which the function runs. It is called again only after it has returned.
+    running: Option<ThreadId>,
 }
 
-/// Calls `func(*args, **kwargs)` every `delay` seconds, at the first allocation that comes at least so long after the last call.
+static STATE: Mutex<State> = Mutex::new(State {
+    task: None,
+    running: None,
+});
+
+/// Held for a moment only, by a thread that is attached: no Python runs meanwhile.
+fn state() -> MutexGuard<'static, State> {
+    STATE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Calls `func(*args, **kwargs)` every `delay` seconds. Enables tracing if it is off. There is one timer: a second call takes the place of the
+/// first.
 ///
-/// Enables tracing if it is off. There is one timer: a second call takes the place of the first. The function runs in the main
-/// thread, never while it is still running; an exception goes to `sys.unraisablehook`, and the timer goes on.
+/// The function is called in the main thread, between two of its instructions; when that waits for something (a lock, a sleep, a file), after
+/// a tenth of a second in a thread of heapsight's own. It is never called while it is still running. KeyboardInterrupt and
+/// SystemExit raised by it are raised in the main thread; any other exception goes to `sys.unraisablehook`. The timer goes on in either case.
 #[pyfunction]
 #[pyo3(signature = (delay, func, args = None, kwargs = None), text_signature = "(delay, func, args=(), kwargs={})")]
 fn start_timer(
@@ -54,26 +74,34 @@ fn start_timer(
         kwargs: keywords(py, kwargs)?,
     };
     prepare(py)?;
+    interrupt::prepare(py);
     control::enable_with_defaults(py)?;
     let delay = new.delay;
-    let old = task().replace(new);
+    let (old, is_running) = {
+        let mut state = state();
+        (state.task.replace(new), state.running.is_some())
+    };
     drop(old); // outside the lock: what it releases may run Python
-    if RUNNING.load(Ordering::Relaxed) {
+    if is_running {
         return Ok(()); // armed when the running function has returned
     }
     arm(delay)
 }
 
 fn arm(delay: Duration) -> PyResult<()> {
-    timer::arm(delay, fire)
-        .map_err(|error| PyRuntimeError::new_err(format!("cannot start the timer: {error}")))
+    match timer::arm(delay, speak) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(PyRuntimeError::new_err(format!(
+            "cannot start the timer: {error}"
+        ))),
+    }
 }
 
 /// Stops the timer. Does nothing when there is none.
 #[pyfunction]
 pub(crate) fn stop_timer() {
     timer::disarm();
-    let old = task().take();
+    let old = state().task.take();
     drop(old);
 }
 
@@ -89,65 +117,135 @@ fn release_timer() {
     HELD.fetch_sub(1, Ordering::Relaxed);
 }
 
-/// Called by the interpreter between two instructions of the main thread.
-extern "C" fn fire(_: *mut c_void) -> c_int {
-    // None when the interpreter is shutting down: then nothing is called any more.
-    let _ = Python::try_attach(call);
-    0
+/// What the timer says, on its own thread: see that the call is made.
+fn speak(word: Word, ticket: Ticket) {
+    // None when the interpreter has ended: then nothing is called any more.
+    let _ = Python::try_attach(|py| match word {
+        Word::Due => {
+            // With the GIL: without it, interpreters before 3.12 look at the state of whatever thread has it.
+            // SAFETY: the function has C's calling convention, and unwinds never.
+            let _ = unsafe { ffi::Py_AddPendingCall(Some(make_pending), ticket as *mut c_void) };
+            // A queue that is full leaves the call to the second word.
+        }
+        Word::Late => {
+            if let Err(error) = make(py, ticket) {
+                interrupt::raise_in_main_thread(py, error);
+            }
+        }
+    });
 }
 
-fn call(py: Python<'_>) {
-    let Some((function, args, kwargs)) = task().as_ref().map(|task| {
-        (
-            task.function.clone_ref(py),
-            task.args.clone_ref(py),
-            task.kwargs.clone_ref(py),
-        )
-    }) else {
-        return; // stopped while the call was pending
-    };
+/// Called by the interpreter between two instructions of the main thread.
+extern "C" fn make_pending(ticket: *mut c_void) -> c_int {
+    let made = Python::try_attach(|py| {
+        make(py, ticket as Ticket)
+            .map_err(|error| error.restore(py))
+            .is_ok()
+    });
+    if made == Some(false) { -1 } else { 0 }
+}
+
+/// Makes the call, unless somebody else has made it or it was taken back.
+///
+/// # Errors
+/// What is for the main thread: `KeyboardInterrupt`, `SystemExit`.
+fn make(py: Python<'_>, ticket: Ticket) -> PyResult<()> {
+    if !timer::claim(ticket) {
+        return Ok(());
+    }
     if HELD.load(Ordering::Relaxed) > 0 {
         if let Err(error) = arm(RETRY) {
             error.write_unraisable(py, None);
         }
-        return;
+        return Ok(());
     }
-    if RUNNING.swap(true, Ordering::Relaxed) {
-        return;
-    }
+    let call = {
+        let mut state = state();
+        let call = state.task.as_ref().map(|task| {
+            (
+                task.function.clone_ref(py),
+                task.args.clone_ref(py),
+                task.kwargs.clone_ref(py),
+            )
+        });
+        if call.is_some() {
+            state.running = Some(thread::current().id());
+        }
+        call
+    };
+    let Some((function, args, kwargs)) = call else {
+        return Ok(());
+    };
     let function = function.into_bound(py);
-    if let Err(error) = function.call(args.bind(py), Some(kwargs.bind(py))) {
+    let result = function.call(args.bind(py), Some(kwargs.bind(py)));
+    let delay = {
+        let mut state = state();
+        state.running = None;
+        state.task.as_ref().map(|task| task.delay)
+    };
+    if let Some(Err(error)) = delay.map(arm) {
         error.write_unraisable(py, Some(&function));
     }
-    RUNNING.store(false, Ordering::Relaxed);
-    let delay = task().as_ref().map(|task| task.delay);
-    if let Some(delay) = delay
-        && let Err(error) = arm(delay)
-    {
-        error.write_unraisable(py, Some(&function));
+    match result {
+        Ok(_) => Ok(()),
+        Err(error)
+            if error.is_instance_of::<PyKeyboardInterrupt>(py)
+                || error.is_instance_of::<PySystemExit>(py) =>
+        {
+            Err(error)
+        }
+        Err(error) => {
+            error.write_unraisable(py, Some(&function));
+            Ok(())
+        }
     }
 }
 
-/// Once: no thread of ours while the program forks, and no call while the interpreter shuts down.
+/// Once: no thread of ours while the program forks, and no call while the interpreter ends.
 fn prepare(py: Python<'_>) -> PyResult<()> {
     static DONE: AtomicBool = AtomicBool::new(false);
     if DONE.swap(true, Ordering::Relaxed) {
         return Ok(());
     }
     let hooks = PyDict::new(py);
-    let function =
-        |function: fn()| PyCFunction::new_closure(py, None, None, move |_, _| function());
+    let function = |function: fn(Python<'_>)| {
+        PyCFunction::new_closure(py, None, None, move |args, _| function(args.py()))
+    };
     hooks.set_item("before", function(crate::run::fork::before)?)?;
     hooks.set_item(
         "after_in_parent",
-        function(crate::run::fork::after_in_parent)?,
+        function(|_| crate::run::fork::after_in_parent())?,
     )?;
-    hooks.set_item("after_in_child", function(heapsight_tracer::resume)?)?;
+    hooks.set_item("after_in_child", function(after_in_child)?)?;
     py.import("os")?
         .call_method("register_at_fork", (), Some(&hooks))?;
     py.import("atexit")?
-        .call_method1("register", (function(stop_timer)?,))?;
+        .call_method1("register", (function(end)?,))?;
     Ok(())
+}
+
+/// A forked child has the thread that forked and no other: a function that another one was in is not running there.
+fn after_in_child(py: Python<'_>) {
+    heapsight_tracer::resume();
+    interrupt::after_in_child(py);
+    let delay = {
+        let mut state = state();
+        let is_gone = state
+            .running
+            .take_if(|running| *running != thread::current().id())
+            .is_some();
+        let delay = state.task.as_ref().map(|task| task.delay);
+        delay.filter(|_| is_gone)
+    };
+    if let Some(Err(error)) = delay.map(arm) {
+        error.write_unraisable(py, None);
+    }
+}
+
+/// The interpreter is about to end.
+fn end(py: Python<'_>) {
+    stop_timer();
+    py.detach(timer::end);
 }
 
 /// A number of seconds, of a millisecond at least.

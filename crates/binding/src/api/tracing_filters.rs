@@ -1,6 +1,6 @@
 //! The filters that decide, while tracing, which call paths are traced.
 
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use heapsight_analysis as analysis;
@@ -28,6 +28,18 @@ fn add_filter(filter: &Bound<'_, PyAny>) -> PyResult<()> {
     filters.filters.push(filter);
     apply(&filters);
     Ok(())
+}
+
+/// Adds a filter that leaves out the files matching `pattern`, at the first call in the process: heapsight is imported again by each
+/// sub-interpreter.
+#[pyfunction]
+fn leave_own_files_out(pattern: &Bound<'_, PyAny>) -> PyResult<()> {
+    static DONE: AtomicBool = AtomicBool::new(false);
+    if DONE.swap(true, Relaxed) {
+        return Ok(());
+    }
+    let filter = pattern.py().get_type::<Filter>().call1((false, pattern))?;
+    add_filter(&filter)
 }
 
 /// The filters applied while tracing, as a new list.
@@ -80,6 +92,7 @@ fn apply(filters: &Filters) {
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(add_filter, module)?)?;
+    module.add_function(wrap_pyfunction!(leave_own_files_out, module)?)?;
     module.add_function(wrap_pyfunction!(get_filters, module)?)?;
     module.add_function(wrap_pyfunction!(clear_filters, module)?)
 }

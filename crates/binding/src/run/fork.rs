@@ -10,7 +10,7 @@ use std::ffi::{c_int, c_void};
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 
-use heapsight_tracer::recorder;
+use heapsight_tracer::{recorder, timer};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
@@ -21,8 +21,8 @@ static FORKING_FRAME: AtomicPtr<ffi::PyFrameObject> = AtomicPtr::new(ptr::null_m
 
 /// Ends heapsight's own threads. To be called before a fork.
 #[pyfunction]
-fn run_before_fork() {
-    before();
+fn run_before_fork(py: Python<'_>) {
+    before(py);
     if recording::is_following() {
         // The child's file begins here: without this, the parent's share of their combined memory would be known from its next tick on only.
         recorder::tick_now();
@@ -30,8 +30,12 @@ fn run_before_fork() {
 }
 
 /// Ends every thread of heapsight's own.
-pub(crate) fn before() {
-    heapsight_tracer::pause();
+pub(crate) fn before(py: Python<'_>) {
+    if timer::has_thread() {
+        py.detach(heapsight_tracer::pause); // it may be on its way to the GIL
+    } else {
+        heapsight_tracer::pause();
+    }
 }
 
 /// Has the threads started again, in the parent of a fork.

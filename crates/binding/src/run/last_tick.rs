@@ -1,82 +1,45 @@
 //! The ways out of a process that run no exit function: `os._exit`, `os.abort`, and `os.exec…`, which lets another program take its place.
 //!
-//! Before any of them the recorder writes a tick, so that nothing of the recording is lost. The functions stay the same objects; only the
-//! definition that they point to is a copy, whose C function writes the tick and then calls the original.
+//! Before any of them the recorder writes a tick, so that nothing of the recording is lost. A built-in function is called through a pointer
+//! that its object holds (`vectorcall`, PEP 590), and that one is replaced: by one C function of ours, which writes the tick and calls what was
+//! there. The objects stay, and so does all that a program can ask of them: the definition, from which their hash is made, too.
+//!
+//! From 3.11 on the interpreter calls a function past that pointer where it has often been called from the same instruction. These do not come back,
+//! so this concerns an `os.exec…` alone that failed there some ten times before. The recording then ends with the tick before.
 
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 
 use heapsight_tracer::recorder;
-use pyo3::ffi;
+use pyo3::ffi::{self, vectorcallfunc};
 use pyo3::prelude::*;
 
 use crate::run::recording;
 
-/// The beginning of every built-in function, `PyCFunctionObject` in `cpython/methodobject.h`: the same from Python 3.9 to 3.15.
+/// A built-in function, `PyCFunctionObject` in `cpython/methodobject.h`: the same from Python 3.9 to 3.15.
 #[repr(C)]
-struct Head {
+struct Function {
     base: ffi::PyObject,
     definition: *const Definition,
+    receiver: *mut ffi::PyObject,
+    module: *mut ffi::PyObject,
+    weak_references: *mut ffi::PyObject,
+    vectorcall: Option<vectorcallfunc>,
 }
 
-/// `PyMethodDef`, with the C function as an address: what it is called with depends on the flags.
-#[derive(Clone, Copy)]
+/// The beginning of `PyMethodDef`.
 #[repr(C)]
 struct Definition {
-    name: *const c_char,
+    name: *const c_void,
     function: *const c_void,
-    flags: c_int,
-    doc: *const c_char,
 }
 
-const METH_NOARGS: c_int = 0x04;
-const METH_FASTCALL: c_int = 0x80;
-const METH_FASTCALL_KEYWORDS: c_int = 0x82;
+/// Functions of `posix`; the others of `os` call these.
+const NAMES: [&str; 4] = ["_exit", "execve", "execv", "abort"];
 
-type Object = *mut ffi::PyObject;
-
-/// A function that takes the place of one of `posix`.
-struct StandIn {
-    name: &'static str,
-    /// How it is called; another version may have another way, and is then left alone.
-    flags: c_int,
-    function: *const c_void,
-    original: &'static OnceLock<usize>,
-}
-
-/// A C function that writes a tick and calls the original. Gives the stand-in.
-macro_rules! stand_in {
-    ($name:literal, $flags:expr, ($($argument:ident: $type:ty),*)) => {{
-        static ORIGINAL: OnceLock<usize> = OnceLock::new();
-        unsafe extern "C" fn function($($argument: $type),*) -> Object {
-            write_tick();
-            let Some(original) = ORIGINAL.get() else { std::process::abort() };
-            // SAFETY: 1. the address is that of a C function which the interpreter calls in this way: the flags of its definition were compared.
-            // 2. the arguments are passed on as they came.
-            unsafe {
-                let original: unsafe extern "C" fn($($type),*) -> Object = std::mem::transmute(*original);
-                original($($argument),*)
-            }
-        }
-        StandIn {
-            name: $name,
-            flags: $flags,
-            function: function as *const c_void,
-            original: &ORIGINAL,
-        }
-    }};
-}
-
-fn stand_ins() -> [StandIn; 4] {
-    type Arguments = *const Object;
-    [
-        stand_in!("_exit", METH_FASTCALL_KEYWORDS, (module: Object, arguments: Arguments, count: ffi::Py_ssize_t, keywords: Object)),
-        stand_in!("execve", METH_FASTCALL_KEYWORDS, (module: Object, arguments: Arguments, count: ffi::Py_ssize_t, keywords: Object)),
-        stand_in!("execv", METH_FASTCALL, (module: Object, arguments: Arguments, count: ffi::Py_ssize_t)),
-        stand_in!("abort", METH_NOARGS, (module: Object, nothing: Object)),
-    ]
-}
+/// The functions by address, each with the pointer that was there.
+static ORIGINALS: OnceLock<Vec<(usize, vectorcallfunc)>> = OnceLock::new();
 
 /// From now on the recorder writes a tick before the process is left. What cannot be arranged is left as it is.
 pub(crate) fn arrange(py: Python<'_>) {
@@ -86,36 +49,67 @@ pub(crate) fn arrange(py: Python<'_>) {
     let Ok(posix) = py.import("posix") else {
         return;
     };
-    for stand_in in stand_ins() {
-        if let Ok(function) = posix.getattr(stand_in.name) {
-            replace(&function, &stand_in);
+    let functions = NAMES.map(|name| posix.getattr(name).ok());
+    let known = functions.iter().flatten().filter_map(|function| {
+        let place = vectorcall_of(function)?;
+        // SAFETY: the place is inside a live object.
+        let original = unsafe { place.read() }?;
+        Some((function.as_ptr() as usize, original))
+    });
+    if ORIGINALS.set(known.collect()).is_err() {
+        return; // arranged already
+    }
+    for function in functions.iter().flatten() {
+        if original(function.as_ptr()).is_some()
+            && let Some(place) = vectorcall_of(function)
+        {
+            // SAFETY: as above. The thread is attached, so nobody calls the function meanwhile; and one who did would find either.
+            unsafe { place.write(Some(stand_in)) };
         }
     }
 }
 
-fn replace(function: &Bound<'_, PyAny>, stand_in: &StandIn) {
-    // SAFETY: 1. `PyCFunction_GetFunction` may be asked of any object, and fails for what is no built-in function.
-    // 2. the head of one is as declared, in the versions let through: its definition is believed only if it names the function that the API
-    // tells, in the way of calling that is expected, which it must not be called in any other way than.
-    // 3. the copy of the definition is never freed; all that it points to belongs to the interpreter, which does not free it either.
-    // 4. the thread is attached, so nobody calls the function meanwhile; every call reads the definition anew.
+/// Where the object of a built-in function holds what it is called through. `None` when it is none, or not as we know them.
+fn vectorcall_of(function: &Bound<'_, PyAny>) -> Option<*mut Option<vectorcallfunc>> {
+    let object = function.as_ptr();
+    // SAFETY: 1. the first two functions may be asked of any object, and fail for what is no built-in function.
+    // 2. the head of one is as declared, in the versions let through: it is believed only if both fields before the one that is
+    // wanted are what the API says of the function.
     unsafe {
-        let object = function.as_ptr();
-        let Some(known) = ffi::PyCFunction_GetFunction(object) else {
+        let (Some(known), receiver) = (
+            ffi::PyCFunction_GetFunction(object),
+            ffi::PyCFunction_GetSelf(object),
+        ) else {
             drop(PyErr::take(function.py()));
-            return;
+            return None;
         };
-        let definition = &raw mut (*object.cast::<Head>()).definition;
-        let mut copy = std::ptr::read(*definition);
-        if copy.function as usize != known as usize
-            || copy.flags != stand_in.flags
-            || stand_in.original.set(known as usize).is_err()
-        {
-            return;
-        }
-        copy.function = stand_in.function;
-        *definition = Box::into_raw(Box::new(copy));
+        let head = object.cast::<Function>();
+        let is_as_known = (*(*head).definition).function as usize == known as usize
+            && (*head).receiver == receiver
+            && !receiver.is_null();
+        is_as_known.then_some(&raw mut (*head).vectorcall)
     }
+}
+
+fn original(function: *mut ffi::PyObject) -> Option<vectorcallfunc> {
+    let known = ORIGINALS.get()?.iter();
+    let mut found = known.filter(|(address, _)| *address == function as usize);
+    found.next().map(|(_, original)| *original)
+}
+
+/// Writes a tick and calls the original.
+unsafe extern "C" fn stand_in(
+    function: *mut ffi::PyObject,
+    arguments: *const *mut ffi::PyObject,
+    count: usize,
+    keywords: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    write_tick();
+    let Some(original) = original(function) else {
+        std::process::abort() // only functions that are known come here
+    };
+    // SAFETY: it was what this function was called through; the arguments are passed on as they came.
+    unsafe { original(function, arguments, count, keywords) }
 }
 
 fn write_tick() {

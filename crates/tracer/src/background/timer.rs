@@ -1,178 +1,303 @@
-//! A timer that fires with an allocation: the first one after its time has come has the interpreter call a function.
+//! A timer: a native thread that sleeps until a time comes, says so, and says it once more when nobody has answered.
 //!
-//! A native thread sleeps until the time, then makes every thread forget its cached call path: so the next traced allocation, in whichever
-//! thread, takes the slow way once (`crate::path`) and finds here that the timer is due. Hooks pay nothing for it. What is
-//! called runs as a *pending call*: between two instructions of the main thread, with the GIL, outside any hook.
+//! Whoever arms it is given a number. The first word, [`Word::Due`], asks for the call to be made where it is made best; whoever makes it
+//! takes the number ([`claim`]), once. If nobody has after [`PATIENCE`], the second word, [`Word::Late`], asks that it be made on the
+//! timer's own thread. Arming anew and disarming take the number away, so a call that was asked for before comes to nothing.
+//!
+//! The thread lives while something is armed. It is away around forks ([`pause`]) and gone for good when the interpreter ends ([`end`]):
+//! while it is on its way into the interpreter or in it, both wait for it a moment, and so must be called without the GIL.
 
-use std::ffi::{c_int, c_void};
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::cell::Cell;
+use std::sync::{Condvar, Mutex, MutexGuard, Once, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use heapsight_cpython::api;
-
 use crate::interpreter::signals;
-use crate::session;
 
-/// What is called. Its argument is null; it returns 0.
-pub type Callback = extern "C" fn(*mut c_void) -> c_int;
+/// What the timer says to the one who armed it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Word {
+    /// The time has come.
+    Due,
+    /// Nobody has taken the call since.
+    Late,
+}
+
+/// Number of an arming.
+pub type Ticket = usize;
+
+/// What is called with each word: on the timer's thread, without the GIL and without any lock. [`Word::Due`] may come on the thread that calls
+/// [`advance`].
+pub type Callback = fn(Word, Ticket);
+
+/// For how long nobody may take the call before it is made on the timer's thread.
+pub const PATIENCE: Duration = Duration::from_millis(100);
+
+/// What is called may be any Python program: as much stack as a thread of Python's has.
+const STACK_BYTES: usize = 8 << 20;
+
+/// For how long [`pause`] and [`end`] wait for a call that is being made.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
+/// What is armed.
+#[derive(Clone, Copy)]
+struct Armed {
+    ticket: Ticket,
+    callback: Callback,
+    word: Word,
+    /// When the word is to be said, on the timer's clock.
+    at: Duration,
+}
 
 struct Timer {
-    /// When to fire, on [`now`]'s clock. `None`: not armed.
-    due: Option<Duration>,
+    armed: Option<Armed>,
+    last_ticket: Ticket,
     /// The thread, and the process that it lives in: a forked child has the handle but not the thread.
     thread: Option<(u32, JoinHandle<()>)>,
-    /// Around a fork there is no thread.
-    paused: bool,
+    /// Is the thread saying a word, and so maybe in the interpreter?
+    is_speaking: bool,
+    is_paused: bool,
+    has_ended: bool,
+    /// Signals that the thread which armed it last had blocked: those that a call on the timer's thread has blocked, too, for what it
+    /// starts inherits them. Otherwise the timer's thread has all of them blocked.
+    mask: Option<signals::Mask>,
+    /// The time, where a test has taken the clock over.
+    set_by_test: Option<Duration>,
 }
 
 static TIMER: Mutex<Timer> = Mutex::new(Timer {
-    due: None,
+    armed: None,
+    last_ticket: 0,
     thread: None,
-    paused: false,
+    is_speaking: false,
+    is_paused: false,
+    has_ended: false,
+    mask: None,
+    set_by_test: None,
 });
 static CHANGED: Condvar = Condvar::new();
 
-/// Has the time come, and nobody noticed yet?
-static IS_DUE: AtomicBool = AtomicBool::new(false);
-static CALLBACK: AtomicPtr<c_void> = AtomicPtr::new(std::ptr::null_mut());
-/// Nanoseconds by which tests have moved the clock on.
-static ADVANCED_NS: AtomicU64 = AtomicU64::new(0);
+thread_local! {
+    static IS_TIMER_THREAD: Cell<bool> = const { Cell::new(false) };
+    /// Held by the thread that forks, so that the child finds the lock free.
+    static HELD_FOR_FORK: Cell<Option<MutexGuard<'static, Timer>>> = const { Cell::new(None) };
+}
 
 fn timer() -> MutexGuard<'static, Timer> {
     TIMER.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Monotonic time since the first use.
-fn now() -> Duration {
-    static FIRST: OnceLock<Instant> = OnceLock::new();
-    FIRST.get_or_init(Instant::now).elapsed()
-        + Duration::from_nanos(ADVANCED_NS.load(Ordering::Relaxed))
-}
-
-/// Has `callback` called once, at the first traced allocation that is at least `delay` from now. Takes the place of what was armed before.
+/// Has `callback` called when `delay` is over. Takes the place of what was armed before. Does nothing once the interpreter has ended.
 ///
 /// # Errors
 /// When the system gives no thread; nothing is armed then.
-pub fn arm(delay: Duration, callback: Callback) -> std::io::Result<()> {
+pub fn arm(delay: Duration, callback: Callback) -> std::io::Result<Ticket> {
+    hold_lock_in_forks();
     let mut timer = timer();
-    CALLBACK.store(callback as *mut c_void, Ordering::Relaxed);
-    IS_DUE.store(false, Ordering::Relaxed);
-    timer.due = Some(now() + delay);
+    timer.last_ticket += 1;
+    let ticket = timer.last_ticket;
+    if !IS_TIMER_THREAD.get() {
+        timer.mask = Some(signals::Mask::of_this_thread());
+    }
+    timer.armed = (!timer.has_ended).then_some(Armed {
+        ticket,
+        callback,
+        word: Word::Due,
+        at: timer.now() + delay,
+    });
     let started = timer.start_thread();
     if started.is_err() {
-        timer.due = None;
+        timer.armed = None;
     }
     CHANGED.notify_all();
-    started
+    started.map(|()| ticket)
 }
 
-/// Calls nothing any more. A call that is already pending still comes: the callback has to know.
+/// Takes back what is armed.
 pub fn disarm() {
-    timer().due = None;
-    IS_DUE.store(false, Ordering::Relaxed);
+    timer().armed = None;
     CHANGED.notify_all();
 }
 
-/// Ends the thread until [`resume`].
-pub(super) fn pause() {
-    let mut timer = timer();
-    timer.paused = true;
-    let thread = timer.thread.take();
+/// Takes the call of this number: true for the first who asks, unless it was taken back.
+pub fn claim(ticket: Ticket) -> bool {
+    let taken = timer()
+        .armed
+        .take_if(|armed| armed.ticket == ticket)
+        .is_some();
     CHANGED.notify_all();
-    drop(timer);
-    if let Some((pid, thread)) = thread
-        && pid == std::process::id()
-    {
-        // It does not panic.
-        let _ = thread.join();
-    }
+    taken
+}
+
+/// Is there a thread that [`pause`] would have to wait for?
+#[must_use]
+pub fn has_thread() -> bool {
+    timer().thread.is_some()
+}
+
+/// Ends the thread until [`resume`]. To be called before a fork, without the GIL: Python 3.12 and newer warns of a fork in a process with
+/// other threads. A call that takes longer than a second goes on.
+pub fn pause() {
+    let mut timer = timer();
+    timer.is_paused = true;
+    end_thread(timer);
 }
 
 /// Undoes [`pause`], in the parent and in the child alike.
 pub fn resume() {
     let mut timer = timer();
-    timer.paused = false;
-    // Without a thread the timer does not fire; nothing better can be done here.
+    timer.is_paused = false;
+    // Without a thread the timer says nothing; nothing better can be done here.
     let _ = timer.start_thread();
 }
 
-/// Moves the timer's clock on, for tests: what is due then is due when this returns.
+/// Nothing is said from now on. To be called when the interpreter ends, without the GIL. A call that takes longer than a second is left alone.
+pub fn end() {
+    let mut timer = timer();
+    timer.has_ended = true;
+    timer.armed = None;
+    end_thread(timer);
+}
+
+/// Moves the timer's clock on, for tests: from the first time on it moves by this alone. What is due then has been said when this returns; what is
+/// late then is said by the thread.
 #[doc(hidden)]
 pub fn advance(by: Duration) {
-    ADVANCED_NS.fetch_add(u64::try_from(by.as_nanos()).unwrap_or(0), Ordering::Relaxed);
-    timer().fire_if_due();
+    let mut timer = timer();
+    timer.set_by_test = Some(timer.now() + by);
+    let due = timer.take_word(Some(Word::Due));
+    drop(timer);
+    if let Some((callback, word, ticket)) = due {
+        callback(word, ticket);
+    }
     CHANGED.notify_all();
 }
 
 impl Timer {
+    /// Monotonic time since the first use.
+    fn now(&self) -> Duration {
+        static FIRST: OnceLock<Instant> = OnceLock::new();
+        self.set_by_test
+            .unwrap_or_else(|| FIRST.get_or_init(Instant::now).elapsed())
+    }
+
+    /// What is to be said now, if its time has come; what comes after it is armed then.
+    fn take_word(&mut self, only: Option<Word>) -> Option<(Callback, Word, Ticket)> {
+        let now = self.now();
+        let armed = self
+            .armed
+            .as_mut()
+            .filter(|armed| armed.at <= now && only.is_none_or(|only| only == armed.word))?;
+        let said = (armed.callback, armed.word, armed.ticket);
+        match armed.word {
+            Word::Due => (armed.word, armed.at) = (Word::Late, now + PATIENCE),
+            // Not said again; it can still be claimed.
+            Word::Late => armed.at = Duration::MAX,
+        }
+        Some(said)
+    }
+
     fn start_thread(&mut self) -> std::io::Result<()> {
-        let alive = self
+        let is_alive = self
             .thread
             .as_ref()
             .is_some_and(|(pid, thread)| *pid == std::process::id() && !thread.is_finished());
-        if self.due.is_none() || self.paused || alive {
+        if self.armed.is_none() || self.is_paused || is_alive {
             return Ok(());
         }
         let spawn = || {
             std::thread::Builder::new()
                 .name("heapsight-timer".to_owned())
-                .stack_size(1 << 18)
-                .spawn(wait)
+                .stack_size(STACK_BYTES)
+                .spawn(run)
         };
         let thread = signals::with_signals_blocked(spawn)?;
         // The handle of a thread that has ended, or that a fork left in the parent, must not be joined.
         if let Some((_, old)) = self.thread.replace((std::process::id(), thread)) {
             std::mem::forget(old);
         }
+        self.is_speaking = false;
         Ok(())
-    }
-
-    fn fire_if_due(&mut self) {
-        if self.due.is_some_and(|due| due <= now()) {
-            self.due = None;
-            IS_DUE.store(true, Ordering::Release);
-            session::invalidate_caches();
-        }
     }
 }
 
-/// The thread: lives while something is armed.
-fn wait() {
-    let mut timer = timer();
-    while !timer.paused {
-        timer.fire_if_due();
-        let Some(due) = timer.due else { break };
-        let left = due.saturating_sub(now());
+/// Has the thread end, and waits until it has; a moment only while it is saying something.
+fn end_thread(mut timer: MutexGuard<'static, Timer>) {
+    CHANGED.notify_all();
+    let began = Instant::now();
+    // Called by what the thread itself has called, it cannot end before that returns.
+    while timer.is_speaking && !IS_TIMER_THREAD.get() {
+        let Some(left) = LONGEST_WAIT.checked_sub(began.elapsed()) else {
+            break;
+        };
         timer = CHANGED
             .wait_timeout(timer, left)
             .unwrap_or_else(PoisonError::into_inner)
             .0;
     }
-    if !timer.paused {
-        timer.thread = None;
+    if timer.is_speaking {
+        return; // it ends by itself, or goes on if it may again by then
+    }
+    let thread = timer.thread.take();
+    drop(timer);
+    if let Some((pid, thread)) = thread {
+        if pid == std::process::id() {
+            // It does not panic.
+            let _ = thread.join();
+        } else {
+            std::mem::forget(thread);
+        }
     }
 }
 
-/// Called on the slow way of an allocation: hands the callback to the interpreter if the time has come.
-pub(crate) fn poll() {
-    if !IS_DUE.load(Ordering::Relaxed) || !IS_DUE.swap(false, Ordering::Acquire) {
-        return;
+/// The thread.
+fn run() {
+    IS_TIMER_THREAD.set(true);
+    let pid = std::process::id();
+    let mut timer = timer();
+    while !timer.is_paused && !timer.has_ended {
+        if let Some((callback, word, ticket)) = timer.take_word(None) {
+            timer.is_speaking = true;
+            let mask = timer.mask;
+            drop(timer);
+            match (word, mask) {
+                (Word::Late, Some(mask)) => signals::with_mask(&mask, || callback(word, ticket)),
+                _ => callback(word, ticket),
+            }
+            if std::process::id() != pid {
+                return; // a child that the call made by a fork has a thread of its own if it needs one
+            }
+            timer = self::timer();
+            timer.is_speaking = false;
+            CHANGED.notify_all();
+            continue;
+        }
+        let Some(armed) = timer.armed else { break };
+        timer = if timer.set_by_test.is_some() || armed.at == Duration::MAX {
+            CHANGED.wait(timer).unwrap_or_else(PoisonError::into_inner)
+        } else {
+            let left = armed.at.saturating_sub(timer.now());
+            CHANGED
+                .wait_timeout(timer, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0
+        };
     }
-    let callback = CALLBACK.load(Ordering::Relaxed);
-    if callback.is_null() {
-        return;
+    timer.thread = None; // whoever waits for it has taken the handle
+}
+
+/// From now on a child made by fork finds the lock free, whatever the thread was doing.
+fn hold_lock_in_forks() {
+    static ONCE: Once = Once::new();
+    extern "C" fn before() {
+        // A thread that is ending has no such place any more; then the lock is not held.
+        let _ = HELD_FOR_FORK.try_with(|held| held.set(Some(timer())));
     }
-    // SAFETY: 1. only `arm` stores to CALLBACK, and stores a `Callback`. 2. Py_AddPendingCall needs neither the GIL nor a thread state,
-    // and allocates nothing: it puts two words into a fixed table.
-    let refused = unsafe {
-        let callback = std::mem::transmute::<*mut c_void, Callback>(callback);
-        api::Py_AddPendingCall(Some(callback), std::ptr::null_mut()) != 0
-    };
-    if refused {
-        // The table is full: the next allocation tries again.
-        IS_DUE.store(true, Ordering::Relaxed);
-        session::invalidate_caches();
+    extern "C" fn after() {
+        let _ = HELD_FOR_FORK.try_with(Cell::take);
     }
+    ONCE.call_once(|| {
+        // SAFETY: the handlers take no arguments, do not unwind, and stay loaded: extension modules are never unloaded.
+        unsafe { libc::pthread_atfork(Some(before), Some(after), Some(after)) };
+    });
 }

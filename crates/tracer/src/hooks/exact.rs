@@ -1,8 +1,7 @@
 //! The hooks that record every block. One set of functions for each interpreter version, domain and depth.
 //!
-//! No panic, no Python allocation, no GIL and no call into CPython but the original allocator, the getters of the thread
-//! state and, when a timer is due, `Py_AddPendingCall`. Only the outermost call counts: what pymalloc asks of the raw
-//! domain for a large block is that block.
+//! No panic, no Python allocation, no GIL and no call into CPython but the original allocator and the getters of the thread
+//! state. Only the outermost call counts: what pymalloc asks of the raw domain for a large block is that block.
 
 use std::ffi::c_void;
 

@@ -11,7 +11,7 @@ use heapsight_cpython::version::{V3_9, V3_10, V3_11, V3_12, V3_13, V3_13T, V3_14
 
 use crate::config::{self, Config, FrameLimit};
 use crate::hooks::{arena, exact, sampled};
-use crate::interpreter::{attached_state, finalization, original};
+use crate::interpreter::{attached_state, finalization, original, unwinding};
 use crate::memory::{lock, reserve};
 use crate::session::{self, Mode};
 use crate::tables::{codes, live_map, sites, totals, tree};
@@ -56,10 +56,11 @@ const DOMAINS: usize = 3;
 type MakeHooks = fn([*mut std::ffi::c_void; DOMAINS]) -> [PyMemAllocatorEx; DOMAINS];
 
 /// Looks up what the hooks need of the interpreter: where it keeps the thread state. To be called once, when the extension
-/// is imported: it detaches and attaches the calling thread, so that other threads may run. Does nothing on a version
-/// that is not known.
+/// is imported: it detaches and attaches the calling thread, so that other threads may run. Looks up nothing on a version
+/// that is not known. And has threads wait that the interpreter ends.
 pub fn prepare() {
     static ONCE: Once = Once::new();
+    unwinding::keep_threads();
     let running = api::running_version();
     let Some(interpreter) = Interpreter::of(&running) else {
         return;

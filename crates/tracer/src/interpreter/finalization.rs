@@ -50,7 +50,8 @@ pub(crate) fn is_over() -> bool {
     HAS_BEGUN.load(Ordering::SeqCst) && !is_finalizing()
 }
 
-fn is_finalizing() -> bool {
+/// Does the interpreter itself say so?
+pub(crate) fn is_finalizing() -> bool {
     let function = IS_FINALIZING.load(Ordering::Relaxed);
     // SAFETY: 0, or one of the two functions, which take nothing, return an int and may be called at any time.
     function != 0 && unsafe { std::mem::transmute::<usize, IsFinalizing>(function)() != 0 }

@@ -1,17 +1,45 @@
 //! The program's signals: kept away from the tracer's own threads, and what the system does at them.
 
-/// Runs `action` with all signals blocked: a thread made by it inherits that, so signals go on being delivered to the program's own threads.
-pub(crate) fn with_signals_blocked<T>(action: impl FnOnce() -> T) -> T {
-    // SAFETY: plain calls on signal sets of this stack frame; the old mask is restored.
+/// Signals that a thread has blocked.
+#[derive(Clone, Copy)]
+pub(crate) struct Mask(libc::sigset_t);
+
+impl Mask {
+    /// Those of the calling thread.
+    pub(crate) fn of_this_thread() -> Self {
+        // SAFETY: without a new mask the old one is only written to this stack frame's value, for which zeroes are a valid one.
+        unsafe {
+            let mut mask = std::mem::zeroed();
+            libc::pthread_sigmask(libc::SIG_SETMASK, std::ptr::null(), &raw mut mask);
+            Self(mask)
+        }
+    }
+
+    fn all() -> Self {
+        // SAFETY: the set of this stack frame is filled, whatever it held.
+        unsafe {
+            let mut mask = std::mem::zeroed();
+            libc::sigfillset(&raw mut mask);
+            Self(mask)
+        }
+    }
+}
+
+/// Runs `action` with exactly the signals of `mask` blocked.
+pub(crate) fn with_mask<T>(mask: &Mask, action: impl FnOnce() -> T) -> T {
+    let old = Mask::of_this_thread();
+    // SAFETY: plain calls with valid sets; the old mask is restored.
     unsafe {
-        let mut all = std::mem::zeroed();
-        let mut old = std::mem::zeroed();
-        libc::sigfillset(&raw mut all);
-        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut old);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const mask.0, std::ptr::null_mut());
         let result = action();
-        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const old, std::ptr::null_mut());
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const old.0, std::ptr::null_mut());
         result
     }
+}
+
+/// Runs `action` with all signals blocked: a thread made by it inherits that, so signals go on being delivered to the program's own threads.
+pub(crate) fn with_signals_blocked<T>(action: impl FnOnce() -> T) -> T {
+    with_mask(&Mask::all(), action)
 }
 
 /// What the system did at some signals at one moment.
