@@ -17,7 +17,7 @@ mod gate;
 mod gate_model;
 
 mod sync {
-    pub(super) use std::sync::atomic::{AtomicBool, Ordering};
+    pub(super) use std::sync::atomic::{AtomicBool, Ordering, fence};
 }
 
 use std::sync::Mutex;

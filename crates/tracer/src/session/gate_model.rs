@@ -5,7 +5,7 @@ use loom::sync::Arc;
 use loom::thread;
 
 mod sync {
-    pub(super) use loom::sync::atomic::{AtomicBool, Ordering};
+    pub(super) use loom::sync::atomic::{AtomicBool, Ordering, fence};
 }
 
 #[path = "gate.rs"]
