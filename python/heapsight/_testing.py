@@ -14,3 +14,7 @@ advance_timer = _functions.advance_timer
 build_profile = _functions.build_profile
 #: One line for each thing in the tracer's tables that does not add up.
 audit = _functions.audit
+#: The counters of every call path: number of the domain, (file, line) of each frame, and (bytes, blocks) allocated, freed, temporary, at the peak.
+get_counters = _functions.get_counters
+#: Draws every later sample from this seed; None: from another one each time.
+fix_sampling_seed = _functions.fix_sampling_seed

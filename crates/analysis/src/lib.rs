@@ -37,5 +37,5 @@ pub use group::{Grouped, Others, Query, Row, group};
 pub use key::{GroupBy, Key};
 pub use ledger::ledger;
 pub use moment::live_at_peak;
-pub use sampling::standard_error_bytes;
+pub use sampling::{margin_bytes, standard_error_bytes};
 pub use truncate::{apply_frame_limit, truncate, truncate_with_sites};

@@ -87,7 +87,7 @@ fn mode(mode: Mode, look: &Look) -> String {
             )
         }
         Mode::Sampled { mean_bytes } => format!(
-            "sampled every {} ({} = 95 %)",
+            "sampled every {} ({} = 95 %; peaks are estimates from above)",
             format_size(mean_bytes),
             look.plus_minus()
         ),

@@ -4,7 +4,9 @@ use std::collections::HashSet;
 
 use heapsight_analysis::path::is_frame;
 use heapsight_analysis::recording::Moment;
-use heapsight_analysis::{Amount, GroupBy, Key, Metric, ledger, standard_error_bytes};
+use heapsight_analysis::{
+    Amount, GroupBy, Key, Metric, ledger, margin_bytes, standard_error_bytes,
+};
 use heapsight_capture::Capture;
 use heapsight_capture::model::{CodeKind, NodeId, ROOT};
 use serde::Serialize;
@@ -89,11 +91,8 @@ impl Statistics {
         out.push('\n');
         for (metric, amount) in &self.metrics {
             let size = format_size(amount.bytes);
-            let error = standard_error_bytes(capture.header.mode, amount.bytes)
-                .map(|error| {
-                    let error = format_size(error.saturating_mul(2));
-                    format!(" {} {error}", look.plus_minus())
-                })
+            let error = margin_bytes(capture.header.mode, amount.bytes)
+                .map(|margin| format!(" {} {}", look.plus_minus(), format_size(margin)))
                 .unwrap_or_default();
             let average = match amount.blocks {
                 0 => String::new(),
@@ -163,6 +162,7 @@ impl Statistics {
                 "bytes": amount.bytes,
                 "blocks": amount.blocks,
                 "standard_error_bytes": standard_error_bytes(capture.header.mode, amount.bytes),
+                "margin_bytes": margin_bytes(capture.header.mode, amount.bytes),
                 "meaning": describe(moment, metric, capture),
             })
         };

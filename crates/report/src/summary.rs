@@ -4,7 +4,7 @@ use std::path::Path;
 
 use heapsight_analysis::path::frames;
 use heapsight_analysis::recording::Moment;
-use heapsight_analysis::{GroupBy, Grouped, Metric, Query, group, standard_error_bytes};
+use heapsight_analysis::{GroupBy, Grouped, Metric, Query, group, margin_bytes};
 use heapsight_capture::{Capture, TimelinePoint};
 
 use crate::chart::chart;
@@ -142,15 +142,11 @@ pub(crate) fn source(capture: &Capture) -> Source {
 /// Totals at the end and at the peak, and what the process took from the system.
 fn figures(capture: &Capture, moment: Moment, look: &Look) -> String {
     let totals = &capture.tables.totals;
-    let bytes = |bytes: u64| {
-        let error =
-            standard_error_bytes(capture.header.mode, bytes).map(|error| error.saturating_mul(2));
-        match error {
-            None => look.paint(Role::Figure, format_size(bytes)).to_string(),
-            Some(error) => {
-                let size = look.paint(Role::Figure, format_size(bytes));
-                format!("{size} {} {}", look.plus_minus(), format_size(error))
-            }
+    let bytes = |bytes: u64| match margin_bytes(capture.header.mode, bytes) {
+        None => look.paint(Role::Figure, format_size(bytes)).to_string(),
+        Some(margin) => {
+            let size = look.paint(Role::Figure, format_size(bytes));
+            format!("{size} {} {}", look.plus_minus(), format_size(margin))
         }
     };
     let when = when(moment, capture);

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use heapsight_capture::model::Counters;
 
+use crate::hooks::sampled::Weight;
 use crate::interpreter::event::Sharing;
 use crate::memory::chunked::{Chunked, Zeroed};
 use crate::memory::lock::{self, Guarded, Held};
@@ -136,7 +137,7 @@ pub(crate) fn len() -> u32 {
     SITES.len()
 }
 
-/// Counts a new block at `site`. `bytes` and `blocks` are its weight when only a sample is traced.
+/// Counts a new block at `site`.
 #[inline(always)]
 pub(crate) fn allocated(site: u32, address: usize, bytes: u64, blocks: u64) {
     let site = SITES.get(site);
@@ -179,6 +180,30 @@ pub(crate) fn undo_freed(id: u32, address: usize, bytes: u64, blocks: u64, was_t
         add(&temporary.blocks, blocks.wrapping_neg(), sharing);
     }
     totals::allocated(sharing, address, bytes);
+}
+
+/// Counts a sampled block at site `id`. All sampled blocks are counted by the holder of the table lock, who is alone.
+pub(crate) fn allocated_by_holder(held: &mut Held, id: u32, weight: Weight) {
+    let site = SITES.get(id);
+    site.before_change();
+    add(&site.allocated_bytes, weight.bytes, Sharing::Gil);
+    add(&site.allocated_blocks, weight.blocks, Sharing::Gil);
+    totals::allocated_by_holder(held, weight.bytes);
+}
+
+/// Counts its end.
+pub(crate) fn freed_by_holder(held: &mut Held, id: u32, weight: Weight, is_temporary: bool) {
+    let site = SITES.get(id);
+    totals::before_free(Sharing::Shared);
+    site.before_change();
+    add(&site.freed_bytes, weight.bytes, Sharing::Gil);
+    add(&site.freed_blocks, weight.blocks, Sharing::Gil);
+    totals::freed_by_holder(held, weight.bytes);
+    if is_temporary {
+        let temporary = TEMPORARY.get(id);
+        add(&temporary.bytes, weight.bytes, Sharing::Gil);
+        add(&temporary.blocks, weight.blocks, Sharing::Gil);
+    }
 }
 
 /// Stands in a node for "blocks of this domain are not traced here": the filter said so.

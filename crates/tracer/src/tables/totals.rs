@@ -11,7 +11,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use crate::interpreter::event::Sharing;
-use crate::memory::lock;
+use crate::memory::lock::{self, Held};
 use crate::tables::shared_total;
 use crate::thread;
 
@@ -132,6 +132,28 @@ pub(crate) fn allocated(sharing: Sharing, address: usize, bytes: u64) {
     }
 }
 
+/// Adds a sampled block of weight `bytes`. No such block is added or taken away but by the holder of the table lock.
+pub(crate) fn allocated_by_holder(held: &mut Held, bytes: u64) {
+    let own = GIL.live_bytes.load(Ordering::Relaxed).wrapping_add(bytes);
+    GIL.live_bytes.store(own, Ordering::Relaxed);
+    let total = live_bytes();
+    if total > peak_bytes() {
+        GIL.peak_bytes.store(total, Ordering::Relaxed);
+        set_at_peak();
+    }
+    if own.wrapping_add_signed(shared_total::at_most()) > peak_bytes() {
+        shared_total::take_back(held, None);
+    }
+}
+
+/// Takes one away.
+pub(crate) fn freed_by_holder(_held: &mut Held, bytes: u64) {
+    GIL.live_bytes.store(
+        GIL.live_bytes.load(Ordering::Relaxed).wrapping_sub(bytes),
+        Ordering::Relaxed,
+    );
+}
+
 #[inline(always)]
 fn note_shared_peak(total: u64) {
     if total > peak_bytes() {
@@ -229,12 +251,13 @@ pub(crate) fn lost_events() -> u64 {
 
 /// Makes the present the highest point.
 pub(crate) fn reset_peak() {
+    let mut held = lock::hold();
     let now = live_bytes();
     GIL.peak_bytes.store(now, Ordering::Relaxed);
     ANY.peak_bytes.store(0, Ordering::Relaxed);
     ANY.epoch.fetch_add(1, Ordering::Relaxed);
     ANY.at_peak.store(true, Ordering::Relaxed);
-    shared_total::take_back(&mut lock::hold(), None);
+    shared_total::take_back(&mut held, None);
 }
 
 /// Sets everything to zero.

@@ -1,0 +1,93 @@
+//! The sampled blocks that live, and what they count: all under the table lock, whatever thread they come from. There is one for each mean
+//! distance, so the lock costs nothing, and what a block added when it began is what it takes away when it ends.
+
+use std::collections::HashMap;
+
+use crate::hooks::sampled::countdown::Weight;
+use crate::memory::lock::{self, Guarded, Held};
+use crate::tables::live_map::Block;
+use crate::tables::{sites, watch};
+
+static LIVE: Guarded<Option<HashMap<usize, Sampled>>> = Guarded::new(None);
+
+/// A block that lives.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sampled {
+    block: Block,
+    weight: Weight,
+}
+
+/// Forgets every sampled block.
+pub(crate) fn forget_all(held: &mut Held) {
+    for address in LIVE.get(held).take().unwrap_or_default().into_keys() {
+        watch::remove(held, address);
+    }
+}
+
+/// Counts a new block at `address`.
+pub(super) fn begin(address: usize, block: Block, weight: Weight) {
+    let mut held = lock::hold();
+    // If the end of the block that was there before went by unseen, it was before now.
+    if let Some(gone) = remove(&mut held, address) {
+        sites::freed_by_holder(&mut held, gone.block.site, gone.weight, false);
+    }
+    insert(&mut held, address, Sampled { block, weight });
+    sites::allocated_by_holder(&mut held, block.site, weight);
+}
+
+/// Counts the end of the block at `address`, if a sampled one is there. `is_temporary`: nothing else was allocated since it was.
+pub(super) fn end(address: usize, is_temporary: bool) {
+    let mut held = lock::hold();
+    if let Some(Sampled { block, weight }) = remove(&mut held, address) {
+        sites::freed_by_holder(&mut held, block.site, weight, is_temporary);
+    }
+}
+
+/// Takes the block at `address` out of the table, if a sampled one is there, without counting its end.
+pub(super) fn take(address: usize) -> Option<Sampled> {
+    remove(&mut lock::hold(), address)
+}
+
+/// Counts the end of what [`take`] gave.
+pub(super) fn end_taken(Sampled { block, weight }: Sampled, is_temporary: bool) {
+    sites::freed_by_holder(&mut lock::hold(), block.site, weight, is_temporary);
+}
+
+/// Undoes [`take`].
+pub(super) fn put_back(address: usize, sampled: Sampled) {
+    insert(&mut lock::hold(), address, sampled);
+}
+
+fn insert(held: &mut Held, address: usize, sampled: Sampled) {
+    watch::add(held, address);
+    LIVE.get(held)
+        .get_or_insert_default()
+        .insert(address, sampled);
+}
+
+fn remove(held: &mut Held, address: usize) -> Option<Sampled> {
+    let sampled = LIVE.get(held).as_mut()?.remove(&address)?;
+    watch::remove(held, address);
+    Some(sampled)
+}
+
+/// The sampled block at `address`.
+pub(crate) fn live_block(held: &mut Held, address: usize) -> Option<Block> {
+    Some(LIVE.get(held).as_ref()?.get(&address)?.block)
+}
+
+/// The sampled blocks that live.
+pub(crate) fn live_blocks(held: &mut Held) -> Vec<(usize, Block)> {
+    LIVE.get(held)
+        .iter()
+        .flatten()
+        .map(|(&address, sampled)| (address, sampled.block))
+        .collect()
+}
+
+/// Bytes held outside the mapped tables.
+pub(crate) fn heap_bytes(held: &mut Held) -> u64 {
+    LIVE.get(held).as_ref().map_or(0, |live| {
+        (live.capacity() * 8 / 7 * (size_of::<(usize, Sampled)>() + 1)) as u64
+    })
+}
