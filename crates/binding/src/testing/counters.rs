@@ -4,10 +4,10 @@ use heapsight_analysis::path;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
-/// Every call path that anything was ever allocated on: number of the allocator domain, file name and line of each frame, most recent first,
-/// and (bytes, blocks) allocated, freed, temporary, and live at the peak.
+/// Traced bytes now and at the peak, and every call path that anything was ever allocated on: number of the allocator domain, file name and
+/// line of each frame, most recent first, and (bytes, blocks) allocated, freed, temporary, and live at the peak.
 #[pyfunction]
-fn get_counters(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
+fn get_counters(py: Python<'_>) -> PyResult<((u64, u64), Bound<'_, PyList>)> {
     let tables = heapsight_tracer::snapshot_of_all_paths();
     let list = PyList::empty(py);
     for (site, counters) in tables.sites.iter().zip(&tables.counters) {
@@ -22,7 +22,7 @@ fn get_counters(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
         );
         list.append((site.domain.0, frames, figures))?;
     }
-    Ok(list)
+    Ok(((tables.totals.live_bytes, tables.totals.peak_bytes), list))
 }
 
 /// Draws every later sample from this seed, so that it can be repeated; None: from another one each time.
