@@ -24,7 +24,7 @@ use crate::tables::live_map::Block;
 use crate::tables::{codes, sites, totals, watch};
 use crate::thread::{self, Event, Thread};
 
-pub(crate) use blocks::{forget_all, heap_bytes, live_block, live_blocks};
+pub(crate) use blocks::{forget_all, heap_bytes, live_block, live_blocks, live_weights};
 pub(crate) use countdown::{Countdown, Weight, fix_seed};
 
 /// The domain that code objects are allocated in.
@@ -200,74 +200,42 @@ pub(crate) unsafe fn record_realloc<V: Version, const DOMAIN: u32, const FULL: b
         if is_part_of_another::<DOMAIN>(thread) {
             return ask();
         }
-        // Taken out first: when the block moves, its old address may be another thread's before the original returns.
-        let known = if watch::may_hold(old as usize) {
-            take::<V, DOMAIN>(thread, old as usize)
+        // Ended first: when the block moves, its old address may be another thread's before the original returns. So the two
+        // never count at once, as they do not in the exact mode.
+        let generation = session::generation();
+        let ended = if watch::may_hold(old as usize) {
+            end::<V, DOMAIN>(thread, old as usize)
         } else {
             None
         };
         let block = ask_alone(thread, ask);
-        if let Some(known) = known {
-            // The old block ends before the new one begins: they never count both.
-            let is_over = !block.is_null();
-            settle::<V, DOMAIN>(thread, old as usize, known, is_over);
+        if let Some(ended) = ended
+            && block.is_null()
+            && let Some(_event) = Event::begin::<V, DOMAIN>(thread)
+            && session::generation() == generation
+        {
+            blocks::undo_end(old as usize, ended);
         }
         count_new::<V, DOMAIN, FULL>(thread, block, size);
         block
     }
 }
 
-/// A live block that its owner has given to the original `realloc`.
-struct Taken {
-    sampled: blocks::Sampled,
-    is_temporary: bool,
-    /// What its site means, it means in this generation.
-    generation: u32,
-}
-
+/// Counts the end of the block at `address`, if a sampled one is there.
+///
 /// # Safety
-/// As a hook of `DOMAIN`; `thread` is the calling thread's state.
+/// As a hook of `DOMAIN`; `thread` is the calling thread's state, or null.
 #[cold]
 #[inline(never)]
-unsafe fn take<V: Version, const DOMAIN: u32>(
+unsafe fn end<V: Version, const DOMAIN: u32>(
     thread: *mut Thread,
     address: usize,
-) -> Option<Taken> {
+) -> Option<blocks::Ended> {
     // SAFETY: promised by the caller.
     unsafe {
         let is_temporary = is_temporary(thread, address);
         let _event = Event::begin::<V, DOMAIN>(thread)?;
-        Some(Taken {
-            sampled: blocks::take(address)?,
-            is_temporary,
-            generation: session::generation(),
-        })
-    }
-}
-
-/// Counts the end of what was taken from `address` if it `is_over`; puts it back if not.
-///
-/// # Safety
-/// As [`take`].
-#[cold]
-#[inline(never)]
-unsafe fn settle<V: Version, const DOMAIN: u32>(
-    thread: *mut Thread,
-    address: usize,
-    taken: Taken,
-    is_over: bool,
-) {
-    // SAFETY: promised by the caller.
-    let Some(_event) = (unsafe { Event::begin::<V, DOMAIN>(thread) }) else {
-        return;
-    };
-    if taken.generation != session::generation() {
-        return;
-    }
-    if is_over {
-        blocks::end_taken(taken.sampled, taken.is_temporary);
-    } else {
-        blocks::put_back(address, taken.sampled);
+        blocks::end(address, is_temporary)
     }
 }
 
@@ -309,14 +277,8 @@ pub(crate) unsafe fn forget_block<V: Version, const DOMAIN: u32>(address: usize)
     if DOMAIN == OBJ {
         codes::ended(address);
     }
-    let thread = thread::current();
     // SAFETY: promised by the caller; the thread's own state or null.
-    unsafe {
-        let is_temporary = is_temporary(thread, address);
-        if let Some(_event) = Event::begin::<V, DOMAIN>(thread) {
-            blocks::end(address, is_temporary);
-        }
-    }
+    unsafe { end::<V, DOMAIN>(thread::current(), address) };
 }
 
 /// Counts a block of `size` bytes if there is nothing else to do for it: it holds no sample point, and what the original allocator asks of

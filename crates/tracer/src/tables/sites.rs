@@ -206,6 +206,22 @@ pub(crate) fn freed_by_holder(held: &mut Held, id: u32, weight: Weight, is_tempo
     }
 }
 
+/// It did not end after all. `was_temporary` is what [`freed_by_holder`] was told.
+#[cold]
+pub(crate) fn undo_freed_by_holder(held: &mut Held, id: u32, weight: Weight, was_temporary: bool) {
+    let site = SITES.get(id);
+    let (bytes, blocks) = (weight.bytes.wrapping_neg(), weight.blocks.wrapping_neg());
+    site.before_change();
+    add(&site.freed_bytes, bytes, Sharing::Gil);
+    add(&site.freed_blocks, blocks, Sharing::Gil);
+    if was_temporary {
+        let temporary = TEMPORARY.get(id);
+        add(&temporary.bytes, bytes, Sharing::Gil);
+        add(&temporary.blocks, blocks, Sharing::Gil);
+    }
+    totals::allocated_by_holder(held, weight.bytes);
+}
+
 /// Stands in a node for "blocks of this domain are not traced here": the filter said so.
 pub(crate) const EXCLUDED: u32 = u32::MAX;
 

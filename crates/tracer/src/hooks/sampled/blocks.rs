@@ -12,7 +12,7 @@ static LIVE: Guarded<Option<HashMap<usize, Sampled>>> = Guarded::new(None);
 
 /// A block that lives.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Sampled {
+struct Sampled {
     block: Block,
     weight: Weight,
 }
@@ -35,27 +35,30 @@ pub(super) fn begin(address: usize, block: Block, weight: Weight) {
     sites::allocated_by_holder(&mut held, block.site, weight);
 }
 
+/// What [`end`] counted.
+pub(super) struct Ended {
+    sampled: Sampled,
+    was_temporary: bool,
+}
+
 /// Counts the end of the block at `address`, if a sampled one is there. `is_temporary`: nothing else was allocated since it was.
-pub(super) fn end(address: usize, is_temporary: bool) {
+pub(super) fn end(address: usize, is_temporary: bool) -> Option<Ended> {
     let mut held = lock::hold();
-    if let Some(Sampled { block, weight }) = remove(&mut held, address) {
-        sites::freed_by_holder(&mut held, block.site, weight, is_temporary);
-    }
+    let sampled = remove(&mut held, address)?;
+    let Sampled { block, weight } = sampled;
+    sites::freed_by_holder(&mut held, block.site, weight, is_temporary);
+    Some(Ended {
+        sampled,
+        was_temporary: is_temporary,
+    })
 }
 
-/// Takes the block at `address` out of the table, if a sampled one is there, without counting its end.
-pub(super) fn take(address: usize) -> Option<Sampled> {
-    remove(&mut lock::hold(), address)
-}
-
-/// Counts the end of what [`take`] gave.
-pub(super) fn end_taken(Sampled { block, weight }: Sampled, is_temporary: bool) {
-    sites::freed_by_holder(&mut lock::hold(), block.site, weight, is_temporary);
-}
-
-/// Undoes [`take`].
-pub(super) fn put_back(address: usize, sampled: Sampled) {
-    insert(&mut lock::hold(), address, sampled);
+/// The block did not end after all, as its reallocation failed.
+pub(super) fn undo_end(address: usize, ended: Ended) {
+    let mut held = lock::hold();
+    let Sampled { block, weight } = ended.sampled;
+    insert(&mut held, address, ended.sampled);
+    sites::undo_freed_by_holder(&mut held, block.site, weight, ended.was_temporary);
 }
 
 fn insert(held: &mut Held, address: usize, sampled: Sampled) {
@@ -82,6 +85,15 @@ pub(crate) fn live_blocks(held: &mut Held) -> Vec<(usize, Block)> {
         .iter()
         .flatten()
         .map(|(&address, sampled)| (address, sampled.block))
+        .collect()
+}
+
+/// What each of them stands for: its site, and what it counts there.
+pub(crate) fn live_weights(held: &mut Held) -> Vec<(u32, Weight)> {
+    LIVE.get(held)
+        .iter()
+        .flatten()
+        .map(|(_, sampled)| (sampled.block.site, sampled.weight))
         .collect()
 }
 
