@@ -44,6 +44,6 @@ pub use ledger::ledger;
 pub use moment::live_at_peak;
 pub use names::{ShortName, library_path, short_name};
 pub use resident::{CombinedResident, HighestResident, Resident, highest_resident};
-pub use sampling::standard_error_bytes;
+pub use sampling::{margin_bytes, standard_error_bytes};
 pub use threads::name_threads;
 pub use truncate::{apply_frame_limit, truncate, truncate_with_sites};

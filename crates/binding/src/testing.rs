@@ -2,6 +2,7 @@
 
 mod blocks;
 mod capture;
+mod counters;
 mod profile;
 
 use pyo3::prelude::*;
@@ -18,6 +19,7 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let testing = PyModule::new(module.py(), "heapsight._testing")?;
     blocks::register(&testing)?;
     capture::register(&testing)?;
+    counters::register(&testing)?;
     profile::register(&testing)?;
     testing.add_function(wrap_pyfunction!(audit, &testing)?)?;
     timer::register_testing(&testing)?;

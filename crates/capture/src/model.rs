@@ -164,9 +164,13 @@ pub enum Mode {
     },
     /// A Poisson sample: on average one block in every `mean_bytes` allocated, weighted so that sums are unbiased.
     ///
-    /// The standard error of a byte figure `x` is at most `sqrt(x · mean_bytes)`: every sampled block of
-    /// size `s` is kept with `p = 1 − exp(−s/R)` and weight `s/p`, so its share of the variance, relative to its share of the
-    /// figure, is `s·(1−p)/p ≤ R`.
+    /// A block of `s` bytes is kept with `p = 1 − exp(−(s + 16)/R)`, as `s/p` bytes and `1/p` blocks. The standard error of a figure of `x`
+    /// bytes is at most `sqrt(x · R)`: the block's share of the variance, relative to its share of the figure, is `s·(1−p)/p ≤ R`. That
+    /// of a figure of `n` blocks is at most `sqrt(n · R / (s + 16))` if none is smaller than `s`, so never above `sqrt(n · R / 16)`: the
+    /// smallest blocks are the least sure.
+    ///
+    /// This holds for what was allocated, freed, temporary and is live, of any set of paths. A *peak* is the highest of all estimates on the
+    /// way, hence an estimate from above: in the mean no lower than what was there.
     Sampled {
         /// Mean distance between samples, in bytes.
         mean_bytes: u64,

@@ -98,7 +98,7 @@ fn certainty(capture: &Capture, lost: u64, look: &Look) -> Vec<String> {
         }
         Mode::Sampled { mean_bytes } => (
             format!(
-                "a sample of Python's allocators every {} ({} = 95 %)",
+                "a sample of Python's allocators every {} ({} = 95 %; peaks are estimates from above)",
                 format_size(mean_bytes),
                 look.plus_minus()
             ),

@@ -1,7 +1,7 @@
 //! What is known of the whole process: traced memory, what the system gave, and how fast it grows.
 
 use heapsight_analysis::recording::Moment;
-use heapsight_analysis::{Amount, Resident, highest_resident, standard_error_bytes};
+use heapsight_analysis::{Amount, Resident, highest_resident, margin_bytes};
 use heapsight_capture::model::{Domain, Mode};
 use heapsight_capture::{Capture, TimelinePoint};
 
@@ -122,7 +122,7 @@ pub(crate) fn resident_lines(
 
 /// ` ± 2.0 MiB` after a size that is an estimate; nothing after an exact one.
 pub(crate) fn error(mode: Mode, bytes: u64, look: &Look) -> String {
-    let error = standard_error_bytes(mode, bytes).map(|error| error.saturating_mul(2));
+    let error = margin_bytes(mode, bytes);
     error.map_or_else(String::new, |error| {
         format!(" {} {}", look.plus_minus(), format_size(error))
     })

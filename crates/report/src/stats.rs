@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use heapsight_analysis::path::is_frame;
 use heapsight_analysis::recording::Moment;
 use heapsight_analysis::{
-    Amount, GroupBy, ImportSum, Imports, Key, Metric, Query, group, ledger, standard_error_bytes,
+    Amount, GroupBy, ImportSum, Imports, Key, Metric, Query, group, ledger, margin_bytes,
+    standard_error_bytes,
 };
 use heapsight_capture::Capture;
 use heapsight_capture::model::{CodeKind, NodeId, ROOT};
@@ -183,6 +184,7 @@ impl Statistics {
                 "bytes": amount.bytes,
                 "blocks": amount.blocks,
                 "standard_error_bytes": standard_error_bytes(capture.header.mode, amount.bytes),
+                "margin_bytes": margin_bytes(capture.header.mode, amount.bytes),
                 "meaning": describe(moment, metric, capture),
             })
         };

@@ -2,7 +2,7 @@
 
 use heapsight_analysis::path::{frames, thread};
 use heapsight_analysis::{
-    Amount, GroupBy, Grouped, ImportSum, Key, Others, Query, Row, standard_error_bytes,
+    Amount, GroupBy, Grouped, ImportSum, Key, Others, Query, Row, margin_bytes,
 };
 use heapsight_capture::model::{Mode, NodeId, Tables};
 
@@ -210,15 +210,14 @@ fn line(
     }
 }
 
-/// Two standard errors relative to the figure; empty in exact captures.
+/// The margin relative to the figure; empty in exact captures.
 fn error(mode: Mode, bytes: u64, look: &Look) -> String {
     let sign = look.plus_minus();
-    match standard_error_bytes(mode, bytes) {
+    match margin_bytes(mode, bytes) {
         None => String::new(),
-        Some(_) if bytes == 0 => format!("{sign}0 %"),
-        Some(error) => {
-            let percent = (200.0 * share(error, bytes)).ceil();
-            if percent > 999.0 {
+        Some(margin) => {
+            let percent = (100.0 * share(margin, bytes)).ceil();
+            if bytes == 0 || percent > 999.0 {
                 format!("{sign}>999 %")
             } else {
                 format!("{sign}{percent} %")

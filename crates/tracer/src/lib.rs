@@ -42,8 +42,8 @@ pub use path::name_thread;
 pub use readout::audit::audit;
 pub use readout::size_counts::{SizeCount, snapshot_with_sizes};
 pub use readout::snapshot::{
-    LiveBlock, LiveBlocks, snapshot, snapshot_with_blocks, totals, trace_of, traced_memory,
-    tracer_bytes,
+    LiveBlock, LiveBlocks, snapshot, snapshot_of_all_paths, snapshot_with_blocks, totals, trace_of,
+    traced_memory, tracer_bytes,
 };
 pub use tables::path_filter::PathFilter;
 pub use tracemalloc::extension::{track, untrack};
@@ -60,4 +60,10 @@ pub fn page_bytes() -> usize {
 #[doc(hidden)]
 pub fn set_path_limit(paths: u32) {
     tables::recycle::set_limit(paths);
+}
+
+/// Sets the seed from which every later [`start`] draws its sample; `None`: another one each time. For tests, which must not depend on luck.
+#[doc(hidden)]
+pub fn fix_sampling_seed(seed: Option<u64>) {
+    hooks::sampled::fix_seed(seed);
 }

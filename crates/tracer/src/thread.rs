@@ -25,6 +25,8 @@ pub(crate) struct Thread {
     pub(crate) presence: Presence,
     /// Sampled tracing: to the next sample point among what this thread allocates side by side with others.
     pub(crate) countdown: Countdown,
+    /// Sampled tracing: address of the block that it sampled last, and what told then whether anything is allocated later.
+    pub(crate) last_sampled: (usize, i64),
     /// Where it counts what it does side by side with other threads; [`NO_SHARD`] until it does. See [`shared_total`].
     shard: u8,
     /// Address of the block that it allocated last side by side with other threads; 0 once it was freed.
@@ -64,6 +66,7 @@ fn make() -> *mut Thread {
         (&raw mut (*thread).in_hook).write(false);
         (&raw mut (*thread).presence).write(Presence::new());
         (&raw mut (*thread).countdown).write(Countdown::new());
+        (&raw mut (*thread).last_sampled).write((0, 0));
         (&raw mut (*thread).shard).write(NO_SHARD);
         (&raw mut (*thread).last_block).write(0);
         (&raw mut (*thread).own_sites).write(OwnSites::default());

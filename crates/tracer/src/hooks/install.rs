@@ -371,6 +371,7 @@ pub fn finalization_begins() {
 }
 
 extern "C" fn after_fork_in_child() {
+    sampled::after_fork_in_child();
     lock::after_fork();
     thread::after_fork_in_child();
 }

@@ -1,130 +1,56 @@
-//! Sampled tracing: a Poisson process over the bytes allocated picks the blocks to trace.
+//! Sampled tracing: a Poisson process over the bytes allocated picks the blocks to trace ([`countdown`]).
 //!
-//! The distance to the next sample point is exponential with mean `R` bytes. A block of `s` bytes holds a point with probability
-//! `p = 1 − exp(−s/R)`; it is then traced with weight `1/p` blocks and `s/p` bytes (Horvitz–Thompson), so every sum over paths is
-//! unbiased. The weight depends on the size only, which the block keeps: what is subtracted at its end is what was added at its birth.
+//! A block that is sampled with probability `p` is traced with weight `1/p` blocks and `s/p` bytes (Horvitz–Thompson), so every sum over
+//! paths is unbiased. [`blocks`] keeps the weight with the block: what is subtracted at its end is what was added at its birth.
 //!
-//! A malloc costs one subtraction, a free one bit test ([`watch`]).
+//! A malloc costs one addition, a free one bit test ([`watch`]). What fails has no part: a failed allocation is none, and after a failed
+//! reallocation the old block lives on.
 
-use std::collections::HashMap;
+mod blocks;
+mod countdown;
+
 use std::ffi::c_void;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use heapsight_cpython::api::{self, PyMemAllocatorEx};
 use heapsight_cpython::version::Version;
 
 use crate::config;
 use crate::hooks::dispatch;
-use crate::interpreter::event::{self, RAW};
+use crate::interpreter::event::{self, RAW, Sharing};
 use crate::interpreter::original;
-use crate::memory::lock::{self, Guarded, Held};
+use crate::memory::lock;
 use crate::session::{self, Mode};
 use crate::tables::live_map::Block;
 use crate::tables::{codes, sites, totals, watch};
 use crate::thread::{self, Event, Thread};
 
+pub(crate) use blocks::{forget_all, heap_bytes, live_block, live_blocks, live_weights};
+pub(crate) use countdown::{Countdown, Weight, fix_seed};
+
 /// The domain that code objects are allocated in.
 const OBJ: u32 = api::DOMAIN_OBJ as u32;
 
-/// Above this pymalloc asks the raw domain: `SMALL_REQUEST_THRESHOLD` of Objects/obmalloc.c.
-const SMALL_REQUEST: usize = 512;
+/// Above this pymalloc asks the raw domain: `SMALL_REQUEST_THRESHOLD` of Objects/obmalloc.c, less the 32 bytes that the
+/// interpreter's debug allocator adds to each block before it asks pymalloc. It also asks for blocks of no bytes.
+const SMALL_REQUEST: usize = 512 - 32;
 
-static MEAN_BYTES: AtomicU64 = AtomicU64::new(0);
-static STATE: Guarded<State> = Guarded::new(State {
-    live: None,
-    random: 0,
-});
-
-/// To the next sample point among all that is allocated under the GIL, up to 3.11, where there is one for the whole process.
+/// The stream of all that is allocated under the GIL, up to 3.11, where there is one for the whole process.
 static UNDER_GIL: Countdown = Countdown::new();
-
-/// One stream of allocations with sample points of its own. Whoever counts is alone, so loads and stores do.
-pub(crate) struct Countdown {
-    /// Bytes to allocate before the next sample point; negative once it was passed.
-    left: AtomicI64,
-    /// Was `left` drawn? It starts at zero: the first block of the stream starts the process and is looked at again.
-    drawn: AtomicBool,
-}
-
-impl Countdown {
-    pub(crate) const fn new() -> Self {
-        Self {
-            left: AtomicI64::new(0),
-            drawn: AtomicBool::new(false),
-        }
-    }
-
-    /// Counts a block of `size` bytes unless it holds a sample point.
-    #[inline(always)]
-    fn passes_over(&self, size: usize) -> bool {
-        let left = self.left.load(Ordering::Relaxed) - size as i64;
-        if left >= 0 {
-            self.left.store(left, Ordering::Relaxed);
-        }
-        left >= 0
-    }
-
-    /// Counts a block of `size` bytes; does it hold a sample point?
-    fn reaches(&self, size: usize) -> bool {
-        let left = self.left.load(Ordering::Relaxed) - size as i64;
-        self.left.store(left, Ordering::Relaxed);
-        left < 0
-    }
-
-    /// The block of `size` bytes counted last seems to hold a sample point: draws the next one. False when it held none after all.
-    fn draw(&self, size: usize) -> bool {
-        let mut holds = true;
-        if !self.drawn.swap(true, Ordering::Relaxed) {
-            let left = next_distance() - size as i64;
-            self.left.store(left, Ordering::Relaxed);
-            holds = left < 0;
-        }
-        if holds {
-            self.left.store(next_distance(), Ordering::Relaxed);
-        }
-        holds
-    }
-
-    fn reset(&self) {
-        self.left.store(0, Ordering::Relaxed);
-        self.drawn.store(false, Ordering::Relaxed);
-    }
-}
 
 /// Is there one countdown for all threads? It is quicker to find than the thread's own.
 const fn shares_countdown<V: Version, const DOMAIN: u32>() -> bool {
     DOMAIN != RAW && V::MINOR < 12
 }
 
-struct State {
-    /// The sampled blocks that live, by address.
-    live: Option<HashMap<usize, Block>>,
-    random: u64,
-}
-
 /// Gets ready for `config`, from a state without sampled blocks.
 pub(crate) fn prepare(config: &config::Config) {
-    let mut held = lock::hold();
-    forget_all(&mut held);
-    UNDER_GIL.reset();
-    MEAN_BYTES.store(config.sample_bytes.unwrap_or(0), Ordering::Relaxed);
-    let mut seed = 0_u64;
-    // SAFETY: writes at most eight bytes to `seed`. A failure leaves the seed zero, which `next_random` copes with.
-    unsafe {
-        libc::getrandom(
-            (&raw mut seed).cast(),
-            size_of::<u64>(),
-            libc::GRND_NONBLOCK,
-        )
-    };
-    STATE.get(&mut held).random = seed;
+    forget_all(&mut lock::hold());
+    countdown::begin(config.sample_bytes.unwrap_or(0));
 }
 
-/// Forgets every sampled block.
-pub(crate) fn forget_all(held: &mut Held) {
-    for address in STATE.get(held).live.take().unwrap_or_default().into_keys() {
-        watch::remove(held, address);
-    }
+/// To be called in the child of a fork.
+pub(crate) fn after_fork_in_child() {
+    countdown::begin_in_child();
 }
 
 /// The mode that these hooks are made for.
@@ -256,27 +182,60 @@ pub(crate) unsafe fn record_realloc<V: Version, const DOMAIN: u32, const FULL: b
     old: *mut c_void,
     size: usize,
 ) -> *mut c_void {
-    // SAFETY: promised by the caller.
+    // SAFETY: promised by the caller; the thread's own state.
     unsafe {
         let ask = || original::realloc::<DOMAIN>(ctx, old, size);
-        let known = if old.is_null() {
-            None
-        } else {
-            remove(old as usize)
-        };
-        let block = if passes_over::<V, DOMAIN>(size) {
-            ask()
-        } else {
-            allocate_slowly::<V, DOMAIN, FULL>(size, ask)
-        };
-        if let Some(known) = known {
-            if block.is_null() {
-                keep(&mut lock::hold(), old as usize, known);
+        if old.is_null() {
+            return if passes_over::<V, DOMAIN>(size) {
+                ask()
             } else {
-                count_end(old as usize, known);
-            }
+                allocate_slowly::<V, DOMAIN, FULL>(size, ask)
+            };
         }
+        let thread = thread::current();
+        if thread.is_null() {
+            totals::count_loss();
+            return ask();
+        }
+        if is_part_of_another::<DOMAIN>(thread) {
+            return ask();
+        }
+        // Ended first: when the block moves, its old address may be another thread's before the original returns. So the two
+        // never count at once, as they do not in the exact mode.
+        let generation = session::generation();
+        let ended = if watch::may_hold(old as usize) {
+            end::<V, DOMAIN>(thread, old as usize)
+        } else {
+            None
+        };
+        let block = ask_alone(thread, ask);
+        if let Some(ended) = ended
+            && block.is_null()
+            && let Some(_event) = Event::begin::<V, DOMAIN>(thread)
+            && session::generation() == generation
+        {
+            blocks::undo_end(old as usize, ended);
+        }
+        count_new::<V, DOMAIN, FULL>(thread, block, size);
         block
+    }
+}
+
+/// Counts the end of the block at `address`, if a sampled one is there.
+///
+/// # Safety
+/// As a hook of `DOMAIN`; `thread` is the calling thread's state, or null.
+#[cold]
+#[inline(never)]
+unsafe fn end<V: Version, const DOMAIN: u32>(
+    thread: *mut Thread,
+    address: usize,
+) -> Option<blocks::Ended> {
+    // SAFETY: promised by the caller.
+    unsafe {
+        let is_temporary = is_temporary(thread, address);
+        let _event = Event::begin::<V, DOMAIN>(thread)?;
+        blocks::end(address, is_temporary)
     }
 }
 
@@ -318,23 +277,18 @@ pub(crate) unsafe fn forget_block<V: Version, const DOMAIN: u32>(address: usize)
     if DOMAIN == OBJ {
         codes::ended(address);
     }
-    let thread = thread::current();
     // SAFETY: promised by the caller; the thread's own state or null.
-    if let Some(_event) = unsafe { Event::begin::<V, DOMAIN>(thread) }
-        && let Some(known) = remove_sampled(address)
-    {
-        count_end(address, known);
-    }
+    unsafe { end::<V, DOMAIN>(thread::current(), address) };
 }
 
 /// Counts a block of `size` bytes if there is nothing else to do for it: it holds no sample point, and what the original allocator asks of
 /// the raw domain for it, if anything, is not counted twice.
 ///
-/// The caller asks the original then, as its last act: that is a jump, not a call. What is counted here may still fail:
-/// the sample points that fall on a failure are lost, which favours nobody.
+/// The caller asks the original then, as its last act: that is a jump, not a call. What is counted here may still fail: that makes the way
+/// to the next sample point no longer, for an exponential distribution has no memory.
 #[inline(always)]
 unsafe fn passes_over<V: Version, const DOMAIN: u32>(size: usize) -> bool {
-    if DOMAIN != RAW && size > SMALL_REQUEST {
+    if DOMAIN != RAW && size.wrapping_sub(1) >= SMALL_REQUEST {
         return false;
     }
     if shares_countdown::<V, DOMAIN>() {
@@ -357,21 +311,67 @@ unsafe fn allocate_slowly<V: Version, const DOMAIN: u32, const FULL: bool>(
         totals::count_loss();
         return ask();
     }
-    // SAFETY: the thread's own state; its fields are reached one by one, so that no two references overlap.
+    // SAFETY: the thread's own state.
+    unsafe {
+        if is_part_of_another::<DOMAIN>(thread) {
+            return ask();
+        }
+        let block = ask_alone(thread, ask);
+        count_new::<V, DOMAIN, FULL>(thread, block, size);
+        block
+    }
+}
+
+/// Does the original allocator of another domain ask, for a block that is counted there?
+///
+/// # Safety
+/// `thread` is the calling thread's state.
+#[inline(always)]
+unsafe fn is_part_of_another<const DOMAIN: u32>(thread: *const Thread) -> bool {
+    // SAFETY: promised by the caller.
+    DOMAIN == RAW && unsafe { (*thread).in_hook }
+}
+
+/// Runs the original allocator so that what it asks of the raw domain is not counted.
+///
+/// # Safety
+/// `thread` is the calling thread's state.
+#[inline(always)]
+unsafe fn ask_alone(thread: *mut Thread, ask: impl FnOnce() -> *mut c_void) -> *mut c_void {
+    // SAFETY: promised by the caller; reached field by field, so that no reference is held while the original runs.
+    unsafe {
+        let was_in_hook = std::mem::replace(&mut (*thread).in_hook, true);
+        let block = ask();
+        (*thread).in_hook = was_in_hook;
+        block
+    }
+}
+
+/// Counts what the original allocator returned for `size` bytes, and traces it if it holds a sample point.
+///
+/// # Safety
+/// `thread` is the calling thread's state, `DOMAIN` the domain whose hook runs.
+#[inline(always)]
+unsafe fn count_new<V: Version, const DOMAIN: u32, const FULL: bool>(
+    thread: *mut Thread,
+    block: *mut c_void,
+    size: usize,
+) {
+    if block.is_null() {
+        return;
+    }
+    // SAFETY: promised by the caller.
     unsafe {
         let countdown = if shares_countdown::<V, DOMAIN>() {
             &UNDER_GIL
         } else {
             &(*thread).countdown
         };
-        let reaches = countdown.reaches(size);
-        let was_in_hook = std::mem::replace(&mut (*thread).in_hook, true);
-        let block = ask();
-        (*thread).in_hook = was_in_hook;
-        if reaches && !block.is_null() && countdown.draw(size) {
-            sample::<V, DOMAIN, FULL>(thread, block as usize, size);
+        if !countdown.passes_over(size)
+            && let Some(weight) = countdown.count(size)
+        {
+            sample::<V, DOMAIN, FULL>(thread, block as usize, size, weight);
         }
-        block
     }
 }
 
@@ -385,8 +385,9 @@ unsafe fn sample<V: Version, const DOMAIN: u32, const FULL: bool>(
     thread: *mut Thread,
     address: usize,
     size: usize,
+    weight: Weight,
 ) {
-    // SAFETY: promised by the caller; as in `hooks::record`.
+    // SAFETY: promised by the caller; as in `exact::record`.
     unsafe {
         let (thread_state, sharing) = event::thread_state::<V, DOMAIN>((*thread).path.attached());
         let Some(_event) = Event::of_sharing(thread, sharing) else {
@@ -398,113 +399,33 @@ unsafe fn sample<V: Version, const DOMAIN: u32, const FULL: bool>(
         } else {
             (*path).current_leaf::<V>(thread_state, sharing)
         };
-        let site = sites::of(node, DOMAIN, sharing);
-        if site == 0 || site == sites::EXCLUDED {
-            if site == 0 {
-                totals::count_loss();
-            }
-            return;
+        // Counted under the table lock: its holder is alone, as elsewhere whoever has the GIL.
+        let site = sites::of(node, DOMAIN, Sharing::Gil);
+        if site == 0 {
+            totals::count_loss();
         }
-        let block = Block { site, size };
-        keep(&mut lock::hold(), address, block);
-        let (bytes, blocks) = weight(size);
-        sites::allocated(site, address, bytes, blocks);
+        if site != 0 && site != sites::EXCLUDED {
+            blocks::begin(address, Block { site, size }, weight);
+        }
+        (*thread).last_sampled = (address, stamp(thread));
     }
 }
 
-/// What a sampled block of `size` bytes stands for: (bytes, blocks).
-pub(crate) fn weight(size: usize) -> (u64, u64) {
-    let mean = MEAN_BYTES.load(Ordering::Relaxed).max(1) as f64;
-    let size = size as f64;
-    let probability = -(-size / mean).exp_m1();
-    (
-        (size / probability).round() as u64,
-        (1.0 / probability).round() as u64,
-    )
+/// Was nothing allocated since this thread sampled the block at `address`?
+///
+/// # Safety
+/// `thread` is the calling thread's state, or null.
+unsafe fn is_temporary(thread: *const Thread, address: usize) -> bool {
+    // SAFETY: promised by the caller.
+    unsafe { !thread.is_null() && (*thread).last_sampled == (address, stamp(thread)) }
 }
 
-fn next_distance() -> i64 {
-    let mean = MEAN_BYTES.load(Ordering::Relaxed) as f64;
-    let random = next_random(&mut STATE.get(&mut lock::hold()).random);
-    // 53 random bits in (0, 1].
-    let uniform = ((random >> 11) + 1) as f64 / (1_u64 << 53) as f64;
-    (-uniform.ln() * mean) as i64
-}
-
-/// SplitMix64 (Steele, Lea, Flood 2014).
-fn next_random(state: &mut u64) -> u64 {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut z = *state;
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
-}
-
-fn keep(held: &mut Held, address: usize, block: Block) {
-    watch::add(held, address);
-    STATE
-        .get(held)
-        .live
-        .get_or_insert_default()
-        .insert(address, block);
-}
-
-#[inline(always)]
-fn remove(address: usize) -> Option<Block> {
-    if watch::may_hold(address) {
-        remove_sampled(address)
-    } else {
-        None
-    }
-}
-
-#[cold]
-#[inline(never)]
-fn remove_sampled(address: usize) -> Option<Block> {
-    let mut held = lock::hold();
-    let block = STATE.get(&mut held).live.as_mut()?.remove(&address)?;
-    watch::remove(&mut held, address);
-    Some(block)
-}
-
-fn count_end(address: usize, block: Block) {
-    let (bytes, blocks) = weight(block.size);
-    sites::freed(block.site, address, bytes, blocks);
-}
-
-/// The sampled block at `address`.
-pub(crate) fn live_block(held: &mut Held, address: usize) -> Option<Block> {
-    STATE.get(held).live.as_ref()?.get(&address).copied()
-}
-
-/// The sampled blocks that live.
-pub(crate) fn live_blocks(held: &mut Held) -> Vec<(usize, Block)> {
-    STATE
-        .get(held)
-        .live
-        .iter()
-        .flatten()
-        .map(|(&address, &block)| (address, block))
-        .collect()
-}
-
-/// Bytes held outside the mapped tables.
-pub(crate) fn heap_bytes(held: &mut Held) -> u64 {
-    STATE.get(held).live.as_ref().map_or(0, |live| {
-        (live.capacity() * 8 / 7 * (size_of::<(usize, Block)>() + 1)) as u64
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_block_much_smaller_than_the_mean_stands_for_the_mean() {
-        MEAN_BYTES.store(524_288, Ordering::Relaxed);
-        let (bytes, blocks) = weight(64);
-        assert_eq!(bytes, 524_320);
-        assert_eq!(blocks, 8193);
-        assert_eq!(weight(1 << 30), (1 << 30, 1));
-    }
+/// Changes with every allocation of the thread.
+///
+/// # Safety
+/// `thread` is the calling thread's state.
+unsafe fn stamp(thread: *const Thread) -> i64 {
+    // SAFETY: promised by the caller.
+    let own = unsafe { (*thread).countdown.stamp() };
+    own.wrapping_add(UNDER_GIL.stamp())
 }

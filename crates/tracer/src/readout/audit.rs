@@ -8,8 +8,7 @@ use std::sync::atomic::Ordering;
 use crate::hooks::sampled;
 use crate::memory::lock;
 use crate::session;
-use crate::tables::live_map::{self, Block};
-use crate::tables::{recorded, sites, totals, tree};
+use crate::tables::{live_map, recorded, sites, totals, tree};
 use crate::tracemalloc::extension;
 
 /// One line for each thing that does not add up; none when all is well. Call with the GIL held.
@@ -30,25 +29,20 @@ pub fn audit() -> Vec<String> {
 fn audit_closed(sampled: bool) -> Vec<String> {
     let mut problems = Vec::new();
     let mut live: HashMap<u32, (u64, u64)> = HashMap::new();
-    let mut count = |_: usize, block: Block| {
-        let (bytes, blocks) = if sampled {
-            sampled::weight(block.size)
-        } else {
-            (block.size as u64, 1)
-        };
-        let sum = live.entry(block.site).or_default();
+    let mut count = |site: u32, bytes: u64, blocks: u64| {
+        let sum = live.entry(site).or_default();
         sum.0 = sum.0.wrapping_add(bytes);
         sum.1 = sum.1.wrapping_add(blocks);
     };
     if sampled {
-        for (address, block) in sampled::live_blocks(&mut lock::hold()) {
-            count(address, block);
+        for (site, weight) in sampled::live_weights(&mut lock::hold()) {
+            count(site, weight.bytes, weight.blocks);
         }
     } else {
-        live_map::for_each(&mut count);
+        live_map::for_each(|_, block| count(block.site, block.size as u64, 1));
     }
-    for (address, block) in extension::all(&mut lock::hold()) {
-        count(address, block);
+    for (_, block) in extension::all(&mut lock::hold()) {
+        count(block.site, block.size as u64, 1);
     }
     let mut total_bytes = 0_u64;
     let mut recorded_bytes = 0_u64;

@@ -164,16 +164,31 @@ pub fn snapshot() -> Tables {
     into_tables(exporter, counters)
 }
 
+/// The same with every path there ever was, one by one: for tests that add up what came and went.
+#[doc(hidden)]
+#[must_use]
+pub fn snapshot_of_all_paths() -> Tables {
+    let mut exporter = Exporter::default();
+    let counters = exporter.all();
+    into_tables(exporter, counters)
+}
+
 /// The same with every live block.
 #[must_use]
 pub fn snapshot_with_blocks() -> (Tables, LiveBlocks) {
     let mut exporter = Exporter::default();
     let counters = exporter.needed();
+    // The blocks of a sample are few; the live blocks of the totals are those that they stand for.
+    let sample = config::get()
+        .sample_bytes
+        .map(|_| sampled::live_blocks(&mut lock::hold()));
+    let expected = match &sample {
+        Some(sample) => sample.len(),
+        None => usize::try_from(totals().live_blocks).unwrap_or(0),
+    };
     let mut blocks = LiveBlocks::default();
     // The heap was asked for once, not doubled on the way: that alone halves the time.
-    blocks
-        .packed
-        .reserve_exact(usize::try_from(totals().live_blocks).unwrap_or(0));
+    blocks.packed.reserve_exact(expected);
     let mut visit = |address: usize, block: Block| {
         if let Some(site) = exporter.site_id(block.site) {
             blocks.push(LiveBlock {
@@ -183,12 +198,11 @@ pub fn snapshot_with_blocks() -> (Tables, LiveBlocks) {
             });
         }
     };
-    if config::get().sample_bytes.is_some() {
-        for (address, block) in sampled::live_blocks(&mut lock::hold()) {
-            visit(address, block);
-        }
-    } else {
-        live_map::for_each(&mut visit);
+    match sample {
+        Some(sample) => sample
+            .into_iter()
+            .for_each(|(address, block)| visit(address, block)),
+        None => live_map::for_each(&mut visit),
     }
     for (address, block) in extension::all(&mut lock::hold()) {
         visit(address, block);

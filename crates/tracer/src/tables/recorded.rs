@@ -173,11 +173,21 @@ pub(crate) fn allocated_hidden(bytes: u64) {
     HIDDEN_BYTES.fetch_add(bytes.cast_signed(), Ordering::Relaxed);
     note_peak();
     if VIEW_IS_ON.load(Ordering::Relaxed) {
-        // Less may now be in view before the recording's peak is new.
-        let mut held = lock::hold();
-        set_threshold();
-        shared_total::take_back(&mut held, None);
+        lower_threshold(&mut lock::hold());
     }
+}
+
+/// The same for the holder of the lock.
+pub(crate) fn allocated_hidden_by_holder(held: &mut Held, bytes: u64) {
+    HIDDEN_BYTES.fetch_add(bytes.cast_signed(), Ordering::Relaxed);
+    note_peak();
+    lower_threshold(held);
+}
+
+/// Less may now be in view before the recording's peak is new.
+fn lower_threshold(held: &mut Held) {
+    set_threshold();
+    shared_total::take_back(held, None);
 }
 
 /// A block at a hidden site is about to end: its site's counters have not changed yet.

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, compiler_fence};
 
 use heapsight_capture::model::Counters;
 
+use crate::hooks::sampled::Weight;
 use crate::interpreter::event::Sharing;
 use crate::memory::chunked::{Chunked, Zeroed};
 use crate::memory::lock::{self, Guarded, Held};
@@ -191,7 +192,7 @@ pub(crate) fn len() -> u32 {
     SITES.len()
 }
 
-/// Counts a new block at `site`. `bytes` and `blocks` are its weight when only a sample is traced.
+/// Counts a new block at `site`.
 #[inline(always)]
 pub(crate) fn allocated(id: u32, address: usize, bytes: u64, blocks: u64) {
     let site = SITES.get(id);
@@ -246,6 +247,59 @@ pub(crate) fn undo_freed(id: u32, address: usize, bytes: u64, blocks: u64, was_t
         recorded::allocated_hidden(bytes);
     } else {
         totals::allocated(sharing, address, bytes);
+    }
+}
+
+/// Counts a sampled block at site `id`. All sampled blocks are counted by the holder of the table lock, who is alone.
+pub(crate) fn allocated_by_holder(held: &mut Held, id: u32, weight: Weight) {
+    let site = SITES.get(id);
+    add_to_totals_by_holder(held, site, weight.bytes);
+    add(&site.allocated_bytes, weight.bytes, Sharing::Gil);
+    add(&site.allocated_blocks, weight.blocks, Sharing::Gil);
+    site.after_change(id, weight.bytes, weight.blocks);
+}
+
+/// Counts its end.
+pub(crate) fn freed_by_holder(held: &mut Held, id: u32, weight: Weight, is_temporary: bool) {
+    let site = SITES.get(id);
+    let (bytes, blocks) = (weight.bytes, weight.blocks);
+    if site.is_hidden() {
+        recorded::freed_hidden(bytes);
+    } else {
+        totals::before_free(Sharing::Shared);
+        totals::freed_by_holder(held, bytes);
+    }
+    add(&site.freed_bytes, bytes, Sharing::Gil);
+    add(&site.freed_blocks, blocks, Sharing::Gil);
+    if is_temporary {
+        let beside = BESIDE.get(id);
+        add(&beside.temporary_bytes, bytes, Sharing::Gil);
+        add(&beside.temporary_blocks, blocks, Sharing::Gil);
+    }
+    site.after_change(id, bytes.wrapping_neg(), blocks.wrapping_neg());
+}
+
+/// It did not end after all. `was_temporary` is what [`freed_by_holder`] was told.
+#[cold]
+pub(crate) fn undo_freed_by_holder(held: &mut Held, id: u32, weight: Weight, was_temporary: bool) {
+    let site = SITES.get(id);
+    let (bytes, blocks) = (weight.bytes.wrapping_neg(), weight.blocks.wrapping_neg());
+    add(&site.freed_bytes, bytes, Sharing::Gil);
+    add(&site.freed_blocks, blocks, Sharing::Gil);
+    if was_temporary {
+        let beside = BESIDE.get(id);
+        add(&beside.temporary_bytes, bytes, Sharing::Gil);
+        add(&beside.temporary_blocks, blocks, Sharing::Gil);
+    }
+    site.after_change(id, weight.bytes, weight.blocks);
+    add_to_totals_by_holder(held, site, weight.bytes);
+}
+
+fn add_to_totals_by_holder(held: &mut Held, site: &Site, bytes: u64) {
+    if site.is_hidden() {
+        recorded::allocated_hidden_by_holder(held, bytes);
+    } else {
+        totals::allocated_by_holder(held, bytes);
     }
 }
 

@@ -10,7 +10,7 @@
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
 use crate::interpreter::event::Sharing;
-use crate::memory::lock;
+use crate::memory::lock::{self, Held};
 use crate::tables::epochs::Epoch;
 use crate::tables::{recorded, shared_total};
 use crate::thread;
@@ -162,6 +162,30 @@ pub(crate) fn allocated(sharing: Sharing, address: usize, bytes: u64) {
     }
 }
 
+/// Adds a sampled block of weight `bytes`. No such block is added or taken away but by the holder of the table lock.
+pub(crate) fn allocated_by_holder(held: &mut Held, bytes: u64) {
+    let own = GIL.live_bytes.load(Ordering::Relaxed).wrapping_add(bytes);
+    GIL.live_bytes.store(own, Ordering::Relaxed);
+    let total = live_bytes();
+    if recorded::differs() {
+        recorded::look(held);
+    } else if total > peak_bytes() {
+        GIL.peak_bytes.store(total, Ordering::Relaxed);
+        set_at_peak();
+    }
+    if own.wrapping_add_signed(shared_total::at_most()) > peak_bytes() {
+        shared_total::take_back(held, None);
+    }
+}
+
+/// Takes one away.
+pub(crate) fn freed_by_holder(_held: &mut Held, bytes: u64) {
+    GIL.live_bytes.store(
+        GIL.live_bytes.load(Ordering::Relaxed).wrapping_sub(bytes),
+        Ordering::Relaxed,
+    );
+}
+
 #[inline(always)]
 fn note_shared_peak(total: u64) {
     if total > peak_bytes() {
@@ -297,12 +321,13 @@ pub(crate) fn forget_view() {
 
 /// Makes the present the highest point.
 pub(crate) fn reset_peak() {
+    let mut held = lock::hold();
     let now = live_bytes();
     GIL.peak_bytes.store(now, Ordering::Relaxed);
     ANY.peak_bytes.store(0, Ordering::Relaxed);
     BY_OTHERS.begin();
     ANY.stands_at.store(VIEW, Ordering::Relaxed);
-    shared_total::take_back(&mut lock::hold(), None);
+    shared_total::take_back(&mut held, None);
 }
 
 /// Sets everything to zero.

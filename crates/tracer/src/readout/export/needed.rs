@@ -45,6 +45,21 @@ impl Exporter {
         all
     }
 
+    /// The same with every path in use, one by one.
+    pub(crate) fn all(&mut self) -> Vec<Counters> {
+        let (epoch, at_peak) = (totals::epoch(), totals::at_peak());
+        let mut all = Vec::new();
+        for id in 1..sites::len() {
+            let mut held = lock::hold();
+            if sites::is_in_view(id) && self.site(&mut held, id).is_some() {
+                all.push(sites::counters(id, epoch, at_peak));
+            }
+            drop(held);
+            self.name();
+        }
+        all
+    }
+
     fn append_folded(&mut self, folded: &[(u32, Counters)], all: &mut Vec<Counters>) {
         if self.nodes.is_empty() {
             self.nodes.push(Node {

@@ -1,0 +1,37 @@
+//! The counters of every call path, as plain tuples: for tests that compare a sample with what was there.
+
+use heapsight_analysis::path;
+use pyo3::prelude::*;
+use pyo3::types::PyList;
+
+/// Traced bytes now and at the peak, and every call path that anything was ever allocated on: number of the allocator domain, file name and
+/// line of each frame, most recent first, and (bytes, blocks) allocated, freed, temporary, and live at the peak.
+#[pyfunction]
+fn get_counters(py: Python<'_>) -> PyResult<((u64, u64), Bound<'_, PyList>)> {
+    let tables = heapsight_tracer::snapshot_of_all_paths();
+    let list = PyList::empty(py);
+    for (site, counters) in tables.sites.iter().zip(&tables.counters) {
+        let frames: Vec<(&str, u32)> = path::frames(&tables, site.node)
+            .map(|frame| (frame.filename, frame.line))
+            .collect();
+        let figures = (
+            (counters.allocated_bytes, counters.allocated_blocks),
+            (counters.freed_bytes, counters.freed_blocks),
+            (counters.temporary_bytes, counters.temporary_blocks),
+            (counters.peak_bytes, counters.peak_blocks),
+        );
+        list.append((site.domain.0, frames, figures))?;
+    }
+    Ok(((tables.totals.live_bytes, tables.totals.peak_bytes), list))
+}
+
+/// Draws every later sample from this seed, so that it can be repeated; None: from another one each time.
+#[pyfunction]
+fn fix_sampling_seed(seed: Option<u64>) {
+    heapsight_tracer::fix_sampling_seed(seed);
+}
+
+pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(get_counters, module)?)?;
+    module.add_function(wrap_pyfunction!(fix_sampling_seed, module)?)
+}
