@@ -4,7 +4,7 @@ A signal handler, or the function of the timer, may ask in the middle of the fir
 that are half done. So both wait until the import is over, as they would if they had come a moment later.
 """
 
-import _signal  # the module `signal` would bring in others
+import _signal  # type: ignore[import-not-found]  # the module `signal` would bring in others
 
 from heapsight import _heapsight
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def load(home: str, name: str) -> "_Any":
     """Return what ``name`` is in the module ``home`` of this package."""
-    arrived: "list[tuple[_Handler, int, _FrameType | None]]" = []
+    arrived: "list[tuple[_Handler, int, _FrameType | None]]" = []  # noqa: UP037 (3.9 has no X | Y)
     _heapsight.hold_timer()
     try:
         restore = _hold_signals(arrived)
@@ -40,7 +40,7 @@ def _hold_signals(arrived: "list[tuple[_Handler, int, _FrameType | None]]") -> "
 
     Only Python's side of the handlers changes: what the system does at a signal, and with calls that it interrupts, stays as it is.
     """
-    handlers: "dict[int, _Handler]" = {}
+    handlers: "dict[int, _Handler]" = {}  # noqa: UP037
     for number in _signal.valid_signals():
         handler = _signal.getsignal(number)
         # KeyboardInterrupt may end the import; the next one starts afresh.
@@ -48,7 +48,7 @@ def _hold_signals(arrived: "list[tuple[_Handler, int, _FrameType | None]]") -> "
             handlers[number] = handler
     actions = _heapsight.SignalActions(list(handlers))
 
-    def remember(number: int, frame: "_FrameType | None") -> None:
+    def remember(number: int, frame: "_FrameType | None") -> None:  # type: ignore[syntax]
         arrived.append((handlers[number], number, frame))
 
     def restore() -> None:
@@ -57,7 +57,7 @@ def _hold_signals(arrived: "list[tuple[_Handler, int, _FrameType | None]]") -> "
                 _signal.signal(number, handlers[number])
         actions.restore()
 
-    held: "list[int]" = []
+    held: "list[int]" = []  # noqa: UP037
     try:
         for number in handlers:
             _signal.signal(number, remember)

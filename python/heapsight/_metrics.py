@@ -44,7 +44,9 @@ class Metric(_Metric):
         if not _is_number(value):
             raise TypeError(f"the value of {shown(name)} must be a number, not {shown(value)} ({type(value).__name__})")
         if not _can_be_shown(value):
-            raise OverflowError(f"the value of {shown(name)} has {value.bit_length()} bits, which is more than a float holds")
+            raise OverflowError(
+                f"the value of {shown(name)} has {value.bit_length()} bits, which is more than a float holds"  # type: ignore[attr-defined]
+            )
         if format not in FORMATS:
             raise ValueError(f"format must be one of 'int', 'size', 'percent', not {shown(format)}")
         return super().__new__(cls, name, value, format)

@@ -13,9 +13,7 @@ from heapsight._slotted import Slotted
 __all__ = ["GroupBy", "GroupedStats", "StatsDiff", "check_group_by"]
 
 #: What statistics can be grouped by.
-GroupBy = typing.Literal[
-    "filename", "filename_lineno", "line", "function", "traceback", "address", "domain", "thread"
-]
+GroupBy = typing.Literal["filename", "filename_lineno", "line", "function", "traceback", "address", "domain", "thread"]
 
 #: (size difference, size, count difference, count, key)
 Difference = tuple[int, int, int, int, typing.Any]
@@ -48,7 +46,7 @@ class GroupedStats(Slotted):
         tracemalloc_size: int | None = None,
     ) -> None:
         _check("stats", stats, dict)
-        for key, entry in stats.items():
+        for key, entry in stats.items():  # noqa: B007
             _check("an entry of stats", entry, TraceStats)
         check_group_by(group_by)
         _check("timestamp", timestamp, datetime, or_none=True)
@@ -164,7 +162,9 @@ class StatsDiff(Slotted):
         _check("differences", differences, list)
         for row in differences:
             if not isinstance(row, tuple) or len(row) != 5 or not all(isinstance(figure, int) for figure in row[:4]):
-                raise TypeError(f"a difference must be (int, int, int, int, key), not {shown(row)} ({type(row).__name__})")
+                raise TypeError(
+                    f"a difference must be (int, int, int, int, key), not {shown(row)} ({type(row).__name__})"
+                )
         _check("old_stats", old_stats, GroupedStats, or_none=True)
         _check("new_stats", new_stats, GroupedStats)
         self._native: _heapsight.Differences | None = None
@@ -202,9 +202,7 @@ class StatsDiff(Slotted):
         if self._differences is not None:
             self._differences.sort(key=_order)
 
-    def _head(
-        self, count: int, imports_apart: bool
-    ) -> tuple[list[Difference], int, Figures, Figures | None, Figures]:
+    def _head(self, count: int, imports_apart: bool) -> tuple[list[Difference], int, Figures, Figures | None, Figures]:
         """Return the first differences, how many others there are, their sums, those of imports, and the sums of all.
 
         Imports are in none of the others if they are to be apart, and None if there are none.

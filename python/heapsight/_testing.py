@@ -14,7 +14,7 @@ advance_timer = _functions.advance_timer
 build_profile = _functions.build_profile
 #: One line for each thing in the tracer's tables that does not add up.
 audit = _functions.audit
-#: Traced bytes now and at the peak, and the counters of every call path: number of the domain, (file, line) of each frame, most recent first,
+#: Traced bytes now and at the peak, and the counters of every call path: number of the domain, (file, line) of each frame, most recent first,  # noqa: E501
 #: and (bytes, blocks) allocated, freed, temporary, and live at the peak.
 get_counters = _functions.get_counters
 #: Draws every later sample from this seed; None: from another one each time.

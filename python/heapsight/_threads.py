@@ -18,7 +18,7 @@ def follow_names() -> None:
         original(self)
         name = getattr(self, "_name", None)
         # A dummy stands for a thread that something else has started: its own name says more.
-        if isinstance(name, str) and not isinstance(self, threading._DummyThread):  # type: ignore[attr-defined]
+        if isinstance(name, str) and not isinstance(self, threading._DummyThread):
             _heapsight.name_thread(name)
 
     thread._set_native_id = _set_native_id  # type: ignore[attr-defined]

@@ -74,15 +74,18 @@ def _encode(value: typing.Any, outer: set[int]) -> typing.Any:
 def _encode_container(value: typing.Any, outer: set[int]) -> typing.Any:
     if isinstance(value, dict):
         if all(isinstance(key, str) and not key.startswith("$") for key in value):
-            return {str.__str__(key): _part(item, outer, lambda key=key: f"[{shown(key)}]") for key, item in value.items()}
+            return {
+                str.__str__(key): _part(item, outer, lambda key=key: f"[{shown(key)}]")
+                for key, item in value.items()  # type: ignore[misc]
+            }
         return {
             "$dict": [
-                [_part(key, outer, lambda: " (a key)"), _part(item, outer, lambda key=key: f"[{shown(key)}]")]
+                [_part(key, outer, lambda: " (a key)"), _part(item, outer, lambda key=key: f"[{shown(key)}]")]  # type: ignore[misc]
                 for key, item in value.items()
             ]
         }
     if isinstance(value, (list, tuple)):
-        items = [_part(item, outer, lambda index=index: f"[{index}]") for index, item in enumerate(value)]
+        items = [_part(item, outer, lambda index=index: f"[{index}]") for index, item in enumerate(value)]  # type: ignore[misc]
         return items if isinstance(value, list) else {"$tuple": items}
     items = [_part(item, outer, lambda: " (an element)") for item in value]
     return {"$set" if isinstance(value, set) else "$frozenset": items}

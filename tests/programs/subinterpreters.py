@@ -67,7 +67,7 @@ for way in sys.argv[1:]:
     try:
         globals()[way]()
     except ImportError as error:
-        assert "_testcapi" in str(error), error
+        assert "_testcapi" in str(error), error  # noqa: PT017
         print("without", way)
     else:
         print(way)

@@ -49,7 +49,9 @@ def repeated(function: Any) -> CodeType:
         lines = {"co_linetable": table}
     made: CodeType = code.replace(co_code=(body + filler) * COPIES + end, co_firstlineno=1, **lines)  # type: ignore[arg-type]
     starts = dict(dis.findlinestarts(made))
-    assert [starts[PERIOD_BYTES * number] for number in range(COPIES)] == [10 * (number + 1) for number in range(COPIES)]
+    assert [starts[PERIOD_BYTES * number] for number in range(COPIES)] == [
+        10 * (number + 1) for number in range(COPIES)
+    ]
     return made
 
 
@@ -85,14 +87,14 @@ def nested_finally(levels: int) -> Any:
         lines += [f"{' ' * (level + 1)}try:", f"{' ' * (level + 2)}act()", f"{' ' * (level + 1)}finally:"]
     lines += [f"{' ' * (levels + 1)}act()" for _ in range(20)]
     names: dict[str, Any] = {}
-    exec(compile("\n".join(lines), "huge.py", "exec"), names)
+    exec(compile("\n".join(lines), "huge.py", "exec"), names)  # noqa: S102
     return names["function"]
 
 
 def test_lines_of_a_huge_function_are_those_of_the_interpreter() -> None:
     function = nested_finally(14 if sys.version_info < (3, 11) else 12)
     assert len(function.__code__.co_code) > 2_000_000 or sys.version_info >= (3, 11)
-    chosen = random.Random(20261125)
+    chosen = random.Random(20261125)  # noqa: S311
     kept: list[tuple[bytes, int]] = []
 
     def act() -> None:
@@ -103,7 +105,7 @@ def test_lines_of_a_huge_function_are_those_of_the_interpreter() -> None:
     heapsight.set_traceback_limit(2)
     heapsight.enable()
     for _ in range(30):
-        with pytest.raises(KeyError):
+        with pytest.raises(KeyError):  # noqa: PT012
             while True:
                 function(act)
     assert len(kept) > 400

@@ -15,7 +15,7 @@ HERE = __file__
 
 
 def grouped(stats: dict[Any, tuple[int, int]], group_by: str = "filename") -> GroupedStats:
-    return GroupedStats({key: TraceStats(*entry) for key, entry in stats.items()}, group_by)
+    return GroupedStats({key: TraceStats(*entry) for key, entry in stats.items()}, group_by)  # type: ignore[arg-type]
 
 
 def test_differences_of_dictionaries() -> None:
@@ -71,7 +71,7 @@ def test_statistics_grouped_otherwise_are_not_compared() -> None:
 
 def test_wrong_arguments_are_named() -> None:
     with pytest.raises(ValueError, match=r"'address'.*not 'size'"):
-        GroupedStats({}, "size")
+        GroupedStats({}, "size")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"\[\] \(list\)"):
         GroupedStats([], "filename")  # type: ignore[arg-type]
 
@@ -92,9 +92,9 @@ def two_snapshots() -> tuple[Snapshot, Snapshot, Any]:
 @pytest.mark.parametrize("with_old", [False, True])
 def test_tables_differ_as_their_dictionaries_do(group_by: str, cumulative: bool, with_old: bool) -> None:
     old, new, kept = two_snapshots()
-    native = new.top_by(group_by, cumulative).compare_to(old.top_by(group_by, cumulative) if with_old else None)
-    new_stats = GroupedStats(new.top_by(group_by, cumulative).stats, group_by)
-    old_stats = GroupedStats(old.top_by(group_by, cumulative).stats, group_by)
+    native = new.top_by(group_by, cumulative).compare_to(old.top_by(group_by, cumulative) if with_old else None)  # type: ignore[arg-type]
+    new_stats = GroupedStats(new.top_by(group_by, cumulative).stats, group_by)  # type: ignore[arg-type]
+    old_stats = GroupedStats(old.top_by(group_by, cumulative).stats, group_by)  # type: ignore[arg-type]
     plain = new_stats.compare_to(old_stats if with_old else None)
     assert native.differences == plain.differences
     native.sort()

@@ -192,7 +192,7 @@ def test_what_is_to_end_the_program_reaches_it_and_the_timer_goes_on(kind: type[
 
     heapsight.start_timer(HOUR, end)
     for _ in range(3):
-        with pytest.raises(kind) as raised:
+        with pytest.raises(kind) as raised:  # noqa: PT012
             _testing.advance_timer(2 * HOUR)
             allocate()
         assert raised.value is error
@@ -200,7 +200,7 @@ def test_what_is_to_end_the_program_reaches_it_and_the_timer_goes_on(kind: type[
 
 def test_a_signal_while_the_function_runs_reaches_the_program() -> None:
     heapsight.start_timer(HOUR, signal.raise_signal, (signal.SIGINT,))
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt):  # noqa: PT012
         _testing.advance_timer(2 * HOUR)
         allocate()
 

@@ -44,7 +44,7 @@ def same(one: Any, other: Any) -> bool:
     if isinstance(one, dict):
         return same(list(one.items()), list(other.items()))
     if isinstance(one, (datetime, time)):
-        return one == other and one.utcoffset() == other.utcoffset() and one.fold == other.fold
+        return one == other and one.utcoffset() == other.utcoffset() and one.fold == other.fold  # type: ignore[no-any-return]
     return bool(one == other)
 
 
@@ -75,7 +75,7 @@ KEPT: list[Any] = [
     frozenset({frozenset({1})}),
     {},
     {"": 1, "a.b": [2]},
-    {1: 2, 1.5: None, (1, 2): {b"b": {}}, None: 0, True: 5},
+    {1: 2, 1.5: None, (1, 2): {b"b": {}}, None: 0, True: 5},  # noqa: F601
     {"$metric": 1},
     {"$tuple": [1], "other": 2},
     {"$": {"$$": []}},
@@ -100,7 +100,7 @@ def test_what_is_kept_comes_back_as_it_was(user_data: Any, tmp_path: Path) -> No
 
 
 def test_any_combination_comes_back_as_it_was(tmp_path: Path) -> None:
-    chosen = random.Random(20261125)
+    chosen = random.Random(20261125)  # noqa: S311
     hashable = [value for value in KEPT if not isinstance(value, (list, set, dict, bytearray))]
 
     def key() -> Any:
@@ -128,11 +128,11 @@ def test_any_combination_comes_back_as_it_was(tmp_path: Path) -> None:
     assert same(through_a_file(many, tmp_path), many)
 
 
-class Colour(enum.IntEnum):
+class Colour(enum.IntEnum):  # noqa: D101
     RED = 3
 
 
-Point = namedtuple("Point", "x y")
+Point = namedtuple("Point", "x y")  # noqa: PYI024
 
 
 def test_a_subclass_comes_back_as_what_it_is_based_on(tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_a_subclass_comes_back_as_what_it_is_based_on(tmp_path: Path) -> None:
     assert same(through_a_file(data, tmp_path), [3, (1, 2), {"a": 1}, {"a": 2, "b": 1}, "text"])
 
 
-class Stamp(datetime):
+class Stamp(datetime):  # noqa: D101
     pass
 
 
@@ -238,7 +238,7 @@ def test_metrics_that_are_no_ordinary_numbers_are_kept(tmp_path: Path) -> None:
     assert set(loaded.metrics) == set(metrics)
 
 
-def test_a_file_is_json_that_holds_ordinary_values_as_they_are(tmp_path: Path) -> None:
+def test_a_file_is_json_that_holds_ordinary_values_as_they_are(tmp_path: Path) -> None:  # noqa: ARG001
     heapsight.enable()
     snapshot = Snapshot.create(user_data_callback=lambda: {"queue": 7, "names": ["a"], "at": (1,)})
     note = json.loads(snapshot._note(snapshot.user_data))

@@ -261,7 +261,9 @@ def test_a_capture_that_was_removed_is_told_of_on_one_line_with_quiet_too(captur
         done = Start(["-c", code]).traced(capture, "--force", *options)
         assert (done.status, done.text) == (0, "done\n")
         [line] = done.errors.splitlines()
-        assert line == f"heapsight: {capture} was removed or replaced while the program ran: there is no recording of it"
+        assert (
+            line == f"heapsight: {capture} was removed or replaced while the program ran: there is no recording of it"
+        )
 
 
 def test_names_of_files_cannot_control_the_terminal(folder: Path) -> None:
@@ -281,7 +283,7 @@ def in_a_terminal(*words: str | Path) -> str:
     """Return what a command writes to a terminal."""
     pid, terminal = pty.fork()
     if pid == 0:
-        os.execve(sys.executable, [sys.executable, "-m", "heapsight", *map(str, words)], clean_environment())
+        os.execve(sys.executable, [sys.executable, "-m", "heapsight", *map(str, words)], clean_environment())  # noqa: S606
     written = b""
     while True:
         try:

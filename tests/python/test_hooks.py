@@ -405,7 +405,7 @@ def test_an_interpreter_that_is_initialised_again_is_traced_when_asked_and_not_b
     if not config.exists():
         pytest.skip("this interpreter cannot be embedded: python-config is missing")
     ask = [config, "--embed", "--cflags", "--ldflags"]
-    flags = subprocess.run(ask, capture_output=True, text=True, check=True).stdout.split()
+    flags = subprocess.run(ask, capture_output=True, text=True, check=True).stdout.split()  # type: ignore[arg-type]
     flags = [flag for flag in flags if not flag.startswith("-flto")]
     library = sysconfig.get_config_var("LIBDIR")
     embedded = tmp_path / "embedded"

@@ -9,7 +9,7 @@ looked at here is. Seeds being fixed, a test that passes goes on to pass. Only t
 take turns as the system likes.
 
 HEAPSIGHT_LONG_TESTS=1 makes ten times as many runs of longer programs.
-"""
+"""  # noqa: E501
 
 from __future__ import annotations
 
@@ -67,12 +67,12 @@ class Measured:
         return self.sample_bytes + 2 * math.sqrt(self.sample_bytes * (figure + self.sample_bytes))
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def measure(name: str, sample_bytes: int, scale: int, runs: int = RUNS, allocators: str = "pymalloc") -> Measured:
     """Run one program in a process of its own, always with the same hash values."""
     command = [sys.executable, PROGRAMS / "sampling.py", name, str(runs), str(sample_bytes), str(scale)]
     environment = {**clean_environment(), "PYTHONHASHSEED": "0", "PYTHONMALLOC": allocators}
-    done = subprocess.run(command, capture_output=True, env=environment, timeout=1200)
+    done = subprocess.run(command, capture_output=True, env=environment, timeout=1200)  # type: ignore[arg-type]
     assert done.returncode == 0, done.stderr.decode()
     data = json.loads(done.stdout)
     return Measured(data["exact"], data["samples"], sample_bytes)
@@ -111,7 +111,7 @@ def test_a_sample_of_every_block_says_what_the_exact_mode_says(name: str, alloca
         assert sample == measured.exact
         return
     # How often threads wait for one another, and who gets a list from the free list, is up to the system.
-    exact, found = (sums(all["paths"]) for all in (measured.exact, sample))
+    exact, found = (sums(all["paths"]) for all in (measured.exact, sample))  # noqa: A001
     for what in ("allocated", "freed", "live"):
         assert found["total", what] == pytest.approx(exact["total", what], rel=0.01)
 

@@ -192,7 +192,10 @@ CODE_BYTES = 16
 
 def code() -> list[bytes]:
     """Return the first bytes of the interpreter's functions."""
-    return [ctypes.string_at(ctypes.cast(each, ctypes.c_void_p).value or 0, CODE_BYTES) for each in c_functions(ctypes.PyDLL)]
+    return [
+        ctypes.string_at(ctypes.cast(each, ctypes.c_void_p).value or 0, CODE_BYTES)
+        for each in c_functions(ctypes.PyDLL)
+    ]
 
 
 def named_pages() -> dict[int, tuple[str, int, str]]:
@@ -206,11 +209,11 @@ def named_pages() -> dict[int, tuple[str, int, str]]:
         start, end = (int(each, 16) for each in span.split("-"))
         regions.append((start, end, permissions, int(offset, 16), path[0] if path else ""))
     [file] = (region[4] for region in regions if region[0] <= place < region[1])
-    for start, end, permissions, offset, path in regions:
-        if path == file and "x" in permissions:
+    for start, end, permissions, offset, path in regions:  # type: ignore[assignment]
+        if path == file and "x" in permissions:  # type: ignore[comparison-overlap]
             for address in range(start, end, page_bytes):
-                pages[address] = (path, offset + address - start, permissions)
-    return pages
+                pages[address] = (path, offset + address - start, permissions)  # type: ignore[operator]
+    return pages  # type: ignore[return-value]
 
 
 def test_every_page_of_the_interpreter_keeps_its_file_and_its_place_in_it() -> None:
@@ -283,7 +286,11 @@ def test_code_is_changed_for_the_drop_in_alone_and_not_when_switched_off(
 
 @pytest.mark.parametrize(
     ("options", "variable", "expected"),
-    [((), "1", "left alone"), (("--replace-tracemalloc",), "1", "changed"), (("--replace-tracemalloc",), "0", "left alone")],
+    [
+        ((), "1", "left alone"),
+        (("--replace-tracemalloc",), "1", "changed"),
+        (("--replace-tracemalloc",), "0", "left alone"),
+    ],
 )
 def test_a_recording_changes_code_for_the_drop_in_alone(
     options: tuple[str, ...], variable: str, expected: str, capture: Path

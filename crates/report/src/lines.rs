@@ -164,18 +164,16 @@ fn by_key(new: &Capture, old: Option<&Capture>, query: Query) -> Rows {
     }
 }
 
-/// The blocks that changed most, the others' number and sum, imports, and the sum of all.
-fn by_address(
-    new: &Capture,
-    old: Option<&Capture>,
-    count: usize,
-    imports: Imports,
-) -> (
+/// Rows, the others' number and sum, imports, and the sum of all.
+type ByAddress = (
     Vec<(DisplayKey, DisplayFigures)>,
     (usize, DisplayFigures),
     ImportLine,
     DisplayFigures,
-) {
+);
+
+/// The blocks that changed most.
+fn by_address(new: &Capture, old: Option<&Capture>, count: usize, imports: Imports) -> ByAddress {
     let (old, old_imports) = sizes(old.unwrap_or(new), imports);
     let (new, new_imports) = sizes(new, imports);
     let biggest = AddressJoin::new(old.iter().copied(), new.iter().copied()).biggest(count);

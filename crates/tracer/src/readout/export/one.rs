@@ -44,8 +44,11 @@ impl Exporter {
     }
 }
 
+/// The code that a frame runs, and the line that it is on or the offset that tells it.
+type Step = (Arc<Identity>, u32);
+
 /// What the elements of the site's call path are, innermost first, and where in them; and the site's domain.
-fn path_of(id: u32) -> Option<(Vec<(Arc<Identity>, u32)>, u32)> {
+fn path_of(id: u32) -> Option<(Vec<Step>, u32)> {
     let mut held = lock::hold();
     if id == 0 || id >= sites::len() {
         return None;
