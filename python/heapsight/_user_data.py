@@ -75,8 +75,8 @@ def _encode_container(value: typing.Any, outer: set[int]) -> typing.Any:
     if isinstance(value, dict):
         if all(isinstance(key, str) and not key.startswith("$") for key in value):
             return {
-                str.__str__(key): _part(item, outer, lambda key=key: f"[{shown(key)}]")
-                for key, item in value.items()  # type: ignore[misc]
+                str.__str__(key): _part(item, outer, lambda key=key: f"[{shown(key)}]")  # type: ignore[misc]
+                for key, item in value.items()
             }
         return {
             "$dict": [

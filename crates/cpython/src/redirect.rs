@@ -5,7 +5,7 @@
 //!
 //! 1. **No memory is ever writable and executable.** The page is copied to a new one, changed there, made executable and no longer
 //!    writable, and then put in the place of the old one by a single `mremap`. Nothing on disk is touched. The new page is a private mapping of
-//!    the same place in the same file, so that perf and debuggers still know the functions there ([`file_pages`]).
+//!    the same place in the same file, so that perf and debuggers still know the functions there (`file_pages`).
 //! 2. **Other threads see the old page or the new one**, never a mixture: the kernel exchanges the mapping under its own lock, and a
 //!    processor that runs from it is interrupted to drop its copy.
 //! 3. **The function is long enough**, by the size in its symbol, so the jump destroys nothing but the function itself; that

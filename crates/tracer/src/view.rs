@@ -95,7 +95,7 @@ pub fn configuration() -> Config {
     })
 }
 
-/// Sets which call paths the program sees (`None`: all). See [`path_filter::set`]. Call with the GIL held.
+/// Sets which call paths the program sees (`None`: all). Call with the GIL held.
 pub fn set_path_filter(filter: Option<PathFilter>, frames: usize) {
     if recorded::is_recorded() {
         between_events(|held| {

@@ -100,7 +100,7 @@ fn set_held_bytes(bytes: u64) {
 
 static RECORDING: Mutex<Option<Recording>> = Mutex::new(None);
 
-/// Starts writing to `sink` every `tick`. Tracing should be on already. A [`Guarded`] file is what withstands the traced program.
+/// Starts writing to `sink` every `tick`. Tracing should be on already. A [`Guarded`](crate::descriptor::Guarded) file is what withstands the traced program.
 ///
 /// # Errors
 /// When the header cannot be written or the thread cannot be made.
