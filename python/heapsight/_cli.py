@@ -25,7 +25,7 @@ def main() -> int:
 
 
 def own_command() -> list[str]:
-    """Return the words that heapsight was called with, up to the first of its arguments: `python3 -m heapsight`, or a script's name."""
+    """Return the words that heapsight was called with, without its arguments: `python3 -m heapsight`, or a script."""
     if Path(sys.argv[0]).name != "__main__.py":
         return sys.argv[:1]
     words = _original_words()

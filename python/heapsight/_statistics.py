@@ -202,7 +202,9 @@ class StatsDiff(Slotted):
         if self._differences is not None:
             self._differences.sort(key=_order)
 
-    def _head(self, count: int, imports_apart: bool) -> tuple[list[Difference], int, Figures, Figures | None, Figures]:
+    def _head(
+        self, count: int, imports_apart: bool = False
+    ) -> tuple[list[Difference], int, Figures, Figures | None, Figures]:
         """Return the first differences, how many others there are, their sums, those of imports, and the sums of all.
 
         Imports are in none of the others if they are to be apart, and None if there are none.

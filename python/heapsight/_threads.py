@@ -8,7 +8,7 @@ from heapsight import _heapsight
 
 
 def follow_names() -> None:
-    """Have every thread that `threading` starts from now on tell the recording its name, as the first thing that it does."""
+    """Have every thread that `threading` starts from now on tell the recording its name, before it does anything."""
     thread: type[object] = threading.Thread
     original = getattr(thread, "_set_native_id", None)
     if original is None:

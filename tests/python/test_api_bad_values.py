@@ -137,8 +137,16 @@ def test_line_out_of_range_is_named(name: str, value: int) -> None:
     assert heapsight.get_filters() == before
 
 
-@pytest.mark.parametrize("value", [1.5, "7", b"7", [], True, math.nan])
-@pytest.mark.parametrize("name", [*NUMBERS, *LINES])
+#: A delay may be a part of a second; what is wrong with a float there is a matter of its value.
+NO_NUMBERS = [
+    (name, value)
+    for name in [*NUMBERS, *LINES]
+    for value in (1.5, "7", b"7", [], True, math.nan)
+    if not (isinstance(value, float) and "delay" in name)
+]
+
+
+@pytest.mark.parametrize(("name", "value"), NO_NUMBERS)
 def test_what_is_no_number_is_named(name: str, value: Any) -> None:
     if name in DELAYS and isinstance(value, float):
         pytest.skip("a delay may have a fraction")

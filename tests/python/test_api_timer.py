@@ -221,7 +221,7 @@ def test_other_exceptions_that_are_no_errors_go_to_the_hook(
     assert seen == [kind]
 
 
-@pytest.mark.parametrize("delay", [0, -1, 1 << 40, 1 << 2000, 0.0, 0.0001, -0.2, float("inf"), float("nan")])
+@pytest.mark.parametrize("delay", [0, -1, 1 << 40, 0.0, 0.0001, -0.2, float("inf"), float("nan")])
 def test_delay_out_of_range_is_named_before_anything_changes(delay: float) -> None:
     with pytest.raises(ValueError, match=str(delay)):
         heapsight.start_timer(delay, print)

@@ -126,14 +126,15 @@ def test_the_end_tells_how_many_children_there_are_and_how_to_merge(capture: Pat
     script = capture.with_name("program.py")
     script.write_text(FORK)
     done = Start([script]).traced(capture, "--follow")
-    [line] = [line for line in done.errors.splitlines() if line.startswith("Children ")]
-    assert line.startswith("Children 1 process, in a capture of its own; all together: heapsight merge -o ")
-    command = shlex.split(line.partition("together: heapsight ")[2])
-    assert heapsight(*command, "-q").status == 0
+    children, merge = done.errors.splitlines()[-2:]
+    assert children == "  Children       1 process, in a capture of its own"
+    label, *command = shlex.split(merge)
+    assert (label, command[1:5]) == ("Merge", ["-m", "heapsight", "merge", "-o"])
+    assert heapsight(*command[3:], "-q").status == 0
     [child] = capture.parent.glob(f"{capture.stem}-[0-9]*.heapsight")
     assert allocated(capture.with_name("run-all.heapsight")) == allocated(capture) + allocated(child)
     script.write_text("pass")
-    assert "Children none\n" in Start([script]).traced(capture, "--follow", "--force").errors
+    assert "  Children       none\n" in Start([script]).traced(capture, "--follow", "--force").errors
     assert "Children" not in Start([script]).traced(capture, "--force").errors
 
 
@@ -144,7 +145,7 @@ def test_all_processes_are_merged_at_the_end_if_asked(capture: Path) -> None:
     merged = capture.with_name("run-all.heapsight")
     assert "and 1 more process" in done.errors
     assert "run-all.heapsight" in done.errors
-    assert "Children 1 process, combined" in done.errors
+    assert "  Children       1 process, combined" in done.errors
     [child] = capture.parent.glob("run-[0-9]*.heapsight")
     assert allocated(merged) == allocated(capture) + allocated(child)
     assert stats(merged)["is_complete"] is True
@@ -164,7 +165,7 @@ def test_a_merge_that_fails_at_the_end_is_one_line_and_the_summary_is_that_of_th
     done = Start([script]).traced(capture, "--follow", "--merge", "--top=1")
     assert done.status == 0
     assert "heapsight: the captures are not combined: cannot write " in done.errors
-    assert "all together: heapsight merge -o " in done.errors
+    assert " -m heapsight merge -o " in done.errors
 
 
 def test_exact_and_sampled_processes_are_told_apart(capture: Path, tmp_path: Path) -> None:

@@ -37,8 +37,9 @@ impl Filter {
         }
     }
 
-    /// A filter that also takes names as reports show them, for people: `store.py`, `cache/store.py`, `…/cache/store.py` and `myapp/cache` match
-    /// `/srv/myapp/cache/store.py`. A pattern with a `*` matches the name as shown, or the whole name.
+    /// A filter that also takes names as reports show them, for people: `store.py`, `cache/store.py`,
+    /// `…/cache/store.py` and `myapp/cache` match `/srv/myapp/cache/store.py`. A pattern with a `*` matches the name as
+    /// shown, or the whole name.
     #[must_use]
     pub fn as_shown(include: bool, pattern: &str, line: Option<i64>, any_frame: bool) -> Self {
         Self {

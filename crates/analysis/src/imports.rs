@@ -1,12 +1,12 @@
 //! Memory of imported code: what stays because modules were imported, and says little of what the program does.
 //!
-//! A call path is one of an import when, looking from the most recent frame to its callers, a frame of the import system comes before any
-//! frame of the program's own code. So it holds what the import system keeps (code, names, module objects), what the module-level code of
-//! libraries allocates, and what that calls. The module-level code of the program's own files, and what it calls, does not count:
-//! a table that `settings.py` builds is a finding.
+//! A call path is one of an import when, looking from the most recent frame to its callers, a frame of the import
+//! system comes before any frame of the program's own code. So it holds what the import system keeps (code, names,
+//! module objects), what the module-level code of libraries allocates, and what that calls. The module-level code of
+//! the program's own files, and what it calls, does not count: a table that `settings.py` builds is a finding.
 //!
-//! Own code is in files that are neither in the standard library nor installed. Names in angle brackets (`<string>`, `<frozen runpy>`) do not tell
-//! whose code it is, so their callers decide.
+//! Own code is in files that are neither in the standard library nor installed. Names in angle brackets (`<string>`,
+//! `<frozen runpy>`) do not tell whose code it is, so their callers decide.
 
 use std::collections::HashSet;
 
@@ -31,7 +31,8 @@ pub enum Imports {
     Whole,
     /// It is one sum of its own and in no group.
     Apart {
-        /// Whether call paths may lack their outermost frames. Then a path that ends at the module-level code of a library is one of an import.
+        /// Whether call paths may lack their outermost frames. Then a path that ends at the module-level code of a
+        /// library is one of an import.
         paths_are_cut: bool,
     },
 }
@@ -87,7 +88,8 @@ fn is_import_system(filename: &str) -> bool {
     owner(filename) == Owner::ImportSystem
 }
 
-/// Whether a call path is one of an import, given the file of each frame (most recent first) and the function's name, where it is known.
+/// Whether a call path is one of an import, given the file of each frame (most recent first) and the function's name,
+/// where it is known.
 pub fn is_import_path<'f>(frames: impl IntoIterator<Item = (&'f str, Option<&'f str>)>) -> bool {
     let mut last = None;
     for (filename, name) in frames {
@@ -100,7 +102,8 @@ pub fn is_import_path<'f>(frames: impl IntoIterator<Item = (&'f str, Option<&'f 
     last.is_some_and(|(filename, name)| is_module_of_library(filename, name))
 }
 
-/// Whether a group is one of imports as far as its key tells: a frame of the import system, or a call path of an import.
+/// Whether a group is one of imports as far as its key tells: a frame of the import system, or a call path of an
+/// import.
 #[must_use]
 pub fn is_import_key(key: &Key<'_>, tables: &Tables) -> bool {
     match *key {

@@ -12,7 +12,8 @@ pub struct ShortName<'f> {
     pub is_cut: bool,
 }
 
-/// A file's name without what says little: the working directory, where libraries are installed, or all but the last parts.
+/// A file's name without what says little: the working directory, where libraries are installed, or all but the last
+/// parts.
 #[must_use]
 pub fn short_name<'f>(filename: &'f str, working_directory: &str) -> ShortName<'f> {
     let cut = |text| ShortName { text, is_cut: true };

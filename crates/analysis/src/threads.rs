@@ -4,10 +4,11 @@ use std::collections::HashMap;
 
 use heapsight_capture::model::{CodeKind, StringId, Tables};
 
-/// Puts threads under the name that they were given: `worker-1 (thread 77)` also for what thread 77 did before it was named, as
-/// `python3 (native thread 77)`. Ids stay.
+/// Puts threads under the name that they were given: `worker-1 (thread 77)` also for what thread 77 did before it was
+/// named, as `python3 (native thread 77)`. Ids stay.
 ///
-/// Where the system gave an id to several threads one after the other, what each did before it was named counts for the first of them.
+/// Where the system gave an id to several threads one after the other, what each did before it was named counts for the
+/// first of them.
 pub fn name_threads(tables: &mut Tables) {
     let is_thread = |kind: CodeKind| kind == CodeKind::Thread;
     if !tables.codes.iter().any(|code| is_thread(code.kind)) {

@@ -95,7 +95,8 @@ impl Console<'_> {
     }
 }
 
-/// A line of heapsight's own for standard error: the names of files in it may be anything, and must not control the terminal.
+/// A line of heapsight's own for standard error: the names of files in it may be anything, and must not control the
+/// terminal.
 #[must_use]
 pub fn message(text: &str) -> String {
     let line = text.replace(['\n', '\r'], " ");

@@ -10,7 +10,8 @@
 //! |---|---|
 //! | 0 | all is well |
 //! | 1 | a file is not what it should be (a script with a syntax error, no capture), or tracing cannot start |
-//! | 2 | the command cannot be carried out as given: an unknown option, a wrong value, no such script, an output that exists or cannot be created |
+//! | 2 | the command cannot be carried out as given: an unknown option, a wrong value, no such script, an output that
+//! exists or cannot be created |
 //! | 74 | input or output failed (a full disk) |
 //!
 //! Once the program has started, the status is the program's.
@@ -65,7 +66,8 @@ pub struct Context<'a> {
 }
 
 impl Context<'_> {
-    /// How the user called heapsight, as a shell reads it. A program that is the first of its name on the search path goes by that name.
+    /// How the user called heapsight, as a shell reads it. A program that is the first of its name on the search path
+    /// goes by that name.
     fn shell_command(&self) -> String {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let words: Vec<String> = match &self.command[..] {

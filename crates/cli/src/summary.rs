@@ -69,7 +69,7 @@ fn write_summary(
     if spec.follow && !spec.is_child {
         let children = relatives::children(path, spec.run_id).len();
         text += &match combined {
-            Some(_) => combined_children_line(children),
+            Some(_) => combined_children_line(children, look),
             None => children_line(children, first, &all, &spec.command, look),
         };
     }

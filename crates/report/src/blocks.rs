@@ -14,8 +14,8 @@ use crate::summary::source;
 use crate::table::imports_line;
 use crate::text::printable;
 
-/// The `count` biggest of `blocks`, each with its call path (most recent frame first), and what imports have, if they are a sum of their own.
-/// Blocks of one size are in the order of their addresses.
+/// The `count` biggest of `blocks`, each with its call path (most recent frame first), and what imports have, if they
+/// are a sum of their own. Blocks of one size are in the order of their addresses.
 ///
 /// Linear in the number of blocks; memory grows with `count` only.
 #[must_use]

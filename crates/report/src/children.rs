@@ -2,49 +2,50 @@
 
 use std::path::Path;
 
-use crate::look::{Look, Role};
-use crate::shell::shell_path;
+use crate::look::Look;
+use crate::process::labelled;
+use crate::shell::{command_line, shell_path};
 
-/// How many captures of child processes there are, and the command that combines them with that of the first process into `combined`.
+/// How many captures of child processes there are, and the command that combines them with that of the first process
+/// into `combined`. `heapsight` is how the reader called heapsight, as a shell reads it.
 #[must_use]
 pub fn children_line(
     children: usize,
     first: &Path,
     combined: &Path,
-    command: &str,
+    heapsight: &str,
     look: &Look,
 ) -> String {
     if children == 0 {
-        return "Children none\n".to_owned();
+        return labelled(LABEL, "", "none", look);
     }
+    let each = match children {
+        1 => "in a capture",
+        _ => "each in a capture",
+    };
+    let text = format!("{}, {each} of its own", processes(children));
     let command = format!(
-        "{command} merge -o {} {}",
+        "{heapsight} merge -o {} {}",
         shell_path(combined),
         shell_path(first)
     );
-    format!(
-        "Children {}, {} of its own; all together: {}\n",
-        processes(children),
-        if children == 1 {
-            "in a capture"
-        } else {
-            "each in a capture"
-        },
-        look.paint(Role::Command, command)
-    )
+    labelled(LABEL, "", &text, look) + &command_line("Merge", &command, look)
 }
 
 /// Likewise when they are combined already.
 #[must_use]
-pub fn combined_children_line(children: usize) -> String {
-    match children {
-        0 => "Children none\n".to_owned(),
+pub fn combined_children_line(children: usize, look: &Look) -> String {
+    let text = match children {
+        0 => "none".to_owned(),
         _ => format!(
-            "Children {}, combined with the first one in this capture; each has one of its own too\n",
+            "{}, combined with the first one in this capture; each has one of its own too",
             processes(children)
         ),
-    }
+    };
+    labelled(LABEL, "", &text, look)
 }
+
+const LABEL: &str = "Children";
 
 fn processes(count: usize) -> String {
     match count {
@@ -66,15 +67,18 @@ mod tests {
             );
             children_line(children, first, all, "heapsight", &Look::plain(100))
         };
-        assert_eq!(line(0), "Children none\n");
+        assert_eq!(line(0), "  Children       none\n");
         let command = "heapsight merge -o 'my run-all.heapsight' 'my run.heapsight'\n";
         assert_eq!(
             line(1),
-            format!("Children 1 process, in a capture of its own; all together: {command}")
+            format!(
+                "  Children       1 process, in a capture of its own\n  Merge          {command}"
+            )
         );
+        let several = "3 processes, each in a capture of its own";
         assert_eq!(
             line(3),
-            format!("Children 3 processes, each in a capture of its own; all together: {command}")
+            format!("  Children       {several}\n  Merge          {command}")
         );
     }
 }

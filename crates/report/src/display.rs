@@ -475,7 +475,8 @@ mod tests {
         assert!(lines[1].ends_with(", average=77 B, growth=+136 KiB/min"));
         assert_eq!(
             lines[5],
-            "imports: size=13 MiB (+6 MiB), count=122712 (+66795), average=111 B, growth=+2048 KiB/min in 312 modules; --imports to see"
+            "imports: size=13 MiB (+6 MiB), count=122712 (+66795), average=111 B, growth=+2048 KiB/min \
+             in 312 modules; --imports to see"
         );
         assert!(lines[6].starts_with("Total: size=3682 KiB"));
     }

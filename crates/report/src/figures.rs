@@ -48,8 +48,9 @@ fn rounded(number: u128, unit: usize) -> u128 {
     (number + one / 2) / one
 }
 
-/// A whole that is the sum of parts, as text in one unit, so that the figures add up as they are read: `328 MiB` and `5`, `24`, `299`.
-/// The last part is what the others leave of the whole; nothing at all if they are more than it. A part that rounds to nothing is `<1`.
+/// A whole that is the sum of parts, as text in one unit, so that the figures add up as they are read: `328 MiB` and
+/// `5`, `24`, `299`. The last part is what the others leave of the whole; nothing at all if they are more than it. A
+/// part that rounds to nothing is `<1`.
 pub(crate) fn format_sum(whole: u64, parts: [u64; 2]) -> Option<(String, [String; 3])> {
     let unit = unit_of(whole);
     let one = 1_u128 << (10 * unit);
@@ -84,8 +85,8 @@ pub(crate) fn format_sum(whole: u64, parts: [u64; 2]) -> Option<(String, [String
 /// A size stays in a unit as long as it is below this many of it, where lists keep to whole numbers.
 const WHOLE_UNIT_LIMIT: u64 = 5 * 1024;
 
-/// A size in whole units, rounded: below 5 × 1024 of a unit it stays in that unit, so three or four digits are shown. The form of the lists of
-/// snapshots.
+/// A size in whole units, rounded: below 5 × 1024 of a unit it stays in that unit, so three or four digits are shown.
+/// The form of the lists of snapshots.
 ///
 /// ```
 /// use heapsight_report::format_whole_size;

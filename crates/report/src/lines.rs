@@ -198,8 +198,8 @@ fn by_address(new: &Capture, old: Option<&Capture>, count: usize, imports: Impor
     (shown, (others, changed(rest.0, rest.1)), line, total)
 }
 
-/// (address, size) of every block, by address: files have them so, but nothing says that they must. Those of imports are only added up, if they
-/// are a sum of their own.
+/// (address, size) of every block, by address: files have them so, but nothing says that they must. Those of imports
+/// are only added up, if they are a sum of their own.
 fn sizes(capture: &Capture, imports: Imports) -> (Vec<(u64, u64)>, Amount) {
     let is_import = import_sites(&capture.tables, imports);
     let mut of_imports = Amount::default();

@@ -30,8 +30,8 @@ pub struct Look {
 }
 
 impl Look {
-    /// The look for `stream`: as wide as its terminal, or as `COLUMNS` says where it is none; coloured if it is a terminal and `NO_COLOR` is
-    /// unset or empty, unless `color` decides.
+    /// The look for `stream`: as wide as its terminal, or as `COLUMNS` says where it is none; coloured if it is a
+    /// terminal and `NO_COLOR` is unset or empty, unless `color` decides.
     #[must_use]
     pub fn of(stream: &(impl IsTerminal + AsFd), color: Option<bool>) -> Self {
         let is_terminal = stream.is_terminal();

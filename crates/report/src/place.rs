@@ -40,8 +40,8 @@ impl Place {
         width(&self.name) + function
     }
 
-    /// The text cut to `columns`. With few columns the function comes first. What does not fit loses, in this order, directories of the file, the end of
-    /// the function, the beginning of the file: the line number matters most.
+    /// The text cut to `columns`. With few columns the function comes first. What does not fit loses, in this order,
+    /// directories of the file, the end of the function, the beginning of the file: the line number matters most.
     pub(crate) fn paint(&self, columns: usize, look: &Look) -> String {
         let (name, function) = self.fitted(columns, look.ellipsis());
         let name = look.paint(Role::Place, name);

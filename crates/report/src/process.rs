@@ -226,7 +226,8 @@ struct Growth {
     to_ns: u64,
 }
 
-/// How fast live memory grew in the second half of what the moment looks back on, if that is long. The first half has the program's start.
+/// How fast live memory grew in the second half of what the moment looks back on, if that is long. The first half has
+/// the program's start.
 fn growth(capture: &Capture, moment: Moment) -> Option<Growth> {
     if matches!(moment, Moment::Between { .. }) || capture.knows_ends_only() {
         return None;

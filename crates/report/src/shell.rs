@@ -9,7 +9,8 @@ use crate::look::{Look, Role};
 use crate::process::labelled;
 use crate::text::{is_safe, printable};
 
-/// `word` as a shell reads it back, and as it can be shown: what would control a terminal is escaped as in `$'\x1b'`, which bash, zsh and ksh know.
+/// `word` as a shell reads it back, and as it can be shown: what would control a terminal is escaped as in `$'\x1b'`,
+/// which bash, zsh and ksh know.
 #[must_use]
 pub fn shell_quoted(word: &OsStr) -> String {
     let is_plain =
@@ -67,9 +68,12 @@ pub fn written(what: &str, path: &Path, next: (&str, &str), look: &Look) -> Stri
         format!(" ({})", format_size(metadata.len()))
     });
     let (label, command) = next;
-    let mut out = labelled(what, "", &format!("{shown}{size}"), look);
-    out += &format!("  {label:<14} {}\n", look.paint(Role::Command, command));
-    out
+    labelled(what, "", &format!("{shown}{size}"), look) + &command_line(label, command, look)
+}
+
+/// A command to copy under a label. It is never broken.
+pub(crate) fn command_line(label: &str, command: &str, look: &Look) -> String {
+    format!("  {label:<14} {}\n", look.paint(Role::Command, command))
 }
 
 /// Where a capture is and what to do with it. `command` is how the reader called heapsight, as a shell reads it.

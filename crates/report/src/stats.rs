@@ -51,7 +51,8 @@ struct Shape {
 }
 
 impl Statistics {
-    /// Of a capture whose file has so many bytes, at the moment that its tables are of. With filters the figures are those of what they kept.
+    /// Of a capture whose file has so many bytes, at the moment that its tables are of. With filters the figures are
+    /// those of what they kept.
     #[must_use]
     pub fn new(capture: &Capture, file_bytes: u64, moment: Moment, is_filtered: bool) -> Self {
         let tables = &capture.tables;

@@ -130,8 +130,8 @@ pub fn summary(capture: &Capture, selection: &Selection, look: &Look) -> String 
     out
 }
 
-/// All memory of a metric. A tick knows the totals of the moment and the call paths that it had the time to write: where the total says more,
-/// that is the truth. What filters keep has no other total than its own.
+/// All memory of a metric. A tick knows the totals of the moment and the call paths that it had the time to write:
+/// where the total says more, that is the truth. What filters keep has no other total than its own.
 pub(crate) fn total(
     capture: &Capture,
     metric: Metric,

@@ -292,8 +292,8 @@ fn source_line(
         .map(|text| printable(&text, look.unicode))
 }
 
-/// The callers on the heaviest call path of an entry, `node`, through which came `part` of its memory. Under cumulative entries they would be those
-/// of a leaf somewhere below, so there are none.
+/// The callers on the heaviest call path of an entry, `node`, through which came `part` of its memory. Under cumulative
+/// entries they would be those of a leaf somewhere below, so there are none.
 pub(crate) fn path_of(
     query: Query,
     node: NodeId,
@@ -326,7 +326,8 @@ pub(crate) fn path_of(
     lines
 }
 
-/// The lines of a call path, after one that says which part of the memory came through it. A path with a small part tells nothing and is left out.
+/// The lines of a call path, after one that says which part of the memory came through it. A path with a small part
+/// tells nothing and is left out.
 fn paths(lines: Vec<String>, part: Option<f64>, indent: usize, look: &Look) -> Vec<String> {
     /// A path with less than this share of a row is one of many.
     const SMALL_PART: f64 = 0.1;

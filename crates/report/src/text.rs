@@ -2,8 +2,8 @@
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// `text` on one line and without anything that could move the cursor, ring, change colours or the order of characters: names come from files
-/// that anybody may have made. Where only ASCII can be shown, other characters are escaped.
+/// `text` on one line and without anything that could move the cursor, ring, change colours or the order of characters:
+/// names come from files that anybody may have made. Where only ASCII can be shown, other characters are escaped.
 ///
 /// ```
 /// use heapsight_report::printable;
@@ -115,7 +115,9 @@ mod tests {
             "a\\u{1b}[31m b\\u{202e}"
         );
         assert_eq!(printable("größe 日", true), "größe 日");
-        for hostile in "\x07\x08\x7f\u{85}\u{9b}\u{ad}\u{200b}\u{200e}\u{200f}\u{2028}\u{2029}\u{202a}\u{202e}\u{2066}\u{2069}\u{feff}".chars() {
+        let controls = "\x07\x08\x7f\u{85}\u{9b}";
+        let invisible = "\u{ad}\u{200b}\u{200e}\u{200f}\u{2028}\u{2029}\u{202a}\u{202e}\u{2066}\u{2069}\u{feff}";
+        for hostile in controls.chars().chain(invisible.chars()) {
             let escaped = hostile.escape_unicode().to_string();
             assert_eq!(printable(&hostile.to_string(), true), escaped);
         }

@@ -26,7 +26,8 @@ impl Pattern {
         glob(self.normal.as_bytes(), normalise(filename).as_bytes())
     }
 
-    /// Whether `filename` matches as a whole, as it is shown, or, without a `*`, by some of its parts: `cache/store.py`, `myapp/cache`.
+    /// Whether `filename` matches as a whole, as it is shown, or, without a `*`, by some of its parts:
+    /// `cache/store.py`, `myapp/cache`.
     pub(super) fn matches_as_shown(&self, filename: &str, working_directory: &str) -> bool {
         let filename = &*normalise(filename);
         let short = short_name(filename, working_directory).text;

@@ -13,8 +13,8 @@ pub fn apply_filters(tables: &mut Tables, filters: &[Filter]) -> Vec<Option<Site
     apply_shown_filters(tables, filters, "")
 }
 
-/// As [`apply_filters`]. File names are matched as in a report on a program that started in `working_directory`, by the filters made for that
-/// ([`Filter::as_shown`]).
+/// As [`apply_filters`]. File names are matched as in a report on a program that started in `working_directory`, by the
+/// filters made for that ([`Filter::as_shown`]).
 pub fn apply_shown_filters(
     tables: &mut Tables,
     filters: &[Filter],

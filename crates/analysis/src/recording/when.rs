@@ -22,7 +22,8 @@ pub enum When {
     Between(Instant, Instant),
 }
 
-/// The moment, or span of time, that the tables of a capture were brought to: always that of a tick, for nothing is known in between.
+/// The moment, or span of time, that the tables of a capture were brought to: always that of a tick, for nothing is
+/// known in between.
 /// The capture's timeline stays that of the whole recording.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Moment {

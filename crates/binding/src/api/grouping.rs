@@ -136,8 +136,8 @@ impl Differences {
         }
     }
 
-    /// The first `count`; how many there are besides and their sums; the sums of those of imports, if these are to be no rows and there are any;
-    /// the sums of all memory, each block counted once.
+    /// The first `count`; how many there are besides and their sums; the sums of those of imports, if these are to be
+    /// no rows and there are any; the sums of all memory, each block counted once.
     fn head<'py>(&self, py: Python<'py>, count: usize, imports_apart: bool) -> PyResult<Head<'py>> {
         match &self.0 {
             Compared::Paths(comparison) => paths_head(py, comparison, count, imports_apart),

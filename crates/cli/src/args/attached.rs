@@ -1,7 +1,8 @@
 //! `-mMODULE` and `-cCODE`, as Python has them too, and `--sample BYTES`.
 //!
-//! The parser gives a program's arguments to `-m` and `-c` only where the module or code is a word of its own, so it is made one. And it takes what
-//! follows `--sample` for the program, for the number may be left out: a word that begins with a digit is joined to it, unless it is a file.
+//! The parser gives a program's arguments to `-m` and `-c` only where the module or code is a word of its own, so it is
+//! made one. And it takes what follows `--sample` for the program, for the number may be left out: a word that begins
+//! with a digit is joined to it, unless it is a file.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -9,7 +10,8 @@ use std::path::Path;
 
 use clap::{Arg, Command};
 
-/// The words of `heapsight run`, with the number of `--sample` joined to it, and the word that carries the program split in two if need be.
+/// The words of `heapsight run`, with the number of `--sample` joined to it, and the word that carries the program
+/// split in two if need be.
 pub(super) fn detach(run: &Command, words: &[OsString]) -> Vec<OsString> {
     let mut detached = words.to_vec();
     let mut index = 0;
@@ -81,7 +83,8 @@ impl Word {
     }
 }
 
-/// Makes `--sample` and the number after it one word. What begins with a digit is meant as a number unless there is such a file: a script.
+/// Makes `--sample` and the number after it one word. What begins with a digit is meant as a number unless there is
+/// such a file: a script.
 fn join_number(words: &mut Vec<OsString>, index: usize) {
     let is_number = |word: &OsString| {
         word.as_bytes().first().is_some_and(u8::is_ascii_digit) && !Path::new(word).exists()

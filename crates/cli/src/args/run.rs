@@ -16,8 +16,9 @@ What follows SCRIPT, MODULE or CODE belongs to the program, options included.
 The program runs in a plain Python of its own: arguments, sys.path, __main__, standard streams, signals, exceptions and exit \
 status are those of 'python SCRIPT ARGS...'.
 
-If heapsight cannot do what was asked, it says so in one line before anything runs, with exit status 1 (a syntax error in SCRIPT, \
-tracing cannot start), 2 (a value that is wrong, no such script, the capture exists or cannot be created) or 74 (the disk is full). \
+If heapsight cannot do what was asked, it says so in one line before anything runs, with exit status 1 (a syntax error \
+in SCRIPT, tracing cannot start), 2 (a value that is wrong, no such script, the capture exists or cannot be created) \
+or 74 (the disk is full). \
 If it fails later, a line on standard error says so, and the program runs to its end with its own result.";
 
 /// Options of `heapsight run`.
@@ -84,7 +85,15 @@ pub(crate) struct RunOptions {
     pub tick: u32,
 
     /// Entries in the summary at exit
-    #[arg(short = 'n', long, alias = "number", value_name = "N", default_value = "10", value_parser = count, allow_negative_numbers = true)]
+    #[arg(
+        short = 'n',
+        long,
+        alias = "number",
+        value_name = "N",
+        default_value = "10",
+        value_parser = count,
+        allow_negative_numbers = true
+    )]
     pub top: usize,
 
     /// Show memory of imported code in the entries, not as one line below them

@@ -33,8 +33,8 @@ pub(crate) struct SelectOptions {
     #[arg(short, long)]
     pub cumulative: bool,
 
-    /// Keep only memory whose most recent frame is in this file (and line), named as it is shown: store.py, cache/store.py or a folder such as
-    /// django/db; * stands for any characters; repeatable
+    /// Keep only memory whose most recent frame is in this file (and line), named as it is shown: store.py,
+    /// cache/store.py or a folder such as django/db; * stands for any characters; repeatable
     #[arg(short = 'i', value_name = "FILENAME[:LINENO]", value_parser = place)]
     include: Vec<FilterPlace>,
 
