@@ -198,7 +198,7 @@ def test_a_small_capture_is_exported_in_less_than_100_megabytes_of_memory(form: 
     done = subprocess.run([sys.executable, "-c", measure], capture_output=True, text=True, check=True)
     assert int(done.stdout.split()[-1]) < 100_000
     is_told = "will have about " in done.stderr
-    assert is_told == (form in ("collapsed", "speedscope")), done.stderr
+    assert is_told == (form == "collapsed"), done.stderr
 
 
 def test_what_spells_stacks_out_says_how_large_it_will_be(recursion: Path) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import Start, heapsight
+from harness import Start, clean_environment, heapsight
 
 FORK = """
 import os
@@ -127,9 +129,9 @@ def test_the_end_tells_how_many_children_there_are_and_how_to_merge(capture: Pat
     script.write_text(FORK)
     done = Start([script]).traced(capture, "--follow")
     [line] = [line for line in done.errors.splitlines() if line.startswith("Children ")]
-    assert line.startswith("Children 1 process, in a capture of its own; all together: heapsight merge -o ")
-    command = shlex.split(line.partition("together: heapsight ")[2])
-    assert heapsight(*command, "-q").status == 0
+    assert line.startswith("Children 1 process, in a capture of its own; all together: ")
+    command = shlex.split(line.partition("together: ")[2])
+    assert subprocess.run([*command, "-q"], env=clean_environment()).returncode == 0
     [child] = capture.parent.glob(f"{capture.stem}-[0-9]*.heapsight")
     assert allocated(capture.with_name("run-all.heapsight")) == allocated(capture) + allocated(child)
     script.write_text("pass")
@@ -164,7 +166,7 @@ def test_a_merge_that_fails_at_the_end_is_one_line_and_the_summary_is_that_of_th
     done = Start([script]).traced(capture, "--follow", "--merge", "--top=1")
     assert done.status == 0
     assert "heapsight: the captures are not combined: cannot write " in done.errors
-    assert "all together: heapsight merge -o " in done.errors
+    assert re.search("all together: .*heapsight merge -o ", done.errors)
 
 
 def test_exact_and_sampled_processes_are_told_apart(capture: Path, tmp_path: Path) -> None:
