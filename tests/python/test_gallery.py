@@ -1,4 +1,4 @@
-"""The programs of examples/gallery: is heapsight's first answer the right one?
+"""The programs of examples/gallery, and whether heapsight's first answer is the right one.
 
 `make gallery` runs them all, with the packages that they use.
 """
