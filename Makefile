@@ -98,6 +98,13 @@ format: $(STAMPS)/lint ## rewrite the sources as `make check` wants them
 bench: $(INSTALLED) ## measure against untraced, tracemalloc and memray (long; see benchmarks/README.md)
 	benchmarks/run $(BENCH_ARGS)
 
+.PHONY: gallery
+gallery: $(INSTALLED) ## run the programs of examples/gallery, with real packages, and check the first answers
+	@[ -x .venvs/gallery-$(PYTHON_TAG)/bin/python ] || $(PYTHON) -m venv .venvs/gallery-$(PYTHON_TAG)
+	scripts/install_requirements.sh .venvs/gallery-$(PYTHON_TAG)/bin/python requirements/gallery.txt
+	$(BIN)/python -m pip --python .venvs/gallery-$(PYTHON_TAG)/bin/python install --quiet --no-index --no-deps --force-reinstall target/wheels/heapsight-*.whl
+	.venvs/gallery-$(PYTHON_TAG)/bin/python examples/gallery/run.py
+
 .PHONY: wheel
 wheel: $(WHEEL) ## build the wheel into target/wheels
 

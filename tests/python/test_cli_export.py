@@ -8,7 +8,9 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,7 @@ from harness import ROOT, Start, heapsight
 
 PROGRAM = """
 def load(): return [bytes(1000) for _ in range(2000)]
-def index(kept): return {number: str(number) for number in range(5000)}
+def index(kept): return dict(map(lambda number: (number, str(number)), range(5000)))
 kept = load()
 names = index(kept)
 dropped = load()
@@ -86,6 +88,13 @@ def test_go_tool_pprof_reads_pprof(recording: Path, totals: dict[str, int], tmp_
     assert sum(int(sample[3]) for sample in samples) == totals["live"]
     top = pprof("-top", "-sample_index=inuse_space", "-unit=b", "-lines")
     assert re.search(r"load.*program\.py:2", top)
+    # It would show code that is named <module> without a name.
+    cumulative = pprof("-top", "-cum", "-sample_index=alloc_space", "-unit=b")
+    assert re.search(r" module program$", cumulative, re.MULTILINE)
+    assert re.search(
+        r" index\.<locals>\.<lambda>$" if sys.version_info >= (3, 11) else r" <lambda>$", cumulative, re.MULTILINE
+    )
+    assert re.search(r"domain:\[python\.mem\]", raw)
 
 
 def test_polars_reads_parquet(recording: Path, totals: dict[str, int], tmp_path: Path) -> None:
@@ -139,15 +148,110 @@ def test_firefox_profile_adds_up(recording: Path, totals: dict[str, int]) -> Non
 
 def test_json_names_every_frame(recording: Path, totals: dict[str, int]) -> None:
     everything = json.loads(exported(recording, "json"))
-    assert everything["format"] == 1
-    assert sum(site["live_bytes"] for site in everything["sites"]) == totals["live"]
-    biggest = max(everything["sites"], key=lambda site: site["live_bytes"])
+    assert everything["format"] == 2
+    sites, paths, functions = everything["sites"], everything["call_paths"], everything["functions"]
+    assert sum(sites["live_bytes"]) == totals["live"]
+    path = sites["call_path"][sites["live_bytes"].index(max(sites["live_bytes"]))]
     names = []
-    path = everything["call_paths"][biggest["call_path"]]
-    while path["kind"] == "frame":
-        names.append(path["function"])
-        path = everything["call_paths"][path["caller"]]
+    while path:
+        names.append(functions[paths["function"][path]]["function"])
+        path = paths["caller"][path]
     assert names[-2:] == ["load", "<module>"]
+
+
+#: A recursion that has memory at each depth: spelled out, every path is as long as the recursion is deep.
+RECURSION = """
+import sys
+sys.setrecursionlimit(10_000)
+
+def descend(depth, kept):
+    kept += [bytearray(depth), [], {}, str(depth) * 9]
+    if depth < 1500:
+        descend(depth + 1, kept)
+
+kept = []
+for number in range(3):
+    exec("\\n" * number + "descend(0, kept)")  # on a line of its own, so with paths of its own
+"""
+
+
+@pytest.fixture(scope="module")
+def recursion(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a capture of a small file whose stacks, spelled out, are several hundred megabytes."""
+    folder = tmp_path_factory.mktemp("recursion")
+    script = folder / "recursion.py"
+    script.write_text(RECURSION)
+    capture = folder / "run.heapsight"
+    done = Start([script]).traced(capture, "--quiet")
+    assert (done.status, done.errors) == (0, "")
+    assert capture.stat().st_size < 1_000_000
+    return capture
+
+
+@pytest.mark.parametrize("form", ["pprof", "collapsed", "speedscope", "firefox", "parquet", "csv", "json"])
+def test_a_small_capture_is_exported_in_less_than_100_megabytes_of_memory(form: str, recursion: Path) -> None:
+    command = [sys.executable, "-m", "heapsight", "export", "--to", form, "--force", "-o", "/dev/null", str(recursion)]
+    measure = (
+        f"import resource, subprocess; subprocess.run({command!r}, check=True); "
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    )
+    done = subprocess.run([sys.executable, "-c", measure], capture_output=True, text=True, check=True)
+    assert int(done.stdout.split()[-1]) < 100_000
+    is_told = "will have about " in done.stderr
+    assert is_told == (form == "collapsed"), done.stderr
+
+
+def test_what_spells_stacks_out_says_how_large_it_will_be(recursion: Path) -> None:
+    done = heapsight("export", "--to", "collapsed", "-o", "-", recursion)
+    assert done.status == 0
+    told = re.fullmatch(
+        r"heapsight: warning: the output will have about (\d+) MiB, for every call path is spelled out in it: .*\n",
+        done.errors,
+    )
+    assert told is not None, done.errors
+    written = len(done.stdout) / (1 << 20)
+    assert written * 0.9 < int(told[1]) < written * 1.1
+    for form in ("csv", "json", "pprof", "parquet", "firefox"):
+        assert len(exported(recursion, form)) < 30_000_000, form
+    by_function = heapsight("export", "--to", "collapsed", "--group-by", "filename", "-o", "-", recursion)
+    assert by_function.errors == ""
+
+
+@pytest.mark.parametrize("form", ["collapsed", "parquet"])
+def test_a_reader_that_has_seen_enough_is_no_failure(form: str, recursion: Path) -> None:
+    command = [sys.executable, "-m", "heapsight", "export", "--to", form, "-o", "-", str(recursion)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=False) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        assert len(running.stdout.read(10)) == 10
+        running.stdout.close()
+        errors = running.stderr.read().decode()
+    assert running.returncode in (0, -signal.SIGPIPE)
+    assert all("will have about" in line for line in errors.splitlines()), errors
+
+
+def test_threads_are_labels_in_pprof_and_no_frames_in_collapsed(tmp_path: Path) -> None:
+    script = tmp_path / "threads.py"
+    script.write_text(
+        "import threading\n"
+        "def work(): kept.append(bytearray(100_000))\n"
+        "kept = []\n"
+        "thread = threading.Thread(target=work, name='worker')\n"
+        "thread.start(); thread.join(); work()\n"
+    )
+    capture = tmp_path / "run.heapsight"
+    Start([script]).traced(capture, "--quiet", "--threads")
+    lines = exported(capture, "collapsed").decode().splitlines()
+    assert all(" (" in frame or frame.startswith("<") for line in lines for frame in line.rsplit(" ", 1)[0].split(";"))
+    assert not any("thread " in line.split(";")[0] for line in lines)
+    go = shutil.which("go")
+    if go is None:
+        pytest.skip("go is not installed (Debian: golang-go)")
+    path = tmp_path / "run.pb.gz"
+    path.write_bytes(exported(capture, "pprof"))
+    command = [go, "tool", "pprof", "-tags", "-sample_index=inuse_space", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PPROF_TMPDIR": str(tmp_path)})
+    assert re.search(r"thread: Total", done.stdout), done.stdout
 
 
 def test_filters_and_moments_apply_to_exports(recording: Path) -> None:

@@ -10,7 +10,7 @@ use crate::progress::Progress;
 
 /// Standard output and error, and how wide and colourful output may be.
 pub(crate) struct Console<'a> {
-    pub out: Box<dyn Write + 'a>,
+    pub out: Box<dyn Write + Send + 'a>,
     pub err: Box<dyn Write + 'a>,
     /// The look of standard output, given whether colours were asked for.
     pub out_look: Box<dyn Fn(Option<bool>) -> Look + 'a>,

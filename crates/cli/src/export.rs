@@ -1,11 +1,14 @@
 //! `heapsight export`.
 
 use std::ffi::OsStr;
+use std::io::{BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use heapsight_analysis::Metric;
+use heapsight_capture::Capture;
 use heapsight_report::{
-    ExportError, ExportOptions as What, Format, export as write, shell_path, shell_quoted, written,
+    ExportError, ExportOptions as What, Format, expected_bytes, export as write, format_size,
+    shell_path, shell_quoted, written,
 };
 
 use crate::args::ExportOptions;
@@ -14,6 +17,9 @@ use crate::failure::Failure;
 use crate::files::Files;
 use crate::output;
 use crate::view::View;
+
+/// A file that is said to be large before it is written.
+const HUGE_BYTES: u64 = 100 << 20;
 
 /// Writes the capture in another format, beside it unless said otherwise.
 pub(crate) fn export(
@@ -33,30 +39,60 @@ pub(crate) fn export(
         group_by: select.grouping(),
     };
     let path = match &options.output {
-        Some(path) if path == Path::new("-") => {
-            if console.out_is_terminal && !is_text(options.to) {
-                return Err(Failure::Usage(format!(
-                    "{} is no text, and standard output is a terminal: give a file with -o, or a pipe",
-                    options.to.name()
-                )));
-            }
-            let mut bytes = Vec::new();
-            write(&view.capture, options.to, &what, &mut bytes)
-                .map_err(|error| failure(error, Path::new("-")))?;
-            return match is_text(options.to) {
-                true => console.print_text_of_programs(&bytes),
-                false => console.print_bytes(&bytes),
-            };
-        }
         Some(path) => path.clone(),
         None => beside(&options.capture, options.to),
     };
+    let expected = expected_bytes(&view.capture, options.to, &what);
+    if let Some(bytes) = expected.filter(|bytes| *bytes >= HUGE_BYTES) {
+        console.warn(&format!(
+            "{} will have about {}, for every call path is spelled out in it: --group-by function, filters (-i, -I, -x, -X) and \
+             the formats that are no text of stacks (pprof, firefox, parquet, csv, json) make less",
+            if path == Path::new("-") { "the output".into() } else { path.display().to_string() },
+            format_size(bytes)
+        ));
+    }
+    if path == Path::new("-") {
+        return print(&view.capture, options.to, &what, console);
+    }
     output::write_whole(&path, options.force, |out| {
         write(&view.capture, options.to, &what, out).map_err(|error| failure(error, &path))
     })?;
     let look = (console.out_look)(select.color());
     let open = how_to_open(options.to, &path);
     console.print(&written("Written", &path, ("Open", &open), &look))
+}
+
+/// Writes to standard output. A reader who has seen enough is no failure.
+fn print(
+    capture: &Capture,
+    format: Format,
+    what: &What,
+    console: &mut Console<'_>,
+) -> Result<(), Failure> {
+    let failed = |error| match error {
+        ExportError::Io(error) => error.into(),
+        error => failure(error, Path::new("-")),
+    };
+    if console.out_is_terminal {
+        if !is_text(format) {
+            return Err(Failure::Usage(format!(
+                "{} is no text, and standard output is a terminal: give a file with -o, or a pipe",
+                format.name()
+            )));
+        }
+        let mut bytes = Vec::new();
+        write(capture, format, what, &mut bytes).map_err(failed)?;
+        return console.print_text_of_programs(&bytes);
+    }
+    let mut out = BufWriter::new(&mut console.out);
+    match write(capture, format, what, &mut out).and_then(|()| Ok(out.flush()?)) {
+        Err(ExportError::Io(error)) if error.kind() == ErrorKind::BrokenPipe => {
+            // What is left must not be written when the buffer goes.
+            drop(out.into_parts());
+            Ok(())
+        }
+        result => result.map_err(failed),
+    }
 }
 
 /// A command that opens the file, as a shell takes it.

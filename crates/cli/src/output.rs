@@ -68,7 +68,9 @@ pub(crate) fn write_whole(
         // Replacing would turn a device or a pipe into a file.
         Ok(metadata) if !metadata.is_file() => {
             let device = OpenOptions::new().write(true).open(path);
-            return write(&mut device.map_err(cannot_write)?);
+            let mut out = BufWriter::new(device.map_err(cannot_write)?);
+            write(&mut out)?;
+            return out.flush().map_err(cannot_write);
         }
         _ => {}
     }

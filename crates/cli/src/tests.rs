@@ -3,11 +3,10 @@
 mod looks;
 mod memray;
 
-use std::cell::RefCell;
 use std::fs;
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 
 use heapsight_capture::model::{Code, CodeKind, Counters, Domain, Node, Site, Totals};
 use heapsight_capture::{End, Exit, Header, Tick, Writer};
@@ -24,11 +23,11 @@ pub(crate) struct Outcome {
 }
 
 #[derive(Clone, Default)]
-struct Sink(Rc<RefCell<Vec<u8>>>);
+struct Sink(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.borrow_mut().write(bytes)
+        self.0.lock().expect("no panic").write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -38,7 +37,7 @@ impl Write for Sink {
 
 impl Sink {
     fn text(&self) -> String {
-        String::from_utf8(self.0.borrow().clone()).expect("UTF-8")
+        String::from_utf8(self.0.lock().expect("no panic").clone()).expect("UTF-8")
     }
 }
 
@@ -55,7 +54,7 @@ impl Write for Broken {
     }
 }
 
-fn outcome_with(out: Box<dyn Write>, words: &[&str], look: Look) -> (i32, String) {
+fn outcome_with(out: Box<dyn Write + Send>, words: &[&str], look: Look) -> (i32, String) {
     let context = Context {
         executable: "/nonexistent/python3".into(),
         flags: Vec::new(),

@@ -32,7 +32,7 @@ pub use display::{
     DisplayFigures, DisplayFrame, DisplayKey, DisplayMetric, DisplayOptions, DisplayTop,
     MetricFormat, display_top, grouping_title,
 };
-pub use export::{ExportError, ExportOptions, Format, export};
+pub use export::{ExportError, ExportOptions, Format, expected_bytes, export};
 pub use figures::{
     format_count, format_duration, format_size, format_size_change, format_whole_size,
     format_whole_size_change,

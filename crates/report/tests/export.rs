@@ -2,12 +2,12 @@
 
 mod support;
 
-use std::io::Read;
+use std::io::{Read, Write};
 
 use heapsight_analysis::{GroupBy, Metric};
 use heapsight_capture::Capture;
 use heapsight_capture::model::Mode;
-use heapsight_report::{ExportOptions, Format, export};
+use heapsight_report::{ExportOptions, Format, expected_bytes, export};
 use serde_json::Value;
 use support::{Tracer, example};
 
@@ -113,10 +113,10 @@ fn a_table_has_one_row_for_each_key() {
     let table = text(&small(), Format::Csv, &options);
     let mut lines = table.lines();
     let names = lines.next().expect("names");
-    assert!(names.starts_with("function,filename,line,domain,thread,call_path,live_bytes,"));
+    assert!(names.starts_with("function,filename,line,domain,thread,call_path,caller,live_bytes,"));
     let rows: Vec<&str> = lines.collect();
     assert_eq!(rows.len(), 3, "{rows:?}");
-    assert!(rows[0].starts_with(",app.py,,,,,300,3,"), "{rows:?}");
+    assert!(rows[0].starts_with(",app.py,,,,,,300,3,"), "{rows:?}");
 }
 
 #[test]
@@ -177,22 +177,174 @@ fn a_weight_beyond_31_bits_is_split() {
 fn json_has_every_site_and_its_call_path() {
     let capture = capture();
     let file = json(&capture, Format::Json, &EVERYTHING);
-    let sites = file["sites"].as_array().expect("a list");
-    assert_eq!(sites.len(), capture.tables.sites.len());
-    let live: u64 = sites
-        .iter()
-        .filter_map(|site| site["live_bytes"].as_u64())
-        .sum();
-    assert_eq!(live, total(&capture, Metric::Live));
-    let paths = file["call_paths"].as_array().expect("a list");
-    assert_eq!(paths.len(), capture.tables.nodes.len());
-    for (id, path) in paths.iter().enumerate().skip(1) {
-        assert!(path["caller"].as_u64().expect("an id") < id as u64);
+    assert_eq!(file["format"], 2);
+    let column = |table: &str, name: &str| file[table][name].as_array().expect("a list").clone();
+    assert_eq!(
+        sum(&file["sites"]["live_bytes"]),
+        total(&capture, Metric::Live)
+    );
+    let tables = &capture.tables;
+    for name in ["call_path", "domain", "peak_blocks"] {
+        assert_eq!(column("sites", name).len(), tables.sites.len(), "{name}");
+    }
+    for (site, domain) in tables.sites.iter().zip(column("sites", "domain")) {
+        let domain = domain.as_u64().expect("an index") as usize;
+        assert_eq!(file["domains"][domain], site.domain.name());
+    }
+    let (callers, functions) = (
+        column("call_paths", "caller"),
+        column("call_paths", "function"),
+    );
+    assert!(callers[0].is_null() && functions[0].is_null());
+    for (id, node) in tables.nodes.iter().enumerate().skip(1) {
+        assert_eq!(callers[id], node.parent);
+        let function = &file["functions"][functions[id].as_u64().expect("an index") as usize];
+        let code = &tables.codes[node.code as usize];
+        assert_eq!(function["function"], tables.strings[code.name as usize]);
+        assert_eq!(function["filename"], tables.strings[code.filename as usize]);
+        assert_eq!(column("call_paths", "line")[id], node.line);
     }
     assert_eq!(
         file["timeline"].as_array().expect("a list").len(),
         capture.timeline.len()
     );
+}
+
+/// Two threads with a path of the same frames.
+fn threads() -> Capture {
+    let mut tracer = Tracer::new();
+    for (name, bytes) in [("MainThread", 300), ("worker", 50)] {
+        let thread = tracer.thread(name);
+        let path = tracer.path_in(thread, &[("app.py", 9, "<module>"), ("app.py", 3, "load")]);
+        tracer.site(path, (bytes, 1), (bytes, 1));
+        tracer.site(thread, (7, 1), (7, 1));
+    }
+    let mode = Mode::Exact { frame_limit: None };
+    tracer.capture(mode, std::path::Path::new("/srv"))
+}
+
+#[test]
+fn collapsed_stacks_have_frames_only() {
+    assert_eq!(
+        text(&threads(), Format::Collapsed, &EVERYTHING),
+        "<module> (app.py:9);load (app.py:3) 350\n<no Python frame> 14\n"
+    );
+}
+
+#[test]
+fn a_table_tells_every_path_once_and_each_caller_has_a_row() {
+    let table = text(&threads(), Format::Csv, &EVERYTHING);
+    let rows: Vec<Vec<&str>> = table
+        .lines()
+        .map(|line| line.split(',').collect())
+        .collect();
+    let column = |name: &str| rows[0].iter().position(|of| *of == name).expect("a column");
+    let (path, caller) = (column("call_path"), column("caller"));
+    let spelled = |row: &Vec<&str>| {
+        let (mut frames, mut at) = (vec![row[0]], row[caller]);
+        while !at.is_empty() {
+            let row = rows.iter().find(|row| row[path] == at).expect("a caller");
+            frames.push(row[0]);
+            at = row[caller];
+        }
+        [
+            row[column("thread")],
+            &frames.join(" < "),
+            row[column("live_bytes")],
+        ]
+        .map(str::to_owned)
+    };
+    let mut paths: Vec<[String; 3]> = rows[1..].iter().map(spelled).collect();
+    paths.sort();
+    let expected = ["MainThread", "worker"].into_iter().zip(["300", "50"]);
+    let expected = expected.flat_map(|(thread, bytes)| {
+        [
+            [thread, "", "7"],
+            [thread, "<module>", "0"],
+            [thread, "load < <module>", bytes],
+        ]
+    });
+    assert_eq!(paths, expected.collect::<Vec<_>>());
+}
+
+/// Counts what is written.
+struct Counter(u64);
+
+impl Write for Counter {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A recursion of 2,000 frames in which each depth has memory of three callees: spelled out, 5 million frames.
+fn recursion() -> Capture {
+    let mut tracer = Tracer::new();
+    let mut caller = 0;
+    for depth in 0..2000_u64 {
+        caller = tracer.path_in(caller, &[("deep.py", 7 + (depth % 9) as u32, "Node.visit")]);
+        for line in 1..=3 {
+            let path = tracer.path_in(caller, &[("deep.py", line, "make")]);
+            tracer.site(path, (depth + 1, 1), (depth + 1, 1));
+        }
+    }
+    let mode = Mode::Exact { frame_limit: None };
+    tracer.capture(mode, std::path::Path::new("/srv"))
+}
+
+#[test]
+fn a_deep_recursion_is_exported_in_little_memory() {
+    let capture = recursion();
+    for format in Format::ALL {
+        let written = |out: &mut Counter| export(&capture, format, &EVERYTHING, out).expect("room");
+        let mut out = Counter(0);
+        let held = allocation_counter::measure(|| written(&mut out)).bytes_max;
+        // Parquet keeps the frames of a group of rows, and what it made of them.
+        let most = if format == Format::Parquet {
+            60 << 20
+        } else {
+            8 << 20
+        };
+        assert!(held < most, "{}: {held} bytes", format.name());
+        let spells_out = matches!(format, Format::Collapsed | Format::Speedscope);
+        assert!(
+            spells_out || out.0 < 6 << 20,
+            "{}: {} bytes written",
+            format.name(),
+            out.0
+        );
+    }
+}
+
+#[test]
+fn the_size_of_what_spells_out_stacks_is_known_before() {
+    for capture in [
+        recursion(),
+        capture(),
+        threads(),
+        small(),
+        Capture::default(),
+    ] {
+        for format in Format::ALL {
+            let Some(expected) = expected_bytes(&capture, format, &EVERYTHING) else {
+                continue;
+            };
+            let mut out = Counter(0);
+            export(&capture, format, &EVERYTHING, &mut out).expect("room");
+            // Figures and frames that are told once come on top.
+            let apart = out.0.abs_diff(expected);
+            assert!(
+                apart < out.0 / 10 + 5000,
+                "{}: {expected} expected, {} written",
+                format.name(),
+                out.0
+            );
+        }
+    }
 }
 
 #[test]
@@ -253,9 +405,16 @@ fn a_very_deep_stack_keeps_its_most_recent_frames() {
     assert!(lines[0].starts_with("<outer frames left out>;f (deep.py:501);"));
     assert!(lines[0].ends_with(";f (deep.py:1500) 64"));
     assert_eq!(lines[1], "g (app.py:1) 8");
-    let table = text(&capture, Format::Csv, &EVERYTHING);
-    assert_eq!(table.matches(" < ").count(), 1000);
-    assert!(table.contains(" < f (deep.py:501) < <outer frames left out>,64,"));
+    // A table and a tree have all of them, each once.
+    assert_eq!(
+        text(&capture, Format::Csv, &EVERYTHING).lines().count(),
+        1 + 1500 + 1
+    );
+    let file = json(&capture, Format::Json, &EVERYTHING);
+    assert_eq!(
+        file["call_paths"]["line"].as_array().expect("a list").len(),
+        1 + 1500 + 1
+    );
 }
 
 #[test]

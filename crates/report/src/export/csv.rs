@@ -1,56 +1,60 @@
-//! Comma-separated values (RFC 4180, lines ended by a line feed). The call path is one field, most recent frame first.
+//! Comma-separated values (RFC 4180, lines ended by a line feed). A call path is told once, as a row that names its caller's row by number:
+//! spelled out in every row, the paths of a deep recursion would take gigabytes.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 use heapsight_capture::Capture;
 
 use super::ExportOptions;
-use super::rows::{FIGURES, frame_texts, rows};
+use super::rows::{FIGURES, Row, caller, callers, rows};
 
 pub(super) fn write(
     capture: &Capture,
     options: &ExportOptions,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    write!(out, "function,filename,line,domain,thread,call_path")?;
+    write!(out, "function,filename,line,domain,thread,call_path,caller")?;
     for (name, _) in FIGURES {
         write!(out, ",{name}")?;
     }
     writeln!(out)?;
-    for row in rows(&capture.tables, options.group_by) {
-        let path = row.node.map(|node| {
-            let frames: Vec<String> = frame_texts(&capture.tables, node).collect();
-            frames.join(" < ")
-        });
-        let line = row.line.map(|line| line.to_string());
-        let texts = [
-            row.function,
-            row.filename,
-            line,
-            row.domain,
-            row.thread,
-            path,
-        ];
-        let texts: Vec<String> = texts
-            .into_iter()
-            .map(|text| field(text.as_deref()))
-            .collect();
-        write!(out, "{}", texts.join(","))?;
-        for (_, figure) in FIGURES {
-            write!(out, ",{}", figure(&row.counters))?;
-        }
-        writeln!(out)?;
+    let tables = &capture.tables;
+    let all = rows(tables, options.group_by).chain(callers(tables, options.group_by));
+    for row in all {
+        let caller = row.node.and_then(|node| caller(tables, node));
+        write_row(&row, caller, out)?;
     }
     Ok(())
 }
 
+fn write_row(row: &Row<'_>, caller: Option<u32>, out: &mut dyn Write) -> io::Result<()> {
+    let number = |number: Option<u32>| number.map_or(String::new(), |number| number.to_string());
+    let domain = row.domain.map(|domain| domain.name());
+    write!(
+        out,
+        "{},{},{},{},{},{},{}",
+        field(row.function),
+        field(row.filename),
+        number(row.line),
+        field(domain.as_deref()),
+        field(row.thread),
+        number(row.node),
+        number(caller)
+    )?;
+    for (_, figure) in FIGURES {
+        write!(out, ",{}", figure(&row.counters))?;
+    }
+    writeln!(out)
+}
+
 /// A field, quoted if it has to be. What is unknown is empty.
-fn field(text: Option<&str>) -> String {
+fn field(text: Option<&str>) -> Cow<'_, str> {
     let text = text.unwrap_or_default();
     if text.contains([',', '"', '\n', '\r']) {
-        format!("\"{}\"", text.replace('"', "\"\""))
+        format!("\"{}\"", text.replace('"', "\"\"")).into()
     } else {
-        text.to_owned()
+        text.into()
     }
 }
 

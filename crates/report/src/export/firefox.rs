@@ -11,7 +11,7 @@ use heapsight_analysis::Metric;
 use heapsight_capture::Capture;
 
 use super::ExportOptions;
-use super::stacks::Stacks;
+use super::stacks::{Stacks, Threads};
 
 /// One sample weighs no more than this: more is split into several.
 const HEAVIEST: u64 = i32::MAX as u64;
@@ -39,7 +39,7 @@ pub(super) fn write(
     profile.set_process_end_time(process, ending);
     add_memory_track(&mut profile, process, capture);
 
-    let stacks = Stacks::new(&capture.tables, options.group_by);
+    let stacks = Stacks::new(&capture.tables, options.group_by, Threads::Frames);
     // The viewer opens with the chosen metric.
     let others = Metric::ALL
         .into_iter()

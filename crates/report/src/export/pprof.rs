@@ -1,8 +1,10 @@
 //! pprof's profile: gzipped protobuf, with the sample types of Go's heap profiles in Go's order.
 //!
 //! The messages are those of <https://github.com/google/pprof/blob/main/proto/profile.proto>, written down here by field number, with only
-//! the fields that are used.
+//! the fields that are used. The samples, of which there may be gigabytes before compression, are written one by one: a message is
+//! the concatenation of its fields, in any order.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 use flate2::Compression;
@@ -12,17 +14,19 @@ use heapsight_analysis::Metric;
 use heapsight_capture::Capture;
 use heapsight_capture::model::Mode;
 use prost::Message;
+use prost::encoding::message;
 
 use super::ExportOptions;
-use super::stacks::{Label, Stacks};
+use super::stacks::{Label, Stacks, Threads};
 
-/// `perftools.profiles.Profile`.
+/// The field of a [`Profile`] that holds its samples.
+const SAMPLE: u32 = 2;
+
+/// `perftools.profiles.Profile`, without its samples.
 #[derive(Clone, PartialEq, Message)]
 struct Profile {
     #[prost(message, repeated, tag = "1")]
     sample_type: Vec<ValueType>,
-    #[prost(message, repeated, tag = "2")]
-    sample: Vec<Sample>,
     #[prost(message, repeated, tag = "3")]
     mapping: Vec<Mapping>,
     #[prost(message, repeated, tag = "4")]
@@ -137,52 +141,66 @@ pub(super) fn write(
     options: &ExportOptions,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    let profile = profile(capture, options);
+    let stacks = Stacks::new(&capture.tables, options.group_by, Threads::OfSamples);
+    let mut strings = Strings::default();
+    strings.id("");
+    let places = places(&stacks, &mut strings);
     let mut gzip = GzEncoder::new(out, Compression::default());
+    write_samples(capture, options, &stacks, &mut strings, &mut gzip)?;
+    let profile = profile(capture, options, places, strings);
     gzip.write_all(&profile.encode_to_vec())?;
     gzip.finish()?;
     Ok(())
 }
 
-fn profile(capture: &Capture, options: &ExportOptions) -> Profile {
-    let stacks = Stacks::new(&capture.tables, options.group_by);
-    let mut strings = Strings::default();
-    strings.id("");
+fn write_samples(
+    capture: &Capture,
+    options: &ExportOptions,
+    stacks: &Stacks,
+    strings: &mut Strings,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let types = sample_types(options.metric);
-    let labels = places(&stacks, &mut strings);
-    let domain_key = strings.id("domain");
-    let sample = stacks
-        .samples
-        .iter()
-        .map(|sample| {
-            let mut location_id: Vec<u64> = stacks
-                .labels_of(sample.stack)
-                .into_iter()
-                .map(|label| label as u64 + 1)
-                .collect();
-            location_id.reverse();
-            let value = types
-                .iter()
-                .map(|(_, unit, metric)| {
-                    let amount = metric.of(&sample.counters);
-                    signed(match unit {
-                        Unit::Count => amount.blocks,
-                        Unit::Bytes => amount.bytes,
-                    })
-                })
-                .collect();
-            let label = SampleLabel {
-                key: domain_key,
-                str: strings.id(&sample.domain.name()),
-            };
-            Sample {
-                location_id,
-                value,
-                label: vec![label],
-            }
-        })
-        .collect();
-    let (functions, locations) = labels;
+    let (domain_key, thread_key) = (strings.id("domain"), strings.id("thread"));
+    let mut buffer = Vec::new();
+    for sample in &stacks.samples {
+        let labels = stacks.labels_of(sample.stack).into_iter().rev();
+        let values = types.iter().map(|(_, unit, metric)| {
+            let amount = metric.of(&sample.counters);
+            signed(match unit {
+                Unit::Count => amount.blocks,
+                Unit::Bytes => amount.bytes,
+            })
+        });
+        let mut label = vec![SampleLabel {
+            key: domain_key,
+            str: strings.id(&sample.domain.name()),
+        }];
+        if let Some(thread) = sample.thread {
+            label.push(SampleLabel {
+                key: thread_key,
+                str: strings.id(&capture.tables.strings[thread as usize]),
+            });
+        }
+        let sample = Sample {
+            location_id: labels.map(|label| label as u64 + 1).collect(),
+            value: values.collect(),
+            label,
+        };
+        buffer.clear();
+        message::encode(SAMPLE, &sample, &mut buffer);
+        out.write_all(&buffer)?;
+    }
+    Ok(())
+}
+
+fn profile(
+    capture: &Capture,
+    options: &ExportOptions,
+    (functions, locations): (Vec<Function>, Vec<Location>),
+    mut strings: Strings,
+) -> Profile {
+    let types = sample_types(options.metric);
     let header = &capture.header;
     let last = capture.timeline.last().copied().unwrap_or_default();
     let default = types
@@ -197,7 +215,6 @@ fn profile(capture: &Capture, options: &ExportOptions) -> Profile {
             .iter()
             .map(|(name, unit, _)| value_type(name, *unit, &mut strings))
             .collect(),
-        sample,
         mapping: vec![Mapping {
             id: 1,
             filename: strings.id(&header.program),
@@ -266,8 +283,9 @@ fn places(stacks: &Stacks, strings: &mut Strings) -> (Vec<Function>, Vec<Locatio
                 let id = functions.len() as u64 + 1;
                 functions.push(Function {
                     id,
-                    name: strings.id(name),
-                    system_name: strings.id(name),
+                    name: strings.id(&shown_name(name, filename)),
+                    // That it differs keeps pprof from taking `<…>` out of the name, as it does with C++ templates.
+                    system_name: strings.id(&name.replace(['<', '>'], "")),
                     filename: strings.id(filename),
                     start_line: i64::from(*first_line),
                 });
@@ -284,6 +302,24 @@ fn places(stacks: &Stacks, strings: &mut Strings) -> (Vec<Function>, Vec<Locatio
         })
         .collect();
     (functions, locations)
+}
+
+/// The name of a function. All modules have code of the same name, `<module>`: which one it is stands in the file's name only.
+fn shown_name<'l>(name: &'l str, filename: &str) -> Cow<'l, str> {
+    if name != "<module>" {
+        return name.into();
+    }
+    let path = filename.trim_matches(['<', '>']);
+    let path = path.strip_prefix("frozen ").unwrap_or(path);
+    let mut parts = path.rsplit('/');
+    let last = parts.next().unwrap_or(path);
+    let stem = last.strip_suffix(".py").unwrap_or(last);
+    match (stem, parts.next()) {
+        ("__init__", Some(package)) if !package.is_empty() => format!("module {package}"),
+        ("__main__", Some(package)) if !package.is_empty() => format!("module {package}.__main__"),
+        _ => format!("module {stem}"),
+    }
+    .into()
 }
 
 /// Texts by number; 0 is the empty one.
@@ -307,4 +343,34 @@ impl Strings {
 
 fn signed(figure: u64) -> i64 {
     i64::try_from(figure).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_code_of_a_module_is_named_after_it() {
+        for (filename, shown) in [
+            ("/srv/shop/s09_django.py", "module s09_django"),
+            ("s09_django.py", "module s09_django"),
+            ("/srv/django/db/__init__.py", "module db"),
+            ("/srv/tool/__main__.py", "module tool.__main__"),
+            ("__init__.py", "module __init__"),
+            ("/__main__.py", "module __main__"),
+            (
+                "<frozen importlib._bootstrap>",
+                "module importlib._bootstrap",
+            ),
+            ("<string>", "module string"),
+            ("/srv/run", "module run"),
+            ("", "module "),
+        ] {
+            assert_eq!(shown_name("<module>", filename), shown, "{filename}");
+        }
+        assert_eq!(
+            shown_name("f.<locals>.<lambda>", "a.py"),
+            "f.<locals>.<lambda>"
+        );
+    }
 }

@@ -1,25 +1,23 @@
 //! A capture as rows of a table: one for each site (call path and domain), or for each key of a grouping.
 
-use heapsight_analysis::path::{frames, thread};
+use heapsight_analysis::path::{frames, is_frame};
 use heapsight_analysis::{GroupBy, Key, ledger};
-use heapsight_capture::model::{Counters, NodeId, Tables};
-
-use super::stacks::{LEFT_OUT, MOST_FRAMES};
+use heapsight_capture::model::{CodeKind, Counters, Domain, NodeId, ROOT, StringId, Tables};
 
 /// One row. What does not apply to a grouping, or is not known, is `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Row {
+pub(super) struct Row<'t> {
     /// Qualified name of the most recent function.
-    pub function: Option<String>,
+    pub function: Option<&'t str>,
     /// Its file.
-    pub filename: Option<String>,
+    pub filename: Option<&'t str>,
     /// The line in it.
     pub line: Option<u32>,
     /// The allocator domain.
-    pub domain: Option<String>,
+    pub domain: Option<Domain>,
     /// The thread.
-    pub thread: Option<String>,
-    /// The call path; its frames are [`frame_texts`].
+    pub thread: Option<&'t str>,
+    /// The call path.
     pub node: Option<NodeId>,
     /// The figures.
     pub counters: Counters,
@@ -42,65 +40,120 @@ pub(super) const FIGURES: [Figure; 10] = [
     ("peak_blocks", |counters| counters.peak_blocks),
 ];
 
-/// `function (file:line)` of each frame, most recent first: at most [`MOST_FRAMES`], and [`LEFT_OUT`].
-pub(super) fn frame_texts(tables: &Tables, node: NodeId) -> impl Iterator<Item = String> {
-    let beyond = frames(tables, node).nth(MOST_FRAMES);
-    frames(tables, node)
-        .take(MOST_FRAMES)
-        .map(|frame| match frame.line {
-            0 => format!("{} ({})", frame.name, frame.filename),
-            line => format!("{} ({}:{line})", frame.name, frame.filename),
-        })
-        .chain(beyond.map(|_| LEFT_OUT.to_owned()))
-}
-
-/// The rows of `tables`.
-pub(super) fn rows(tables: &Tables, group_by: Option<GroupBy>) -> Vec<Row> {
+/// The rows of `tables`, one after the other: there may be hundreds of thousands.
+pub(super) fn rows<'t>(
+    tables: &'t Tables,
+    group_by: Option<GroupBy>,
+) -> Box<dyn Iterator<Item = Row<'t>> + 't> {
     match group_by {
-        None => by_site(tables),
-        Some(by) => by_key(tables, by),
+        None => Box::new(by_site(tables)),
+        Some(by) => Box::new(by_key(tables, by)),
     }
 }
 
-fn by_site(tables: &Tables) -> Vec<Row> {
-    let sites = tables.sites.iter().zip(&tables.counters);
-    sites
-        .map(|(site, counters)| Row {
-            domain: Some(site.domain.name()),
-            thread: thread(tables, site.node).map(str::to_owned),
-            node: Some(site.node),
-            counters: *counters,
-            ..most_recent(tables, site.node)
+/// The call paths that have no row of their own but that others continue: each has a row without figures, so that every caller is in the table.
+pub(super) fn callers<'t>(
+    tables: &'t Tables,
+    group_by: Option<GroupBy>,
+) -> impl Iterator<Item = Row<'t>> + use<'t> {
+    let mut is_needed = vec![false; tables.nodes.len()];
+    let mut has_row = vec![false; tables.nodes.len()];
+    if matches!(group_by, None | Some(GroupBy::Traceback)) {
+        for site in &tables.sites {
+            has_row[site.node as usize] = true;
+            is_needed[site.node as usize] = true;
+        }
+    }
+    // A caller's number is lower than that of the paths that continue it.
+    for id in (1..tables.nodes.len()).rev() {
+        if is_needed[id] {
+            is_needed[tables.nodes[id].parent as usize] = true;
+        }
+    }
+    let threads = threads(tables);
+    (1..tables.nodes.len() as NodeId)
+        .filter(move |id| {
+            let index = *id as usize;
+            is_needed[index] && !has_row[index] && is_frame(tables, *id)
         })
-        .collect()
+        .map(move |id| Row {
+            thread: thread(tables, &threads, id),
+            node: Some(id),
+            ..most_recent(tables, id)
+        })
 }
 
-fn most_recent(tables: &Tables, node: NodeId) -> Row {
+/// The call path that `node` continues; `None` if its frame is the outermost one.
+pub(super) fn caller(tables: &Tables, node: NodeId) -> Option<NodeId> {
+    let parent = tables.nodes[node as usize].parent;
+    (node != ROOT && is_frame(tables, parent)).then_some(parent)
+}
+
+fn by_site<'t>(tables: &'t Tables) -> impl Iterator<Item = Row<'t>> + use<'t> {
+    let threads = threads(tables);
+    let sites = tables.sites.iter().zip(&tables.counters);
+    sites.map(move |(site, counters)| Row {
+        domain: Some(site.domain),
+        thread: thread(tables, &threads, site.node),
+        node: Some(site.node),
+        counters: *counters,
+        ..most_recent(tables, site.node)
+    })
+}
+
+fn most_recent(tables: &Tables, node: NodeId) -> Row<'_> {
     let Some(frame) = frames(tables, node).next() else {
         return Row::default();
     };
     Row {
-        function: Some(frame.name.to_owned()),
-        filename: Some(frame.filename.to_owned()),
+        function: Some(frame.name),
+        filename: Some(frame.filename),
         line: Some(frame.line).filter(|line| *line > 0),
         ..Row::default()
     }
 }
 
-fn by_key(tables: &Tables, by: GroupBy) -> Vec<Row> {
-    let row = |key: Key<'_>| match key {
+/// The name of each call path's thread; empty if threads were not kept apart.
+pub(super) fn threads(tables: &Tables) -> Vec<Option<StringId>> {
+    let is_thread = |code: u32| {
+        let code = tables.codes.get(code as usize);
+        code.filter(|code| code.kind == CodeKind::Thread)
+    };
+    if !tables
+        .codes
+        .iter()
+        .any(|code| code.kind == CodeKind::Thread)
+    {
+        return Vec::new();
+    }
+    let mut threads: Vec<Option<StringId>> = Vec::with_capacity(tables.nodes.len());
+    for (id, node) in (0..).zip(&tables.nodes) {
+        let inherited = threads.get(node.parent as usize).copied().flatten();
+        let own = is_thread(node.code).filter(|_| id != ROOT);
+        threads.push(own.map(|code| code.name).or(inherited));
+    }
+    threads
+}
+
+fn thread<'t>(tables: &'t Tables, threads: &[Option<StringId>], node: NodeId) -> Option<&'t str> {
+    let name = threads.get(node as usize).copied().flatten()?;
+    Some(&tables.strings[name as usize])
+}
+
+fn by_key<'t>(tables: &'t Tables, by: GroupBy) -> impl Iterator<Item = Row<'t>> + use<'t> {
+    let row = |key: Key<'t>| match key {
         Key::Line(known) => Row {
-            filename: known.map(|(filename, _)| filename.to_owned()),
+            filename: known.map(|(filename, _)| filename),
             line: known.map(|(_, line)| line).filter(|line| *line > 0),
             ..Row::default()
         },
         Key::Function(known) => Row {
-            filename: known.map(|(filename, _)| filename.to_owned()),
-            function: known.map(|(_, name)| name.to_owned()),
+            filename: known.map(|(filename, _)| filename),
+            function: known.map(|(_, name)| name),
             ..Row::default()
         },
         Key::Filename(filename) => Row {
-            filename: filename.map(str::to_owned),
+            filename,
             ..Row::default()
         },
         Key::Traceback(node) => Row {
@@ -108,19 +161,17 @@ fn by_key(tables: &Tables, by: GroupBy) -> Vec<Row> {
             ..most_recent(tables, node)
         },
         Key::Domain(domain) => Row {
-            domain: Some(domain.name()),
+            domain: Some(domain),
             ..Row::default()
         },
-        Key::Thread(name) => Row {
-            thread: name.map(str::to_owned),
+        Key::Thread(thread) => Row {
+            thread,
             ..Row::default()
         },
     };
     let ledger = ledger(tables, by).into_iter();
-    ledger
-        .map(|(key, counters)| Row {
-            counters,
-            ..row(key)
-        })
-        .collect()
+    ledger.map(move |(key, counters)| Row {
+        counters,
+        ..row(key)
+    })
 }

@@ -6,14 +6,14 @@ use std::io::{self, Write};
 
 use heapsight_analysis::Metric;
 use heapsight_capture::Capture;
-use serde::Serialize;
+use serde::ser::{Serialize, Serializer};
 
 use super::ExportOptions;
-use super::stacks::{Label, Stacks};
+use super::stacks::{Label, Stacks, Threads};
 
 const SCHEMA: &str = "https://www.speedscope.app/file-format-schema.json";
 
-#[derive(Serialize)]
+#[derive(serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 struct File<'a> {
     #[serde(rename = "$schema")]
@@ -22,15 +22,15 @@ struct File<'a> {
     exporter: String,
     active_profile_index: usize,
     shared: Shared<'a>,
-    profiles: Vec<Profile>,
+    profiles: Vec<Profile<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(serde::Serialize)]
 struct Shared<'a> {
     frames: Vec<Frame<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(serde::Serialize)]
 struct Frame<'a> {
     name: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
@@ -39,16 +39,43 @@ struct Frame<'a> {
     line: Option<u32>,
 }
 
-#[derive(Serialize)]
+#[derive(serde::Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Profile {
+struct Profile<'a> {
     r#type: &'static str,
     name: &'static str,
     unit: &'static str,
     start_value: u64,
     end_value: u64,
-    samples: Vec<Vec<usize>>,
-    weights: Vec<u64>,
+    samples: Samples<'a>,
+    weights: Weights<'a>,
+}
+
+/// The stacks that have memory of a metric, each as the labels of its frames. Made while they are written: together they may take gigabytes.
+struct Samples<'a>(&'a Stacks, Metric);
+
+impl Serialize for Samples<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(stacks, metric) = self;
+        serializer.collect_seq(weights(stacks, *metric).map(|(stack, _)| stacks.labels_of(stack)))
+    }
+}
+
+/// Their bytes.
+struct Weights<'a>(&'a Stacks, Metric);
+
+impl Serialize for Weights<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(stacks, metric) = self;
+        serializer.collect_seq(weights(stacks, *metric).map(|(_, bytes)| bytes))
+    }
+}
+
+fn weights(stacks: &Stacks, metric: Metric) -> impl Iterator<Item = (usize, u64)> {
+    let samples = stacks.samples.iter();
+    samples
+        .map(move |sample| (sample.stack, metric.of(&sample.counters).bytes))
+        .filter(|(_, bytes)| *bytes > 0)
 }
 
 pub(super) fn write(
@@ -56,7 +83,7 @@ pub(super) fn write(
     options: &ExportOptions,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    let stacks = Stacks::new(&capture.tables, options.group_by);
+    let stacks = Stacks::new(&capture.tables, options.group_by, Threads::Frames);
     let active = Metric::ALL
         .iter()
         .position(|metric| *metric == options.metric);
@@ -85,24 +112,28 @@ fn frame(label: &Label) -> Frame<'_> {
     }
 }
 
-fn profile(stacks: &Stacks, metric: Metric) -> Profile {
-    let (mut samples, mut weights) = (Vec::new(), Vec::new());
-    let mut total = 0_u64;
-    for sample in &stacks.samples {
-        let bytes = metric.of(&sample.counters).bytes;
-        if bytes > 0 {
-            samples.push(stacks.labels_of(sample.stack));
-            weights.push(bytes);
-            total = total.saturating_add(bytes);
-        }
-    }
+fn profile(stacks: &Stacks, metric: Metric) -> Profile<'_> {
+    let bytes = weights(stacks, metric).map(|(_, bytes)| bytes);
     Profile {
         r#type: "sampled",
         name: metric.name(),
         unit: "bytes",
         start_value: 0,
-        end_value: total,
-        samples,
-        weights,
+        end_value: bytes.fold(0, u64::saturating_add),
+        samples: Samples(stacks, metric),
+        weights: Weights(stacks, metric),
     }
+}
+
+/// How many bytes a file will have, roughly: the stacks are by far the most of it.
+pub(super) fn expected_bytes(capture: &Capture, options: &ExportOptions) -> u64 {
+    let stacks = Stacks::new(&capture.tables, options.group_by, Threads::Frames);
+    let digits = |number: usize| u64::from(number.checked_ilog10().unwrap_or(0)) + 1;
+    let lengths: Vec<u64> = (0..stacks.labels.len())
+        .map(|label| digits(label) + 1)
+        .collect();
+    let with_memory = Metric::ALL
+        .into_iter()
+        .flat_map(|metric| weights(&stacks, metric));
+    stacks.spelled_bytes(&lengths, with_memory.map(|(stack, _)| stack))
 }

@@ -3,7 +3,9 @@
 use foldhash::HashMap;
 use heapsight_analysis::path::is_frame;
 use heapsight_analysis::{GroupBy, Key, ledger};
-use heapsight_capture::model::{CodeKind, Counters, Domain, ROOT, Tables};
+use heapsight_capture::model::{CodeKind, Counters, Domain, ROOT, StringId, Tables};
+
+use super::rows::threads;
 
 /// What stands for memory that was asked for outside Python code.
 pub(super) const NO_FRAME: &str = "<no Python frame>";
@@ -14,6 +16,17 @@ pub(super) const MOST_FRAMES: usize = 1000;
 
 /// What stands for the frames beyond those.
 pub(super) const LEFT_OUT: &str = "<outer frames left out>";
+
+/// What becomes of threads that were kept apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Threads {
+    /// Each is a frame that its outermost function is called from.
+    Frames,
+    /// Each is a property of its samples.
+    OfSamples,
+    /// They are added up.
+    LeftOut,
+}
 
 /// What a frame shows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -63,6 +76,8 @@ pub(super) struct Sample {
     pub stack: usize,
     /// The allocator domain.
     pub domain: Domain,
+    /// The name of the thread, if that is a property of samples.
+    pub thread: Option<StringId>,
     /// Sums over all sites that look like this.
     pub counters: Counters,
 }
@@ -79,10 +94,10 @@ pub(super) struct Stacks {
 
 impl Stacks {
     /// Linear in the number of call paths.
-    pub(super) fn new(tables: &Tables, group_by: Option<GroupBy>) -> Self {
+    pub(super) fn new(tables: &Tables, group_by: Option<GroupBy>, threads: Threads) -> Self {
         match group_by.unwrap_or_default() {
             by @ (GroupBy::Domain | GroupBy::Thread) => Self::flat(tables, by),
-            by => Self::deep(tables, by),
+            by => Self::deep(tables, by, threads),
         }
     }
 
@@ -97,6 +112,25 @@ impl Stacks {
         labels.extend(self.left_out.filter(|_| next.is_some()));
         labels.reverse();
         labels
+    }
+
+    /// How many bytes it takes to spell out `stacks`, given how many each label takes. Exact up to [`MOST_FRAMES`] frames.
+    pub(super) fn spelled_bytes(
+        &self,
+        label_bytes: &[u64],
+        stacks: impl Iterator<Item = usize>,
+    ) -> u64 {
+        let mut of_stacks: Vec<(u64, u64)> = Vec::with_capacity(self.stacks.len());
+        for stack in &self.stacks {
+            let (depth, bytes) = stack.parent.map_or((0, 0), |parent| of_stacks[parent]);
+            of_stacks.push((depth + 1, bytes.saturating_add(label_bytes[stack.label])));
+        }
+        let most = MOST_FRAMES as u64;
+        let spelled = stacks.map(|stack| match of_stacks[stack] {
+            (depth, bytes) if depth <= most => bytes,
+            (depth, bytes) => bytes / depth * most,
+        });
+        spelled.fold(0, u64::saturating_add)
     }
 
     /// Adds the label for frames that are left out if there are such.
@@ -130,6 +164,7 @@ impl Stacks {
             made.samples.push(Sample {
                 stack,
                 domain,
+                thread: None,
                 counters,
             });
         }
@@ -137,12 +172,13 @@ impl Stacks {
     }
 
     /// The call paths, frame by frame.
-    fn deep(tables: &Tables, by: GroupBy) -> Self {
+    fn deep(tables: &Tables, by: GroupBy, kept: Threads) -> Self {
         let mut maker = Maker::default();
         // The stack of each call path; `None` where it has no frame at all.
         let mut stacks: Vec<Option<usize>> = Vec::with_capacity(tables.nodes.len());
         for (id, node) in (0..).zip(&tables.nodes) {
-            let stack = if id == ROOT {
+            let is_thread = |code: u32| tables.codes[code as usize].kind == CodeKind::Thread;
+            let stack = if id == ROOT || (kept != Threads::Frames && is_thread(node.code)) {
                 None
             } else {
                 let caller = stacks[node.parent as usize];
@@ -183,6 +219,10 @@ impl Stacks {
             };
             stacks.push(stack);
         }
+        let threads = match kept {
+            Threads::OfSamples => threads(tables),
+            Threads::Frames | Threads::LeftOut => Vec::new(),
+        };
         for (site, counters) in tables.sites.iter().zip(&tables.counters) {
             let known = stacks.get(site.node as usize).copied().flatten();
             let stack = match known {
@@ -192,7 +232,8 @@ impl Stacks {
                     maker.stack(Stack { parent, label })
                 }
             };
-            maker.add(stack, site.domain, counters);
+            let thread = threads.get(site.node as usize).copied().flatten();
+            maker.add(stack, site.domain, thread, counters);
         }
         maker.made.with_left_out()
     }
@@ -204,7 +245,7 @@ struct Maker {
     made: Stacks,
     labels: HashMap<Label, usize>,
     stacks: HashMap<Stack, usize>,
-    samples: HashMap<(usize, Domain), usize>,
+    samples: HashMap<(usize, Domain, Option<StringId>), usize>,
 }
 
 impl Maker {
@@ -226,12 +267,14 @@ impl Maker {
         })
     }
 
-    fn add(&mut self, stack: usize, domain: Domain, counters: &Counters) {
+    fn add(&mut self, stack: usize, domain: Domain, thread: Option<StringId>, counters: &Counters) {
         let made = &mut self.made.samples;
-        let index = *self.samples.entry((stack, domain)).or_insert_with(|| {
+        let key = (stack, domain, thread);
+        let index = *self.samples.entry(key).or_insert_with(|| {
             made.push(Sample {
                 stack,
                 domain,
+                thread,
                 counters: Counters::default(),
             });
             made.len() - 1
