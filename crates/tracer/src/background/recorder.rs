@@ -3,6 +3,8 @@
 mod backlog;
 mod budget;
 mod state;
+#[cfg(test)]
+mod tests;
 mod tracer_bytes;
 
 use std::io::{self, Write};

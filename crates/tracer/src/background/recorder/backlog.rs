@@ -32,7 +32,7 @@ const WAITING: u8 = 1;
 const APART: u8 = 2;
 
 /// So many that changed most are taken at once, in every tick.
-const MOST: usize = 256;
+const MOST: usize = if cfg!(test) { 4 } else { 256 };
 
 impl Backlog {
     /// Adds `sites`, of which the file has all that happened before `since_ns`. Those that wait already, or are named twice, are not added
