@@ -12,7 +12,7 @@ use crate::tables::totals;
 use crate::tables::{sites, tree};
 
 /// The tables are statics: tests that use them take turns.
-static TURN: Mutex<()> = Mutex::new(());
+pub(crate) static TURN: Mutex<()> = Mutex::new(());
 
 /// Somewhere in user space, so that entries of two leaves and of several pages are used.
 const BASE: usize = (0x7f00_0000_0000 | (63 << 20)) & !15;

@@ -137,28 +137,20 @@ impl Encoder {
             put_change(out, previous, u64::from(*site));
             previous = u64::from(*site);
         }
-        for (old, new) in self.pairs(changed) {
-            out.push(mask_of(&old, new));
+        let nothing = Counters::default();
+        let old_of = |site: SiteId| self.counters.get(site as usize).unwrap_or(&nothing);
+        let masks = out.len();
+        for (site, new) in changed {
+            out.push(mask_of(old_of(*site), new));
         }
         for (bit, column) in COLUMNS {
-            for (old, new) in self.pairs(changed) {
-                if mask_of(&old, new) & bit != 0 {
-                    let (from, to) = column(&old, new);
+            for (mask, (site, new)) in (masks..).zip(changed) {
+                if out[mask] & bit != 0 {
+                    let (from, to) = column(old_of(*site), new);
                     put_change(out, from, to);
                 }
             }
         }
-    }
-
-    /// The counters written before beside those to write.
-    fn pairs<'a>(
-        &'a self,
-        changed: &'a [(SiteId, Counters)],
-    ) -> impl Iterator<Item = (Counters, &'a Counters)> {
-        changed.iter().map(|(site, new)| {
-            let old = self.counters.get(*site as usize).copied();
-            (old.unwrap_or_default(), new)
-        })
     }
 }
 

@@ -1,8 +1,11 @@
 //! Writes a capture file while the program runs: a native thread, without the GIL, that appends at each tick what has changed.
 
 mod backlog;
+mod bits;
 mod budget;
 mod state;
+#[cfg(test)]
+mod tests;
 mod tracer_bytes;
 
 use std::io::{self, Write};

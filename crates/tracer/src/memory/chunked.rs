@@ -1,5 +1,6 @@
 //! Append-only arrays whose elements never move, so that they can be read without a lock while they grow.
 
+use std::marker::PhantomData;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 use crate::memory::lock::Held;
@@ -17,17 +18,30 @@ const MAX_CHUNKS: usize = 1 << 10;
 /// All-zero bytes are a valid value, the type has no destructor, and every field is atomic.
 pub(crate) unsafe trait Zeroed: Sync {}
 
-/// An array of up to 2^26 elements that start out zeroed.
-pub(crate) struct Chunked<T: 'static> {
+/// An array of up to 2^26 elements that start out zeroed. Each may have a `B` beside it: what is seldom needed of it, out of the way.
+///
+/// Elements with something beside them have a size that is a power of two; their chunks are so aligned that the address of an element
+/// tells where in its chunk it is.
+pub(crate) struct Chunked<T: 'static, B: 'static = ()> {
     chunks: [AtomicPtr<T>; MAX_CHUNKS],
     len: AtomicU32,
+    beside: PhantomData<&'static B>,
 }
 
-impl<T: Zeroed> Chunked<T> {
+// SAFETY: nothing.
+unsafe impl Zeroed for () {}
+
+impl<T: Zeroed, B: Zeroed> Chunked<T, B> {
+    /// Bytes of the elements of a chunk; those beside them follow.
+    const CHUNK_BYTES: usize = CHUNK_LEN * size_of::<T>();
+    const BESIDE_BYTES: usize = CHUNK_LEN * size_of::<B>();
+
     pub(crate) const fn new() -> Self {
+        assert!(size_of::<B>() == 0 || size_of::<T>().is_power_of_two());
         Self {
             chunks: [const { AtomicPtr::new(std::ptr::null_mut()) }; MAX_CHUNKS],
             len: AtomicU32::new(0),
+            beside: PhantomData,
         }
     }
 
@@ -47,15 +61,52 @@ impl<T: Zeroed> Chunked<T> {
         unsafe { &*chunk.add(index as usize & (CHUNK_LEN - 1)) }
     }
 
+    /// The same, for an index that there may have been no memory for.
+    pub(crate) fn try_get(&self, index: u32) -> Option<&T> {
+        let slot = self.chunks.get((index >> CHUNK_BITS) as usize)?;
+        (!slot.load(Ordering::Relaxed).is_null()).then(|| self.get(index))
+    }
+
+    /// What stands beside an element of this array.
+    #[inline(always)]
+    pub(crate) fn beside(&self, element: &'static T) -> &B {
+        let at = (&raw const *element).addr();
+        let place = at & (Self::CHUNK_BYTES - 1);
+        let beside = at - place + Self::CHUNK_BYTES + place / size_of::<T>() * size_of::<B>();
+        // SAFETY: 1. chunks are aligned to the bytes of their elements (`ensure`), so `place` is where in its chunk the element is, and
+        // as many bytes as are needed for one `B` for each follow the elements. 2. As in `get`. The provenance is that of the whole
+        // mapping, which `ensure` exposed.
+        unsafe { &*std::ptr::with_exposed_provenance(beside) }
+    }
+
+    /// The index of an element of this array. Takes time by the number of chunks in use.
+    pub(crate) fn index_of(&self, element: &'static T) -> u32 {
+        let at = (&raw const *element).addr();
+        let place = at & (Self::CHUNK_BYTES - 1);
+        let chunk = self
+            .chunks
+            .iter()
+            .position(|chunk| chunk.load(Ordering::Relaxed).addr() == at - place);
+        debug_assert!(chunk.is_some(), "no element of this array");
+        ((chunk.unwrap_or(0) << CHUNK_BITS) + place / size_of::<T>()) as u32
+    }
+
     /// Makes element `index` usable; false when there is no memory or no room.
     pub(crate) fn ensure(&self, held: &mut Held, index: u32) -> bool {
         let Some(slot) = self.chunks.get((index >> CHUNK_BITS) as usize) else {
             return false;
         };
         if slot.load(Ordering::Relaxed).is_null() {
-            let Some(chunk) = mapping::map(held, CHUNK_LEN * size_of::<T>()) else {
+            let chunk = if size_of::<B>() == 0 {
+                mapping::map(held, Self::CHUNK_BYTES)
+            } else {
+                let bytes = Self::CHUNK_BYTES + Self::BESIDE_BYTES;
+                mapping::map_aligned(held, bytes, Self::CHUNK_BYTES)
+            };
+            let Some(chunk) = chunk else {
                 return false;
             };
+            chunk.expose_provenance();
             slot.store(chunk.cast(), Ordering::Release);
         }
         true
@@ -75,7 +126,57 @@ impl<T: Zeroed> Chunked<T> {
                 break;
             }
             // SAFETY: the chunk is one whole mapping of this array; zero is a valid value of every element.
-            unsafe { mapping::discard(start.cast(), CHUNK_LEN * size_of::<T>()) };
+            unsafe { mapping::discard(start.cast(), Self::CHUNK_BYTES + Self::BESIDE_BYTES) };
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::lock;
+
+    #[repr(C, align(32))]
+    #[derive(Default)]
+    struct Element(AtomicU32);
+
+    #[derive(Default)]
+    struct Aside([AtomicU32; 3]);
+
+    // SAFETY: all fields are atomic integers.
+    unsafe impl Zeroed for Element {}
+    // SAFETY: likewise.
+    unsafe impl Zeroed for Aside {}
+
+    static ARRAY: Chunked<Element, Aside> = Chunked::new();
+
+    #[test]
+    fn every_element_has_its_own_beside_it_and_knows_its_index() {
+        let mut held = lock::hold();
+        let last = 2 * CHUNK_LEN as u32 + 7;
+        for chunk in 0..3 {
+            assert!(ARRAY.ensure(&mut held, chunk << CHUNK_BITS));
+        }
+        for index in 0..=last {
+            let element = ARRAY.get(index);
+            element.0.store(index, Ordering::Relaxed);
+            for part in &ARRAY.beside(element).0 {
+                part.store(index, Ordering::Relaxed);
+            }
+        }
+        for index in (0..=last).step_by(97).chain([last]) {
+            let element = ARRAY.get(index);
+            assert_eq!(element.0.load(Ordering::Relaxed), index);
+            let parts = &ARRAY.beside(element).0;
+            assert!(
+                parts
+                    .iter()
+                    .all(|part| part.load(Ordering::Relaxed) == index)
+            );
+            assert_eq!(ARRAY.index_of(element), index);
+        }
+        ARRAY.reset(&mut held);
+        let parts = &ARRAY.beside(ARRAY.get(last)).0;
+        assert!(parts.iter().all(|part| part.load(Ordering::Relaxed) == 0));
     }
 }

@@ -38,6 +38,29 @@ pub(crate) fn map(held: &mut Held, length: usize) -> Option<*mut u8> {
     Some(start.cast())
 }
 
+/// As [`map`], at a multiple of `alignment`, a power of two of at least a page.
+pub(crate) fn map_aligned(held: &mut Held, length: usize, alignment: usize) -> Option<*mut u8> {
+    let start = map(held, length + alignment)?;
+    let whole = REGIONS.get(held).pop()?;
+    let before = start.align_offset(alignment);
+    let end = (before + length).next_multiple_of(page_size());
+    // SAFETY: parts of the mapping just made, in whole pages, which nobody has seen.
+    unsafe {
+        if before > 0 {
+            libc::munmap(start.cast(), before);
+        }
+        if end < whole.length {
+            libc::munmap(start.add(end).cast(), whole.length - end);
+        }
+    }
+    REGIONS.get(held).push(Region {
+        start: whole.start + before,
+        length: end - before,
+    });
+    // SAFETY: inside the mapping.
+    Some(unsafe { start.add(before) })
+}
+
 /// Gives the pages wholly inside `[start, start + length)` back to the kernel; they read as zero from then on.
 ///
 /// # Safety
@@ -156,6 +179,20 @@ mod tests {
             .map(|(index, _)| index)
             .collect();
         assert_eq!(found, [3, 40]);
+    }
+
+    #[test]
+    fn an_aligned_mapping_is_usable_to_its_end_and_counted_once() {
+        let (length, alignment) = (5 * page_size() + 16, 1 << 20);
+        let mut held = crate::memory::lock::hold();
+        let before = regions(&mut held).len();
+        let start = map_aligned(&mut held, length, alignment).expect("some pages");
+        assert_eq!(start.addr() % alignment, 0);
+        // SAFETY: inside the mapping just made.
+        unsafe { start.write_bytes(1, length) };
+        let regions = regions(&mut held);
+        assert_eq!(regions.len(), before + 1);
+        assert_eq!(resident_bytes(&regions[before..]), 6 * page_size() as u64);
     }
 
     #[test]

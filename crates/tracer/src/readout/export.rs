@@ -6,7 +6,6 @@
 //!
 //! What is exported holds within one generation of the tables ([`crate::session`]): [`Exporter::forget_paths`] begins a new one.
 
-mod lines;
 mod needed;
 mod one;
 
@@ -18,7 +17,6 @@ use heapsight_capture::model::{
     Code, CodeId, CodeKind, Domain, Node, NodeId, ROOT, Site, SiteId, StringId,
 };
 
-use self::lines::Lines;
 use crate::memory::lock::Held;
 use crate::tables::codes::{self, Identity};
 use crate::tables::{recycle, sites, tree};
@@ -46,7 +44,6 @@ pub(crate) struct Exporter {
     unnamed: Vec<u32>,
     /// Nodes that have no line yet.
     without_line: Vec<WithoutLine>,
-    lines: Lines,
     /// Exported sites whose path the tracer has given up. They have no counters any more.
     ended: Vec<SiteId>,
     /// The part of a call path that is not exported yet; kept for its memory.
@@ -69,11 +66,13 @@ struct Known {
     id: u32,
 }
 
+/// Ordered by what has to be read to find its line.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct WithoutLine {
-    /// Index into [`Exporter::nodes`].
-    node: usize,
     identity: u32,
     offset: u32,
+    /// Index into [`Exporter::nodes`].
+    node: u32,
 }
 
 /// Stands for "not exported".
@@ -179,9 +178,9 @@ impl Exporter {
         let code = self.code(held, identity)?;
         let index = self.nodes.len();
         self.without_line.push(WithoutLine {
-            node: index,
             identity,
             offset: node.offset.load(Ordering::Relaxed),
+            node: index as u32,
         });
         self.nodes.push(Node {
             parent,
@@ -219,6 +218,7 @@ impl Exporter {
         if std::mem::replace(&mut self.sweeps, sweeps) == sweeps {
             return;
         }
+        self.name();
         for (id, known) in (0..).zip(&mut self.identities) {
             let is_same = |known: &(Arc<Identity>, CodeId)| {
                 codes::identity(held, id).is_some_and(|now| Arc::ptr_eq(&now, &known.0))
@@ -229,8 +229,7 @@ impl Exporter {
         }
     }
 
-    /// Copies the names and looks up the lines of all that was appended. To be called before anybody gives the tracer's ids to other paths,
-    /// as far as this exporter is concerned: before the next [`Self::site`] under another holding of the lock.
+    /// Copies the names and looks up the lines of all that was appended. The more at once the better: each line table is read once.
     pub(crate) fn name(&mut self) {
         for id in std::mem::take(&mut self.unnamed) {
             if let Some(Some((identity, _))) = self.identities.get(id as usize) {
@@ -239,14 +238,18 @@ impl Exporter {
                 self.codes.push(code);
             }
         }
-        for node in &self.without_line {
-            if let Some(Some((identity, code))) = self.identities.get(node.identity as usize) {
-                self.nodes[node.node].line = self
-                    .lines
-                    .get(*code, node.offset, || identity.line_at(node.offset));
+        self.without_line.sort_unstable();
+        for of_code in self.without_line.chunk_by(|a, b| a.identity == b.identity) {
+            let identity = self.identities.get(of_code[0].identity as usize);
+            if let Some(Some((identity, _))) = identity {
+                let offsets = of_code.iter().map(|node| node.offset);
+                for (node, line) in of_code.iter().zip(identity.lines_at(offsets)) {
+                    self.nodes[node.node as usize].line = line;
+                }
             }
         }
         self.without_line.clear();
+        self.without_line.shrink_to(USUAL);
     }
 
     fn named(&mut self, identity: &Identity) -> Code {
@@ -337,7 +340,6 @@ impl Exporter {
             + of(&self.node_ids)
             + of(&self.site_ids)
             + of(&self.without_line)
-            + self.lines.held_bytes()
     }
 }
 

@@ -12,13 +12,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use crate::memory::barrier;
 use crate::memory::chunked::{Chunked, Zeroed};
 use crate::memory::lock::{Guarded, Held};
-use crate::tables::epochs::Epoch;
+use crate::tables::epochs::EPOCHS;
 
 /// Places of the list. More sites than that hardly change within a tick; if they do, the reader is told to look at all.
 #[cfg(not(test))]
 const PLACES: u32 = 1 << 18;
 #[cfg(test)]
-const PLACES: u32 = 1 << 11;
+const PLACES: u32 = 48;
 
 // SAFETY: an atomic integer, valid when zero.
 unsafe impl Zeroed for AtomicU32 {}
@@ -27,8 +27,6 @@ unsafe impl Zeroed for AtomicU32 {}
 static LIST: Chunked<AtomicU32> = Chunked::new();
 /// Places taken so far. May be more than there are.
 static TAIL: AtomicU32 = AtomicU32::new(0);
-/// Begins with every [`take`]; has ended while nobody reads the list.
-static TICK: Epoch = Epoch::new();
 /// Places that there is memory for.
 static ROOM: AtomicU32 = AtomicU32::new(0);
 static READER: Guarded<Reader> = Guarded::new(Reader::new());
@@ -56,7 +54,7 @@ pub(crate) enum Taken {
 /// Since when the present tick lasts, by the clock of [`crate::tables::epochs`]: a site with an earlier stamp has to be listed when it changes.
 #[inline(always)]
 pub(crate) fn since() -> u64 {
-    TICK.since()
+    EPOCHS.tick.since()
 }
 
 /// Puts `site` on the list.
@@ -79,12 +77,12 @@ pub(crate) fn start(held: &mut Held) {
         read(place);
     }
     *READER.get(held) = Reader::new();
-    TICK.begin();
+    EPOCHS.tick.begin();
 }
 
 /// From now on sites are not listed.
 pub(crate) fn stop() {
-    TICK.end();
+    EPOCHS.tick.end();
 }
 
 /// Appends the sites that changed since the last time to `sites`, and begins a new tick. A site may be among them more than once, or have
@@ -93,7 +91,7 @@ pub(crate) fn take(held: &mut Held, sites: &mut Vec<u32>) -> Taken {
     let reader = READER.get(held);
     let has_missed = std::mem::take(&mut reader.has_missed);
     let end = TAIL.load(Ordering::Acquire);
-    TICK.begin();
+    EPOCHS.tick.begin();
     barrier::on_all_threads();
     sites.append(&mut reader.later);
     reader.unwritten.retain(|&place| {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use heapsight_cpython::code::CodeIdentity;
-use heapsight_cpython::line_table::LineTable;
+use heapsight_cpython::line_table::{LineTable, NOT_STARTED};
 use heapsight_cpython::version::Version;
 
 use crate::config;
@@ -264,6 +264,26 @@ impl Identity {
             .unwrap_or(0),
             Self::Thread(_) | Self::Folded | Self::Free => 0,
         }
+    }
+
+    /// The same for many offsets, in rising order.
+    pub(crate) fn lines_at(&self, offsets: impl Iterator<Item = u32>) -> impl Iterator<Item = u32> {
+        let code = match self {
+            Self::Python(code) => Some(code),
+            Self::Thread(_) | Self::Folded | Self::Free => None,
+        };
+        let first_line = code.map_or(0, |code| code.first_line);
+        let table = code.map_or(&[][..], |code| &code.line_table);
+        let table = LineTable::new(config::line_table_format(), table, first_line);
+        let mut ranges = table.lines().peekable();
+        let is_code = code.is_some();
+        offsets.map(move |offset| {
+            if !is_code || offset == NOT_STARTED {
+                return first_line;
+            }
+            while ranges.next_if(|range| range.end <= offset).is_some() {}
+            ranges.peek().and_then(|range| range.line).unwrap_or(0)
+        })
     }
 
     /// The file of a Python code object.

@@ -2,8 +2,8 @@
 //!
 //! The *clock* goes up whenever an epoch of any kind begins, and never back. A site keeps, as its *stamp*, what the clock said at its last
 //! change; so the one comparison that an event makes (is the stamp what the clock says?) covers every kind of epoch. Only if they differ
-//! does the slow way ask each kind whether it has begun since: [`Epoch::since`]. A further kind is a further [`Epoch`], and costs the hot path
-//! nothing.
+//! does the slow way ask each kind whether it has begun since: [`Epoch::since`]. A further kind is a further field of [`Epochs`], and costs
+//! the hot path nothing.
 //!
 //! **Why no change falls between two epochs.** An event changes the site first and compares then ([`crate::tables::sites`]). Whoever begins
 //! an epoch and then runs a barrier on all threads ([`crate::memory::barrier`]) knows of each event on another thread: either it sees the
@@ -11,23 +11,39 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// On a cache line of its own: read by every event, written when an epoch begins.
+/// On one cache line of their own: read by every event, written when an epoch begins.
 #[repr(align(128))]
-struct Clock(AtomicU64);
+pub(crate) struct Epochs {
+    clock: AtomicU64,
+    /// Since the highest traced memory was left by a free under the GIL. Begun under the GIL only.
+    pub(crate) peak_under_gil: Epoch,
+    /// The same, by any other free. The later of the two counts.
+    pub(crate) peak_by_others: Epoch,
+    /// Since a recording's peak was left, while that is another than the peak of the program's view. See [`crate::tables::recorded`].
+    pub(crate) recorded_peak: Epoch,
+    /// Since sites that change have to be listed for the recording's next tick. See [`crate::tables::changed`].
+    pub(crate) tick: Epoch,
+}
 
-/// Starts at 1: a site that never changed has the stamp 0.
-static CLOCK: Clock = Clock(AtomicU64::new(1));
+pub(crate) static EPOCHS: Epochs = Epochs {
+    // A site that never changed has the stamp 0.
+    clock: AtomicU64::new(1),
+    peak_under_gil: Epoch::new(),
+    peak_by_others: Epoch::new(),
+    recorded_peak: Epoch::new(),
+    tick: Epoch::new(),
+};
 
 /// What the clock says.
 #[inline(always)]
 pub(crate) fn now() -> u64 {
-    CLOCK.0.load(Ordering::Relaxed)
+    EPOCHS.clock.load(Ordering::Relaxed)
 }
 
 /// As [`now`]; what began before is visible to the caller from then on.
 #[inline(always)]
 pub(crate) fn now_with_epochs() -> u64 {
-    CLOCK.0.load(Ordering::Acquire)
+    EPOCHS.clock.load(Ordering::Acquire)
 }
 
 /// Since when something lasts that sites have to know of. Exactly the stamps from before are smaller than [`Self::since`].
@@ -35,7 +51,7 @@ pub(crate) struct Epoch(AtomicU64);
 
 impl Epoch {
     /// One that has not begun: no stamp is from before.
-    pub(crate) const fn new() -> Self {
+    const fn new() -> Self {
         Self(AtomicU64::new(0))
     }
 
@@ -62,13 +78,14 @@ impl Epoch {
     /// already carry the stamp that was to be the first of this epoch: it begins later then.
     #[inline(always)]
     fn begin_with(&self, set: impl Fn(u64)) {
-        let mut now = CLOCK.0.load(Ordering::Acquire);
+        let mut now = now_with_epochs();
         loop {
             set(now + 1);
-            match CLOCK
-                .0
-                .compare_exchange(now, now + 1, Ordering::AcqRel, Ordering::Acquire)
-            {
+            let moved =
+                EPOCHS
+                    .clock
+                    .compare_exchange(now, now + 1, Ordering::AcqRel, Ordering::Acquire);
+            match moved {
                 Ok(_) => return,
                 Err(later) => now = later,
             }
@@ -83,5 +100,37 @@ impl Epoch {
     /// Is over: no stamp is from before until it begins again.
     pub(crate) fn end(&self) {
         self.0.store(0, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_epoch_begins_after_every_stamp_that_was_given_and_the_clock_never_goes_back() {
+        let epochs = [Epoch::new(), Epoch::new(), Epoch::new()];
+        std::thread::scope(|scope| {
+            for epoch in &epochs {
+                scope.spawn(move || {
+                    for _ in 0..20_000 {
+                        let stamp = now();
+                        epoch.begin();
+                        assert!(stamp < epoch.since());
+                        assert!(epoch.since() <= now());
+                    }
+                });
+            }
+            scope.spawn(|| {
+                let mut last = 0;
+                for _ in 0..20_000 {
+                    let clock = now_with_epochs();
+                    assert!(last <= clock);
+                    last = clock;
+                }
+            });
+        });
+        epochs[0].end();
+        assert_eq!(epochs[0].since(), 0);
     }
 }

@@ -12,7 +12,7 @@
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use crate::memory::lock::{self, Held};
-use crate::tables::epochs::Epoch;
+use crate::tables::epochs::EPOCHS;
 use crate::tables::{shared_total, sites, totals};
 
 /// Is this process recorded?
@@ -24,8 +24,6 @@ static HIDDEN_BYTES: AtomicI64 = AtomicI64::new(0);
 static PEAK_BYTES: AtomicU64 = AtomicU64::new(0);
 /// The peak of the program's view: while they differ, [`totals`] keeps the threshold.
 static VIEW_PEAK_BYTES: AtomicU64 = AtomicU64::new(0);
-/// Since when the recording's peak was left.
-static LEFT: Epoch = Epoch::new();
 
 /// Is this process recorded, so that what the program does acts on its view only?
 pub(crate) fn is_recorded() -> bool {
@@ -57,7 +55,7 @@ pub(crate) fn differs() -> bool {
 /// When the recording's peak was left, by the clock of [`crate::tables::epochs`].
 pub(crate) fn epoch() -> u64 {
     if differs() {
-        LEFT.since()
+        EPOCHS.recorded_peak.since()
     } else {
         totals::epoch()
     }
@@ -98,7 +96,7 @@ fn differ(held: &mut Held) {
     }
     PEAK_BYTES.store(totals::peak_to_tell(), Ordering::Relaxed);
     VIEW_PEAK_BYTES.store(totals::peak_to_tell(), Ordering::Relaxed);
-    LEFT.set(totals::epoch());
+    EPOCHS.recorded_peak.set(totals::epoch());
     if totals::at_peak() {
         totals::stand_at(totals::RECORDED);
     }
@@ -138,7 +136,7 @@ pub(crate) fn reset() {
     HIDDEN_BYTES.store(0, Ordering::Relaxed);
     PEAK_BYTES.store(0, Ordering::Relaxed);
     VIEW_PEAK_BYTES.store(0, Ordering::Relaxed);
-    LEFT.end();
+    EPOCHS.recorded_peak.end();
 }
 
 /// Below this many bytes in view neither peak can be new.
@@ -202,5 +200,5 @@ pub(crate) fn freed_hidden(bytes: u64) {
 
 /// Something is freed while the recorded memory was at its highest.
 pub(crate) fn leave_peak() {
-    LEFT.begin();
+    EPOCHS.recorded_peak.begin();
 }

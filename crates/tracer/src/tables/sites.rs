@@ -1,8 +1,7 @@
 //! Counters, one set for each (call path, domain).
 
-mod moves;
+mod places;
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, compiler_fence};
 
 use heapsight_capture::model::Counters;
@@ -10,24 +9,11 @@ use heapsight_capture::model::Counters;
 use crate::hooks::sampled::Weight;
 use crate::interpreter::event::Sharing;
 use crate::memory::chunked::{Chunked, Zeroed};
-use crate::memory::lock::{self, Guarded, Held};
-use crate::session;
-use crate::tables::{changed, epochs, live_map, path_filter, recorded, totals, tree};
-use crate::{config, thread};
+use crate::memory::lock::Held;
+use crate::tables::epochs::{self, EPOCHS};
+use crate::tables::{changed, recorded, totals};
 
-pub(crate) use moves::{fold, hide_all, keep_recorded_peak, on_path, reapply_filter};
-
-/// What does not fit in a node is kept in a locked map from the node: sites of other than the three standard
-/// domains, and those that a thread has for itself because other threads count on the same path.
-type Others = HashMap<u32, Vec<Other>>;
-
-struct Other {
-    /// As [`Site::kind`], or [`RETIRED`].
-    kind: u32,
-    /// Of the threads that it belongs to. See [`crate::tables::shared_total`].
-    shard: u8,
-    site: u32,
-}
+pub(crate) use places::{OwnSites, fold, heap_bytes, hide_all, of, on_path, reapply_filter};
 
 /// Highest number of a domain, those of extensions included.
 pub(crate) const MAX_DOMAIN: u32 = (1 << 28) - 1;
@@ -36,8 +22,6 @@ const SHARED: u32 = 1 << 31;
 const UNUSED: u32 = 1 << 30;
 /// The program does not see the site: a recording alone does. Always counted with atomic operations. See [`recorded`].
 const HIDDEN: u32 = 1 << 28;
-/// In the key of [`OTHERS`]: a site of a standard domain that the filter has dropped since. It only counts frees.
-const RETIRED: u32 = 1 << 29;
 
 /// Counters of one site: one cache line. Live = allocated − freed.
 #[repr(C, align(64))]
@@ -85,11 +69,8 @@ struct RecordedPeak {
 // SAFETY: all fields are atomic integers, valid when zero.
 unsafe impl Zeroed for RecordedPeak {}
 
-static SITES: Chunked<Site> = Chunked::new();
+static SITES: Chunked<Site, Beside> = Chunked::new();
 static RECORDED_PEAKS: Chunked<RecordedPeak> = Chunked::new();
-static BESIDE: Chunked<Beside> = Chunked::new();
-static FREE_IDS: Guarded<Vec<u32>> = Guarded::new(Vec::new());
-static OTHERS: Guarded<Option<Others>> = Guarded::new(None);
 
 #[inline(always)]
 fn add(counter: &AtomicU64, amount: u64, sharing: Sharing) {
@@ -141,17 +122,17 @@ impl Site {
     /// After it, and not before it: so that whoever begins an epoch sees the change if this does not see the epoch. See
     /// [`crate::tables::epochs`].
     #[inline(always)]
-    fn after_change(&self, id: u32, bytes: u64, blocks: u64) {
+    fn after_change(&'static self, bytes: u64, blocks: u64) {
         compiler_fence(Ordering::SeqCst);
         if self.stamp.load(Ordering::Relaxed) != epochs::now() {
-            self.first_change(id, bytes, blocks);
+            self.first_change(bytes, blocks);
         }
     }
 
     /// Something has begun since the site changed before: a new peak, a new tick.
     #[cold]
     #[inline(never)]
-    fn first_change(&self, id: u32, bytes: u64, blocks: u64) {
+    fn first_change(&'static self, bytes: u64, blocks: u64) {
         let now = epochs::now_with_epochs();
         let stamp = self.stamp.load(Ordering::Relaxed);
         let (peak, tick) = (totals::epoch(), changed::since());
@@ -161,16 +142,17 @@ impl Site {
             let then = self.live_blocks().wrapping_sub(blocks);
             self.peak_blocks.store(then, Ordering::Relaxed);
         }
-        let recorded_peak = recorded::epoch();
-        if recorded::differs() && stamp < recorded_peak {
-            let kept = RECORDED_PEAKS.get(id);
+        let recorded_peak = EPOCHS.recorded_peak.since();
+        if stamp < recorded_peak
+            && let Some(kept) = RECORDED_PEAKS.try_get(SITES.index_of(self))
+        {
             let then = self.live_bytes().wrapping_sub(bytes);
             kept.bytes.store(then, Ordering::Relaxed);
             let then = self.live_blocks().wrapping_sub(blocks);
             kept.blocks.store(then, Ordering::Relaxed);
         }
         if stamp < tick {
-            changed::list(id);
+            changed::list(SITES.index_of(self));
         }
         // An epoch may have begun since the clock was read: what was done for it is not to be done once more.
         let new = now.max(peak).max(tick).max(recorded_peak);
@@ -182,6 +164,11 @@ impl Site {
             }
         }
     }
+}
+
+/// Makes the site `id` usable; false when there is no memory.
+fn ensure(held: &mut Held, id: u32) -> bool {
+    SITES.ensure(held, id) && (!recorded::differs() || RECORDED_PEAKS.ensure(held, id))
 }
 
 /// The site `id`.
@@ -207,7 +194,7 @@ pub(crate) fn allocated(id: u32, address: usize, bytes: u64, blocks: u64) {
     }
     add(&site.allocated_bytes, bytes, sharing);
     add(&site.allocated_blocks, blocks, sharing);
-    site.after_change(id, bytes, blocks);
+    site.after_change(bytes, blocks);
 }
 
 /// Counts the end of a block at site `id`; true when it was a temporary one. See [`undo_freed`].
@@ -223,13 +210,13 @@ pub(crate) fn freed(id: u32, address: usize, bytes: u64, blocks: u64) -> bool {
         totals::freed(sharing, address, bytes)
     };
     if is_temporary {
-        let beside = BESIDE.get(id);
+        let beside = SITES.beside(site);
         add(&beside.temporary_bytes, bytes, sharing);
         add(&beside.temporary_blocks, blocks, sharing);
     }
     add(&site.freed_bytes, bytes, sharing);
     add(&site.freed_blocks, blocks, sharing);
-    site.after_change(id, bytes.wrapping_neg(), blocks.wrapping_neg());
+    site.after_change(bytes.wrapping_neg(), blocks.wrapping_neg());
     is_temporary
 }
 
@@ -241,11 +228,11 @@ pub(crate) fn undo_freed(id: u32, address: usize, bytes: u64, blocks: u64, was_t
     add(&site.freed_bytes, bytes.wrapping_neg(), sharing);
     add(&site.freed_blocks, blocks.wrapping_neg(), sharing);
     if was_temporary {
-        let beside = BESIDE.get(id);
+        let beside = SITES.beside(site);
         add(&beside.temporary_bytes, bytes.wrapping_neg(), sharing);
         add(&beside.temporary_blocks, blocks.wrapping_neg(), sharing);
     }
-    site.after_change(id, bytes, blocks);
+    site.after_change(bytes, blocks);
     if site.is_hidden() {
         recorded::allocated_hidden(bytes);
     } else {
@@ -259,7 +246,7 @@ pub(crate) fn allocated_by_holder(held: &mut Held, id: u32, weight: Weight) {
     add_to_totals_by_holder(held, site, weight.bytes);
     add(&site.allocated_bytes, weight.bytes, Sharing::Gil);
     add(&site.allocated_blocks, weight.blocks, Sharing::Gil);
-    site.after_change(id, weight.bytes, weight.blocks);
+    site.after_change(weight.bytes, weight.blocks);
 }
 
 /// Counts its end.
@@ -275,11 +262,11 @@ pub(crate) fn freed_by_holder(held: &mut Held, id: u32, weight: Weight, is_tempo
     add(&site.freed_bytes, bytes, Sharing::Gil);
     add(&site.freed_blocks, blocks, Sharing::Gil);
     if is_temporary {
-        let beside = BESIDE.get(id);
+        let beside = SITES.beside(site);
         add(&beside.temporary_bytes, bytes, Sharing::Gil);
         add(&beside.temporary_blocks, blocks, Sharing::Gil);
     }
-    site.after_change(id, bytes.wrapping_neg(), blocks.wrapping_neg());
+    site.after_change(bytes.wrapping_neg(), blocks.wrapping_neg());
 }
 
 /// It did not end after all. `was_temporary` is what [`freed_by_holder`] was told.
@@ -290,11 +277,11 @@ pub(crate) fn undo_freed_by_holder(held: &mut Held, id: u32, weight: Weight, was
     add(&site.freed_bytes, bytes, Sharing::Gil);
     add(&site.freed_blocks, blocks, Sharing::Gil);
     if was_temporary {
-        let beside = BESIDE.get(id);
+        let beside = SITES.beside(site);
         add(&beside.temporary_bytes, bytes, Sharing::Gil);
         add(&beside.temporary_blocks, blocks, Sharing::Gil);
     }
-    site.after_change(id, weight.bytes, weight.blocks);
+    site.after_change(weight.bytes, weight.blocks);
     add_to_totals_by_holder(held, site, weight.bytes);
 }
 
@@ -309,166 +296,10 @@ fn add_to_totals_by_holder(held: &mut Held, site: &Site, bytes: u64) {
 /// Stands in a node for "blocks of this domain are not traced here": the filter said so.
 pub(crate) const EXCLUDED: u32 = u32::MAX;
 
-/// The site of `domain` on the path `node`; 0 when there is no memory for a new one, [`EXCLUDED`] when the filter drops the path.
-#[inline(always)]
-pub(crate) fn of(node: u32, domain: u32, sharing: Sharing) -> u32 {
-    let mut shard = 0;
-    if sharing == Sharing::Shared {
-        let thread = thread::current();
-        // SAFETY: the calling thread's own state, or null.
-        unsafe {
-            shard = thread::shard(thread);
-            if shard != 0 {
-                // A thread that has a shard has a state; of that, only this field is borrowed.
-                let own_sites = &raw mut (*thread).own_sites;
-                return (*own_sites).of(node, domain, shard);
-            }
-        }
-    }
-    if has_place_in_node(domain, sharing) {
-        let id = tree::node(node).sites[domain as usize].load(Ordering::Relaxed);
-        if id != 0 {
-            return id;
-        }
-    }
-    find_or_make(node, domain, sharing, shard)
-}
-
-/// Sites lately used by a thread of another shard than the first.
-#[derive(Default)]
-pub(crate) struct OwnSites {
-    epoch: u64,
-    /// (Path, domain, site). Empty until needed.
-    known: Vec<(u32, u32, u32)>,
-}
-
-const OWN_SITES: usize = 256;
-
-impl OwnSites {
-    fn of(&mut self, node: u32, domain: u32, shard: u8) -> u32 {
-        if self.epoch != session::cache_epoch() {
-            self.epoch = session::cache_epoch();
-            self.known.clear();
-            self.known.resize(OWN_SITES, (0, 0, 0));
-        }
-        let place = node.wrapping_mul(0x9e37_79b9).wrapping_add(domain) as usize % OWN_SITES;
-        let (at, of, id) = self.known[place];
-        if (at, of) == (node, domain) && id != 0 {
-            return id;
-        }
-        let id = find_or_make(node, domain, Sharing::Shared, shard);
-        self.known[place] = (node, domain, id);
-        id
-    }
-}
-
-/// Sites of the standard domains are found in the node. The raw domain is always shared; the others where all events are.
-#[inline(always)]
-fn has_place_in_node(domain: u32, sharing: Sharing) -> bool {
-    domain < 3 && (sharing == Sharing::Gil || domain == 0 || config::all_shared())
-}
-
-#[cold]
-#[inline(never)]
-fn find_or_make(node: u32, domain: u32, sharing: Sharing, shard: u8) -> u32 {
-    let mut held = lock::hold();
-    // What the program does not want to see, a recording keeps, unless its own filter drops it.
-    let is_hidden = recorded::is_recorded()
-        && (recorded::hides_new() || !path_filter::keeps(&mut held, node))
-        && path_filter::keeps_in_recording(&mut held, node);
-    find_or_make_held(&mut held, node, (domain, is_hidden), sharing, shard)
-}
-
-fn find_or_make_held(
-    held: &mut Held,
-    node: u32,
-    (domain, is_hidden): (u32, bool),
-    sharing: Sharing,
-    shard: u8,
-) -> u32 {
-    let has_place = shard == 0 && has_place_in_node(domain, sharing);
-    let place = &tree::node(node).sites[if has_place { domain as usize } else { 0 }];
-    let in_place = if has_place {
-        place.load(Ordering::Relaxed)
-    } else {
-        0
-    };
-    if in_place == EXCLUDED || (in_place != 0 && SITES.get(in_place).is_hidden() == is_hidden) {
-        return in_place;
-    }
-    let hides_new = recorded::hides_new();
-    if !is_hidden && (hides_new || !path_filter::keeps(held, node)) {
-        if has_place {
-            place.store(EXCLUDED, Ordering::Relaxed);
-        }
-        return EXCLUDED;
-    }
-    let takes_place = has_place && in_place == 0;
-    let kind = domain
-        | match (is_hidden, sharing) {
-            (true, _) => HIDDEN | SHARED,
-            (false, Sharing::Gil) => 0,
-            (false, Sharing::Shared) => SHARED,
-        };
-    if is_hidden || !takes_place {
-        let known = other_of(held, node, kind, shard);
-        if known != 0 {
-            if takes_place {
-                place.store(known, Ordering::Release);
-            }
-            return known;
-        }
-    }
-    let id = FREE_IDS
-        .get(held)
-        .pop()
-        .unwrap_or_else(|| SITES.len().max(1));
-    if id > live_map::MAX_SITE
-        || !SITES.ensure(held, id)
-        || !BESIDE.ensure(held, id)
-        || (recorded::differs() && !RECORDED_PEAKS.ensure(held, id))
-    {
-        return 0;
-    }
-    let site = SITES.get(id);
-    site.node.store(node, Ordering::Relaxed);
-    site.kind.store(kind, Ordering::Relaxed);
-    if id >= SITES.len() {
-        SITES.set_len(held, id + 1);
-    }
-    if takes_place {
-        place.store(id, Ordering::Release);
-    } else {
-        add_other(held, node, kind, shard, id);
-    }
-    id
-}
-
-fn other_of(held: &mut Held, node: u32, kind: u32, shard: u8) -> u32 {
-    let others = OTHERS.get(held).as_ref();
-    others
-        .and_then(|others| others.get(&node))
-        .and_then(|others| {
-            others
-                .iter()
-                .find(|other| (other.kind, other.shard) == (kind, shard))
-        })
-        .map_or(0, |other| other.site)
-}
-
-fn add_other(held: &mut Held, node: u32, kind: u32, shard: u8, site: u32) {
-    OTHERS
-        .get(held)
-        .get_or_insert_default()
-        .entry(node)
-        .or_default()
-        .push(Other { kind, shard, site });
-}
-
 /// The counters of site `id` as they are now. `epoch` and `at_peak` are those of [`totals`].
 pub(crate) fn counters(id: u32, epoch: u64, at_peak: bool) -> Counters {
     let site = SITES.get(id);
-    let beside = BESIDE.get(id);
+    let beside = SITES.beside(site);
     let unchanged = at_peak || site.stamp.load(Ordering::Relaxed) < epoch;
     let peak = |saved: &AtomicU64, live: u64| {
         if unchanged {
@@ -499,14 +330,33 @@ pub(crate) fn recorded_counters(id: u32) -> Counters {
         (counters.peak_bytes, counters.peak_blocks) = if unchanged {
             (site.live_bytes(), site.live_blocks())
         } else {
-            let kept = RECORDED_PEAKS.get(id);
-            (
-                kept.bytes.load(Ordering::Relaxed),
-                kept.blocks.load(Ordering::Relaxed),
-            )
+            RECORDED_PEAKS.try_get(id).map_or((0, 0), |kept| {
+                (
+                    kept.bytes.load(Ordering::Relaxed),
+                    kept.blocks.load(Ordering::Relaxed),
+                )
+            })
         };
     }
     counters
+}
+
+/// From now on the recording's peak, which was left in `epoch`, is another than the view's. Without memory for its
+/// composition that is lost.
+pub(crate) fn keep_recorded_peak(held: &mut Held, epoch: u64) {
+    for id in 1..SITES.len() {
+        if !RECORDED_PEAKS.ensure(held, id) {
+            totals::count_loss();
+            return;
+        }
+        let (site, kept) = (SITES.get(id), RECORDED_PEAKS.get(id));
+        if site.stamp.load(Ordering::Relaxed) >= epoch {
+            kept.bytes
+                .store(site.peak_bytes.load(Ordering::Relaxed), Ordering::Relaxed);
+            kept.blocks
+                .store(site.peak_blocks.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+    }
 }
 
 /// Bytes live at site `id` now.
@@ -529,7 +379,7 @@ pub(crate) fn is_needed(counters: &Counters) -> bool {
 
 /// Increases each time the id is used for another path, within one generation of the tables.
 pub(crate) fn born(id: u32) -> u32 {
-    BESIDE.get(id).born.load(Ordering::Relaxed)
+    SITES.beside(SITES.get(id)).born.load(Ordering::Relaxed)
 }
 
 /// Is `id` in use?
@@ -542,15 +392,6 @@ pub(crate) fn is_in_view(id: u32) -> bool {
     SITES.get(id).kind.load(Ordering::Relaxed) & (UNUSED | HIDDEN) == 0
 }
 
-/// Bytes held outside the mapped tables.
-pub(crate) fn heap_bytes(held: &mut Held) -> u64 {
-    OTHERS.get(held).as_ref().map_or(0, |others| {
-        let entry = size_of::<(u32, Vec<Other>)>() + 1;
-        let lists: usize = others.values().map(Vec::capacity).sum();
-        (others.capacity() * 8 / 7 * entry + lists * size_of::<Other>()) as u64
-    })
-}
-
 /// Sets all counters to zero, keeping the sites.
 pub(crate) fn zero_counters() {
     (1..SITES.len()).for_each(zero);
@@ -558,7 +399,7 @@ pub(crate) fn zero_counters() {
 
 fn zero(id: u32) {
     let site = SITES.get(id);
-    let beside = BESIDE.get(id);
+    let beside = SITES.beside(site);
     for counter in [
         &site.allocated_bytes,
         &site.allocated_blocks,
@@ -571,8 +412,7 @@ fn zero(id: u32) {
     ] {
         counter.store(0, Ordering::Relaxed);
     }
-    if recorded::differs() {
-        let kept = RECORDED_PEAKS.get(id);
+    if let Some(kept) = RECORDED_PEAKS.try_get(id) {
         kept.bytes.store(0, Ordering::Relaxed);
         kept.blocks.store(0, Ordering::Relaxed);
     }
@@ -580,9 +420,7 @@ fn zero(id: u32) {
 
 /// Forgets every site.
 pub(crate) fn reset(held: &mut Held) {
-    *OTHERS.get(held) = None;
-    *FREE_IDS.get(held) = Vec::new();
+    places::forget(held);
     SITES.reset(held);
-    BESIDE.reset(held);
     RECORDED_PEAKS.reset(held);
 }

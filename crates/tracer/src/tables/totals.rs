@@ -4,14 +4,14 @@
 //! that run without it (raw domain, free-threaded builds, sub-interpreters with their own GIL) use atomic
 //! read-modify-write on words of their own ([`shared_total`]). The sum is what people see.
 //!
-//! **Peak composition in O(1).** An [`Epoch`] begins with the first free after the traced memory stood at its highest. Each site saves
+//! **Peak composition in O(1).** An epoch ([`crate::tables::epochs`]) begins with the first free after the traced memory stood at its highest. Each site saves
 //! its live figures the first time it changes in an epoch (see [`crate::tables::sites`]); a site that has not changed since still has them.
 
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
 use crate::interpreter::event::Sharing;
 use crate::memory::lock::{self, Held};
-use crate::tables::epochs::Epoch;
+use crate::tables::epochs::EPOCHS;
 use crate::tables::{recorded, shared_total};
 use crate::thread;
 
@@ -72,14 +72,11 @@ pub(crate) fn peak_to_tell() -> u64 {
     peak.max(live_bytes())
 }
 
-/// Peaks that were left under the GIL, and by anybody. The later one counts.
-static UNDER_GIL: Epoch = Epoch::new();
-static BY_OTHERS: Epoch = Epoch::new();
-
 /// When the present peak was left, by the clock of [`crate::tables::epochs`]: sites with an earlier stamp have not changed since.
 #[inline(always)]
 pub(crate) fn epoch() -> u64 {
-    UNDER_GIL.since().max(BY_OTHERS.since())
+    let (own, others) = (&EPOCHS.peak_under_gil, &EPOCHS.peak_by_others);
+    own.since().max(others.since())
 }
 
 /// The peak of what the program sees: of all that is traced, unless a recording knows more ([`recorded`]).
@@ -249,8 +246,8 @@ fn leave_peaks(sharing: Sharing, stood_at: u8) {
         return;
     }
     match sharing {
-        Sharing::Gil => UNDER_GIL.begin_under_gil(),
-        Sharing::Shared => BY_OTHERS.begin(),
+        Sharing::Gil => EPOCHS.peak_under_gil.begin_under_gil(),
+        Sharing::Shared => EPOCHS.peak_by_others.begin(),
     }
 }
 
@@ -307,7 +304,7 @@ pub(crate) fn set_threshold(bytes: u64) {
 
 /// What the program sees stands at its highest now.
 pub(crate) fn begin_view_peak() {
-    BY_OTHERS.begin();
+    EPOCHS.peak_by_others.begin();
     stand_at(VIEW);
 }
 
@@ -325,7 +322,7 @@ pub(crate) fn reset_peak() {
     let now = live_bytes();
     GIL.peak_bytes.store(now, Ordering::Relaxed);
     ANY.peak_bytes.store(0, Ordering::Relaxed);
-    BY_OTHERS.begin();
+    EPOCHS.peak_by_others.begin();
     ANY.stands_at.store(VIEW, Ordering::Relaxed);
     shared_total::take_back(&mut held, None);
 }
@@ -339,6 +336,6 @@ pub(crate) fn reset() {
     shared_total::reset();
     ANY.peak_bytes.store(0, Ordering::Relaxed);
     ANY.lost_events.store(0, Ordering::Relaxed);
-    BY_OTHERS.begin();
+    EPOCHS.peak_by_others.begin();
     ANY.stands_at.store(VIEW, Ordering::Relaxed);
 }

@@ -1,297 +1,329 @@
-//! Sites whose figures in the file are out of date, in the order in which they became so.
+//! Sites whose figures in the file are out of date.
 //!
-//! A site waits once, however often it changes meanwhile. The recorder takes as many from here as a tick has time for.
+//! A *hand* goes round over them, in the order in which the tracer has them in memory, and the recorder takes as many as a tick has time
+//! for from where it is. A site that changes again before the hand comes to it is written once. How far the file lags is told by
+//! when the hand was last where it is now.
 
 use std::collections::VecDeque;
 
+use super::bits::Bits;
+
 /// Site numbers are the tracer's.
-#[derive(Default)]
 pub(super) struct Backlog {
-    /// By site: [`WAITING`], [`APART`].
-    flags: Vec<u8>,
-    /// Those that are to be taken now, whatever else waits.
-    now: Batch,
-    /// The others, longest waiting first.
-    later: VecDeque<Batch>,
-    /// Sites with [`APART`].
-    apart: Vec<u32>,
+    /// Sites whose figures in the file are out of date.
+    waiting: Bits,
+    /// Those among them that are to be taken now, wherever the hand is.
+    now: Vec<u32>,
+    /// Sites whose figures at the peak are, in the file, not their live ones: at a new peak they change though nothing happens on them.
+    apart: Bits,
+    /// The site that the hand comes to next.
+    hand: u32,
+    /// When this round began.
+    round_ns: u64,
+    /// What the hand has passed, longest ago first: from this site on, up to that of the next one, the file has all that happened before
+    /// that time. The first begins where the hand is.
+    passed: VecDeque<(u32, u64)>,
 }
-
-/// Sites that became out of date in one tick.
-#[derive(Default)]
-struct Batch {
-    /// Since when: the file has all that happened on them before, in nanoseconds since the start of tracing.
-    since_ns: u64,
-    /// Those to be taken next last.
-    sites: Vec<u32>,
-}
-
-/// It is in a batch.
-const WAITING: u8 = 1;
-/// In the file its figures at the peak are not its live ones: at a new peak they change though nothing happens on the site.
-const APART: u8 = 2;
 
 /// So many that changed most are taken at once, in every tick.
-const MOST: usize = 256;
+const MOST: usize = if cfg!(test) { 4 } else { 256 };
+
+/// So few are taken all at once.
+const FEW: usize = 2 * MOST;
+
+impl Default for Backlog {
+    fn default() -> Self {
+        Self {
+            waiting: Bits::default(),
+            now: Vec::new(),
+            apart: Bits::default(),
+            hand: 0,
+            round_ns: 0,
+            passed: VecDeque::from([(0, 0)]),
+        }
+    }
+}
 
 impl Backlog {
-    /// Adds `sites`, of which the file has all that happened before `since_ns`. Those that wait already, or are named twice, are not added
-    /// again. If they are many, only those for which `change` is highest are to be taken at once.
-    pub(super) fn add(&mut self, since_ns: u64, sites: &[u32], change: impl Fn(u32) -> u64) {
-        let fresh = self.not_waiting(sites.iter().copied());
-        let is_short = fresh.len() <= 2 * MOST && self.later.is_empty();
-        if is_short || fresh.len() <= MOST {
-            self.add_now(since_ns, fresh);
+    /// The figures of `site` have changed.
+    pub(super) fn add(&mut self, site: u32) {
+        self.waiting.insert(site);
+    }
+
+    /// Are so many waiting that not all may be taken at once?
+    pub(super) fn is_long(&self) -> bool {
+        self.waiting.len() > FEW
+    }
+
+    /// Has those of `sites` taken at once for which `change` is highest.
+    pub(super) fn prefer(&mut self, sites: &[u32], change: impl Fn(u32) -> u64) {
+        let mut by_change: Vec<(u64, u32)> =
+            sites.iter().map(|&site| (change(site), site)).collect();
+        if by_change.len() > MOST {
+            by_change.select_nth_unstable_by(MOST, |a, b| b.cmp(a));
+            by_change.truncate(MOST);
+        }
+        self.now.extend(by_change.into_iter().map(|(_, site)| site));
+        self.now.sort_unstable();
+    }
+
+    /// Takes up to `count` of those that are preferred into `sites`.
+    pub(super) fn take_preferred(&mut self, count: usize, sites: &mut Vec<u32>) {
+        sites.clear();
+        let taken = self.now.drain(..count.min(self.now.len()));
+        // One that was named twice waits once.
+        sites.extend(taken.filter(|&site| self.waiting.remove(site)));
+    }
+
+    /// Takes up to `count` sites from where the hand is into `sites`. The file will have all that happened on them before `known_ns`.
+    pub(super) fn take(&mut self, count: usize, known_ns: u64, sites: &mut Vec<u32>) {
+        sites.clear();
+        while sites.len() < count && self.waiting.len() > 0 {
+            if let Some(site) = self.waiting.next(self.hand) {
+                self.waiting.remove(site);
+                sites.push(site);
+                self.pass(site + 1, known_ns);
+            }
+            self.pass_up_to_date(known_ns);
+        }
+        if self.waiting.len() == 0 {
+            self.begin_round(known_ns);
+        }
+    }
+
+    /// The hand goes on to the next site that waits.
+    fn pass_up_to_date(&mut self, known_ns: u64) {
+        if self.waiting.next(self.hand).is_none() {
+            self.pass(u32::MAX, known_ns);
+            self.hand = 0;
+            self.round_ns = known_ns;
+        }
+        if let Some(site) = self.waiting.next(self.hand) {
+            self.pass(site, known_ns);
+        }
+    }
+
+    /// Nothing waits: a round begins at the first site.
+    fn begin_round(&mut self, known_ns: u64) {
+        self.hand = 0;
+        self.round_ns = known_ns;
+        self.passed = VecDeque::from([(0, known_ns)]);
+    }
+
+    /// The hand goes on to `end`.
+    fn pass(&mut self, end: u32, known_ns: u64) {
+        if end == self.hand {
             return;
         }
-        let mut by_change: Vec<(u64, u32)> =
-            fresh.iter().map(|&site| (change(site), site)).collect();
-        by_change.select_nth_unstable_by(MOST, |a, b| b.cmp(a));
-        let mut most: Vec<u32> = by_change[..MOST].iter().map(|&(_, site)| site).collect();
-        most.sort_unstable_by(|a, b| b.cmp(a));
-        let is_other = |site: &u32| most.binary_search_by(|most| site.cmp(most)).is_err();
-        let others = fresh.into_iter().filter(is_other).collect();
-        self.later.push_back(Batch {
-            since_ns,
-            sites: others,
-        });
-        self.add_now(since_ns, most);
-    }
-
-    /// Puts back what was taken and could not be written; the file has all that happened on it before `since_ns`.
-    pub(super) fn put_back(&mut self, since_ns: u64, sites: impl IntoIterator<Item = u32>) {
-        let sites = self.not_waiting(sites);
-        if !sites.is_empty() {
-            self.later.push_front(Batch { since_ns, sites });
+        let mut before = known_ns;
+        while let Some(&(from, known)) = self.passed.front()
+            && (self.hand..end).contains(&from)
+        {
+            before = known;
+            self.passed.pop_front();
         }
-    }
-
-    fn add_now(&mut self, since_ns: u64, sites: Vec<u32>) {
-        if self.now.sites.is_empty() {
-            self.now = Batch { since_ns, sites };
-        } else {
-            self.now.since_ns = self.now.since_ns.min(since_ns);
-            self.now.sites.extend(sites);
+        let is_next = self.passed.front().is_some_and(|&(from, _)| from == end);
+        if !is_next && end < u32::MAX {
+            self.passed.push_front((end, before));
         }
+        if self
+            .passed
+            .back()
+            .is_none_or(|&(_, known)| known != known_ns)
+            || self.hand == 0
+        {
+            self.passed.push_back((self.hand, known_ns));
+        }
+        self.hand = end;
     }
 
-    /// Each of `sites` that does not wait yet, which it does from now on. In falling order: they are taken in that in which the tracer has
-    /// them in memory.
-    fn not_waiting(&mut self, sites: impl IntoIterator<Item = u32>) -> Vec<u32> {
-        let mut fresh: Vec<u32> = Vec::new();
+    /// How many sites [`Self::take`] has to give in this tick so that a round takes no longer than `round_ns`. `tick_ns` is the time to the
+    /// next tick.
+    pub(super) fn due(&self, now_ns: u64, round_ns: u64, tick_ns: u64) -> usize {
+        if !self.is_long() {
+            return self.waiting.len();
+        }
+        let (left_ns, sites) = match self.waiting.len_from(self.hand) {
+            0 => (round_ns, self.waiting.len()),
+            ahead => ((self.round_ns + round_ns).saturating_sub(now_ns), ahead),
+        };
+        let ticks = usize::try_from(left_ns / tick_ns.max(1)).unwrap_or(usize::MAX);
+        sites.div_ceil(ticks.max(1))
+    }
+
+    /// Until when the file has all that happened on every site, if it has all from before `known_ns` of those that do not wait.
+    pub(super) fn known_until_ns(&self, known_ns: u64) -> u64 {
+        if self.waiting.len() == 0 {
+            return known_ns;
+        }
+        let passed = self.passed.iter().map(|&(_, known)| known);
+        passed.min().unwrap_or(0).min(known_ns)
+    }
+
+    /// What was taken could not be written: all of it waits again. The file has all that happened before `known_ns`.
+    pub(super) fn put_back(&mut self, known_ns: u64, sites: impl IntoIterator<Item = u32>) {
         for site in sites {
-            if !self.has(site, WAITING) {
-                self.set(site, WAITING);
-                fresh.push(site);
-            }
+            self.waiting.insert(site);
         }
-        fresh.sort_unstable_by(|a, b| b.cmp(a));
-        fresh
-    }
-
-    /// Takes up to `count` sites of those that are to be taken now into `sites`.
-    pub(super) fn take_now(&mut self, count: usize, sites: &mut Vec<u32>) {
-        self.now.take(count, sites);
-        self.wait_no_more(sites);
-    }
-
-    /// Takes up to `count` sites that wait longest into `sites`, all of one batch.
-    pub(super) fn take(&mut self, count: usize, sites: &mut Vec<u32>) {
-        sites.clear();
-        if let Some(batch) = self.later.front_mut() {
-            batch.take(count, sites);
-            if batch.sites.is_empty() {
-                self.later.pop_front();
-            }
+        for (_, known) in &mut self.passed {
+            *known = known_ns.min(*known);
         }
-        self.wait_no_more(sites);
-    }
-
-    fn wait_no_more(&mut self, sites: &[u32]) {
-        for &site in sites {
-            self.flags[site as usize] &= !WAITING;
-        }
-    }
-
-    /// How many sites [`Self::take`] has to give in this tick, so that none waits for longer than `longest_ns`. `tick_ns` is the time
-    /// to the next one.
-    pub(super) fn due(&self, now_ns: u64, longest_ns: u64, tick_ns: u64) -> usize {
-        let left_ns = |batch: &Batch| (batch.since_ns + longest_ns).saturating_sub(now_ns);
-        let overdue = self
-            .later
-            .iter()
-            .take_while(|batch| left_ns(batch) < 2 * tick_ns);
-        let overdue: usize = overdue.map(|batch| batch.sites.len()).sum();
-        // The one that is next in turn is spread over the time that it has.
-        let next = self.later.front().map_or(0, |batch| {
-            let ticks = (left_ns(batch) / tick_ns.max(1)).max(1);
-            batch
-                .sites
-                .len()
-                .div_ceil(usize::try_from(ticks).unwrap_or(usize::MAX))
-        });
-        overdue.max(next)
-    }
-
-    /// Until when the file knows all sites, as far as those are concerned that wait; `None` when none does.
-    pub(super) fn known_until_ns(&self) -> Option<u64> {
-        let batches = self.later.iter().chain([&self.now]);
-        batches
-            .filter(|batch| !batch.sites.is_empty())
-            .map(|batch| batch.since_ns)
-            .min()
     }
 
     /// The file has the site's figures; are those at the peak others than the live ones?
     pub(super) fn is_written(&mut self, site: u32, is_apart: bool) {
-        if is_apart && !self.has(site, APART) {
-            self.set(site, APART);
-            self.apart.push(site);
+        if is_apart {
+            self.apart.insert(site);
         }
     }
 
-    /// There is a new peak: moves the sites whose figures may have changed by it alone to `sites`.
-    pub(super) fn take_apart(&mut self, sites: &mut Vec<u32>) {
-        for &site in &self.apart {
-            self.flags[site as usize] &= !APART;
+    /// There is a new peak: the figures of sites on which nothing happened may have changed by it.
+    pub(super) fn add_apart(&mut self) {
+        for site in self.apart.iter() {
+            self.waiting.insert(site);
         }
-        sites.append(&mut self.apart);
+        self.apart.clear();
     }
 
-    /// Forgets all.
-    pub(super) fn clear(&mut self) {
+    /// Forgets all, as the tables were emptied. The file has all that happened before `known_ns`.
+    pub(super) fn clear(&mut self, known_ns: u64) {
         *self = Self::default();
+        self.begin_round(known_ns);
     }
 
     pub(super) fn held_bytes(&self) -> usize {
-        let batches = self.later.iter().chain([&self.now]);
-        let listed: usize = batches.map(|batch| batch.sites.capacity()).sum();
-        self.flags.capacity() + (self.apart.capacity() + listed) * size_of::<u32>()
-    }
-
-    fn has(&self, site: u32, flag: u8) -> bool {
-        self.flags
-            .get(site as usize)
-            .is_some_and(|flags| flags & flag != 0)
-    }
-
-    fn set(&mut self, site: u32, flag: u8) {
-        let index = site as usize;
-        if index >= self.flags.len() {
-            self.flags.resize(index + 1, 0);
-        }
-        self.flags[index] |= flag;
-    }
-}
-
-impl Batch {
-    fn take(&mut self, count: usize, sites: &mut Vec<u32>) {
-        sites.clear();
-        let left = self.sites.len().saturating_sub(count);
-        sites.extend(self.sites.drain(left..).rev());
+        self.waiting.held_bytes()
+            + self.apart.held_bytes()
+            + self.now.capacity() * size_of::<u32>()
+            + self.passed.capacity() * size_of::<(u32, u64)>()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
     use super::*;
 
-    fn taken(backlog: &mut Backlog, count: usize) -> Vec<u32> {
+    const ROUND: u64 = 1000;
+    const TICK: u64 = 100;
+
+    fn of(sites: impl IntoIterator<Item = u32>) -> Backlog {
+        let mut backlog = Backlog::default();
+        sites.into_iter().for_each(|site| backlog.add(site));
+        backlog
+    }
+
+    fn taken(backlog: &mut Backlog, count: usize, known_ns: u64) -> Vec<u32> {
         let mut sites = Vec::new();
-        backlog.take_now(count, &mut sites);
-        if sites.is_empty() {
-            backlog.take(count, &mut sites);
-        }
+        backlog.take(count, known_ns, &mut sites);
         sites
     }
 
     #[test]
-    fn few_sites_are_taken_at_once_and_in_order() {
-        let mut backlog = Backlog::default();
-        backlog.add(5, &[7, 3, 9, 3], |_| 0);
-        assert_eq!(backlog.known_until_ns(), Some(5));
-        let mut sites = Vec::new();
-        backlog.take_now(10, &mut sites);
-        assert_eq!(sites, [3, 7, 9]);
-        assert_eq!(backlog.known_until_ns(), None);
+    fn few_sites_are_all_due_and_come_in_order() {
+        let mut backlog = of([7, 3, 5, 3]);
+        assert_eq!(backlog.known_until_ns(50), 0);
+        let due = backlog.due(50, ROUND, TICK);
+        assert_eq!(taken(&mut backlog, due, 50), [3, 5, 7]);
+        assert_eq!(backlog.known_until_ns(50), 50);
     }
 
     #[test]
-    fn of_many_sites_those_that_changed_most_come_first() {
-        let mut backlog = Backlog::default();
-        let all: Vec<u32> = (1..=5_000).collect();
-        backlog.add(5, &all, |site| u64::from(site % 1_000));
-        let first = taken(&mut backlog, usize::MAX);
+    fn of_many_sites_those_that_changed_most_can_be_preferred() {
+        let mut backlog = of(1..=5_000);
+        let listed: Vec<u32> = (1..=5_000).collect();
+        backlog.prefer(&listed, |site| u64::from(site % 1_000));
+        let mut first = Vec::new();
+        backlog.take_preferred(usize::MAX, &mut first);
         assert_eq!(first.len(), MOST);
         assert!(first.iter().all(|site| site % 1_000 > 900), "{first:?}");
-        let mut rest = taken(&mut backlog, 3_000);
-        assert_eq!(rest.len(), 3_000);
-        rest.extend(taken(&mut backlog, 3_000));
-        rest.extend(first);
-        rest.sort_unstable();
-        assert_eq!(rest, all);
-    }
-
-    #[test]
-    fn a_site_waits_once_since_it_first_became_out_of_date() {
-        let mut backlog = Backlog::default();
-        let many: Vec<u32> = (1..=5_000).collect();
-        backlog.add(5, &many, |_| 0);
-        backlog.take_now(usize::MAX, &mut Vec::new());
-        let waiting = 5_000 - MOST;
-        backlog.add(6, &many, |_| 0);
-        assert_eq!(taken(&mut backlog, usize::MAX).len(), MOST, "new ones");
-        assert_eq!(backlog.known_until_ns(), Some(5));
-        assert_eq!(taken(&mut backlog, usize::MAX).len(), waiting);
-        assert_eq!(backlog.known_until_ns(), None);
-    }
-
-    #[test]
-    fn what_could_not_be_written_comes_first_again() {
-        let mut backlog = Backlog::default();
-        backlog.add(5, &[1, 2, 3], |_| 0);
-        let sites = taken(&mut backlog, 2);
-        backlog.add(6, &[2], |_| 0);
-        backlog.put_back(5, sites);
-        assert_eq!(backlog.known_until_ns(), Some(5));
-        let mut all = taken(&mut backlog, 9);
-        all.extend(taken(&mut backlog, 9));
+        let mut all = taken(&mut backlog, 10_000, 1);
+        all.extend(first);
         all.sort_unstable();
-        assert_eq!(all, [1, 2, 3]);
+        assert_eq!(all, listed);
     }
 
     #[test]
-    fn a_batch_is_spread_over_the_time_that_it_has() {
-        const TICK: u64 = 100;
+    fn a_round_is_spread_over_its_time_and_the_file_lags_no_more_than_that() {
         let mut backlog = Backlog::default();
-        let many: Vec<u32> = (1..=10_256).collect();
-        backlog.add(0, &many, |_| 0);
-        backlog.take_now(usize::MAX, &mut Vec::new());
-        let mut sites = Vec::new();
         let mut largest = 0;
-        for tick in 1.. {
-            let due = backlog.due(tick * TICK, 15 * TICK, TICK);
+        // All of them change before each tick.
+        for tick in 0..60_u64 {
+            (0..10_000).for_each(|site| backlog.add(site));
+            let now = tick * TICK;
+            let due = backlog.due(now, ROUND, TICK);
             largest = largest.max(due);
-            if due == 0 {
-                assert!(tick <= 15, "{tick}");
-                break;
-            }
-            backlog.take(due, &mut sites);
+            assert!(taken(&mut backlog, due, now).len() <= due);
+            let lag = now - backlog.known_until_ns(now);
+            assert!(lag <= ROUND + TICK, "{lag} at {tick}");
         }
-        assert_eq!(backlog.known_until_ns(), None);
-        assert!(largest < 1_500, "{largest}");
+        assert!(largest <= 1_500, "{largest}");
+    }
+
+    #[test]
+    fn a_site_that_changes_again_behind_the_hand_waits_for_the_next_round() {
+        let mut backlog = of(0..100);
+        assert_eq!(taken(&mut backlog, 50, 10).len(), 50);
+        backlog.add(3);
+        assert_eq!(taken(&mut backlog, 10, 20), (50..60).collect::<Vec<_>>());
+        assert_eq!(backlog.known_until_ns(20), 0, "60 to 99 still wait");
+        assert_eq!(taken(&mut backlog, 40, 30).last(), Some(&99));
+        assert_eq!(backlog.known_until_ns(30), 10, "3 was told at 10");
+        assert_eq!(taken(&mut backlog, 40, 40), [3]);
+        assert_eq!(backlog.known_until_ns(40), 40);
+    }
+
+    #[test]
+    fn what_could_not_be_written_waits_as_if_it_had_not_been_taken() {
+        let mut backlog = of(0..100);
+        let sites = taken(&mut backlog, 100, 10);
+        backlog.put_back(0, sites);
+        assert_eq!(backlog.known_until_ns(20), 0);
+        assert_eq!(taken(&mut backlog, 1000, 20).len(), 100);
+        assert_eq!(backlog.known_until_ns(20), 20);
     }
 
     #[test]
     fn a_new_peak_asks_for_the_sites_whose_peak_is_not_what_they_have() {
         let mut backlog = Backlog::default();
         backlog.is_written(4, true);
-        backlog.is_written(4, true);
         backlog.is_written(5, false);
-        let mut sites = vec![1];
-        backlog.take_apart(&mut sites);
-        assert_eq!(sites, [1, 4]);
-        backlog.take_apart(&mut sites);
-        assert_eq!(sites, [1, 4]);
+        backlog.add_apart();
+        assert_eq!(taken(&mut backlog, 9, 1), [4]);
+        backlog.add_apart();
+        assert_eq!(taken(&mut backlog, 9, 2), []);
+    }
+
+    proptest! {
+        /// Against a list of when each site became out of date.
+        #[test]
+        fn the_file_never_lags_more_than_is_told(
+            steps in prop::collection::vec((prop::collection::vec(0..40_u32, 0..12), 0..12_usize), 1..80),
+        ) {
+            let mut backlog = Backlog::default();
+            let mut since: BTreeMap<u32, u64> = BTreeMap::new();
+            let mut known = 0;
+            for (now, (changed, count)) in (1..).zip(steps) {
+                for site in changed {
+                    backlog.add(site);
+                    since.entry(site).or_insert(known);
+                }
+                known = now;
+                let mut sites = Vec::new();
+                backlog.take(count, known, &mut sites);
+                for site in sites {
+                    prop_assert!(since.remove(&site).is_some());
+                }
+                let truly = since.values().min().copied().unwrap_or(known);
+                let told = backlog.known_until_ns(known);
+                prop_assert!(told <= truly, "{} told, {} true", told, truly);
+                if since.is_empty() {
+                    prop_assert_eq!(told, known);
+                }
+            }
+        }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Every tick has the totals, resident memory, the peak and the sites that changed most: the *heartbeat*. What it costs is bounded, and it
 //! waits for nothing: not for the table lock, which a sweep may hold for long. The other sites that changed wait in the
-//! [`Backlog`], no longer than [`LONGEST_WAIT`] unless there are more than [`MOST_OF_A_TICK`] allows; the tick says how far they lag.
+//! [`Backlog`], no longer than two times [`ROUND`] unless there are more than [`MOST_OF_A_TICK`] allows; the tick says how far they lag.
 
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
@@ -31,14 +31,17 @@ pub(super) enum Extent {
     Whole,
 }
 
-/// A site that changed is written within this, and the time of a tick.
-const LONGEST_WAIT: Duration = Duration::from_millis(1500);
+/// A round over all sites that wait takes no longer than this. So a site is written within twice that, and a tick.
+const ROUND: Duration = Duration::from_millis(900);
 
-/// The share of a processor that a tick may take to keep sites from waiting for longer than [`LONGEST_WAIT`]: one part in so many.
+/// The share of a processor that a tick may take to finish a round in time: one part in so many.
 const MOST_OF_A_TICK: u32 = 20;
 
+/// Among so many sites of a tick those that changed most are looked for.
+const SEARCHED: usize = 1 << 13;
+
 /// Sites that are looked at under one holding of the table lock.
-const AT_ONCE: usize = 32;
+const AT_ONCE: usize = if cfg!(test) { 2 } else { 32 };
 
 /// Where the recording stands.
 pub(super) struct State {
@@ -57,8 +60,11 @@ pub(super) struct State {
     look_at_all: bool,
     /// Of which peak the figures in the file are: when it was left, and whether it goes on.
     peak: (u64, bool),
-    /// Live blocks of all sites as the file has them.
-    live_blocks: u64,
+    /// Until when the file had all that happened, before this tick.
+    known_before_ns: u64,
+    /// What is live at all sites as the file has them.
+    live: Live,
+    ticks: usize,
     tracer_bytes: TracerBytes,
     status: Status,
     limits: Limits,
@@ -74,14 +80,42 @@ struct Rows {
     changed: Vec<(SiteId, Counters)>,
     /// The tracer's number of each site looked at, and whether its figures at the peak are others than the live ones.
     looked_at: Vec<(u32, bool)>,
-    /// How many more blocks are live than the file has it.
-    live_blocks: u64,
-    /// Since when the file lacks what is here.
-    since_ns: Option<u64>,
+    /// How much more is live than the file has it.
+    live: Live,
+}
+
+/// Wraps around where it is less than nothing.
+#[derive(Clone, Copy, Debug, Default)]
+struct Live {
+    bytes: u64,
+    blocks: u64,
+}
+
+impl Live {
+    fn of(counters: &Counters) -> Self {
+        Self {
+            bytes: counters.live_bytes(),
+            blocks: counters.live_blocks(),
+        }
+    }
+
+    fn plus(self, more: Self) -> Self {
+        Self {
+            bytes: self.bytes.wrapping_add(more.bytes),
+            blocks: self.blocks.wrapping_add(more.blocks),
+        }
+    }
+
+    fn minus(self, less: Self) -> Self {
+        Self {
+            bytes: self.bytes.wrapping_sub(less.bytes),
+            blocks: self.blocks.wrapping_sub(less.blocks),
+        }
+    }
 }
 
 /// Entries of a list that are kept from tick to tick.
-const USUAL: usize = 1 << 12;
+const USUAL: usize = 1 << 13;
 
 impl State {
     /// Writes the header. From now on events list the sites that they change.
@@ -102,7 +136,9 @@ impl State {
             taken_ns: 0,
             look_at_all: true,
             peak: (0, false),
-            live_blocks: 0,
+            known_before_ns: 0,
+            live: Live::default(),
+            ticks: 0,
             tracer_bytes: TracerBytes::default(),
             status: Status::open(),
             limits: Limits::find(),
@@ -133,6 +169,7 @@ impl State {
 
     fn tick_with(&mut self, extent: Extent, memory: &ProcessMemory) {
         let began = thread_time();
+        self.known_before_ns = self.backlog.known_until_ns(self.taken_ns);
         self.budget.earn(self.began.elapsed());
         self.rows.clear();
         let mut elapsed_ns = self.elapsed_ns();
@@ -152,6 +189,7 @@ impl State {
             tracer_bytes: self.tracer_bytes.get(extent == Extent::Whole),
         };
         self.look_at_sites(extent, elapsed_ns, began);
+        self.exporter.name();
         for site in std::mem::take(self.exporter.ended()) {
             self.rows.end(site, self.writer.as_ref());
         }
@@ -168,22 +206,45 @@ impl State {
         if taken == Taken::TooMany || std::mem::take(&mut self.look_at_all) {
             sites = (1..sites::len()).collect();
         }
+        for &site in &sites {
+            self.backlog.add(site);
+        }
         let peak = (recorded::epoch(), recorded::at_peak());
         if std::mem::replace(&mut self.peak, peak) != peak {
-            self.backlog.take_apart(&mut sites);
+            self.backlog.add_apart();
         }
-        let (exporter, writer) = (&self.exporter, &self.writer);
-        let live_bytes_written = |site: u32| {
-            let written = exporter
-                .site_id(site)
-                .zip(writer.as_ref())
-                .and_then(|(id, writer)| writer.counters(id));
-            written.map_or(0, Counters::live_bytes)
-        };
-        self.backlog.add(self.taken_ns, &sites, |site| {
-            sites::live_bytes(site).abs_diff(live_bytes_written(site))
-        });
         self.taken_ns = elapsed_ns;
+        if self.backlog.is_long() && self.is_much_untold() {
+            self.prefer_largest(&sites);
+        }
+    }
+
+    /// Is there much more or less live than the file tells by site?
+    fn is_much_untold(&self) -> bool {
+        let live_bytes = recorded::live_bytes();
+        live_bytes.abs_diff(self.live.bytes) > (live_bytes / 64).max(1 << 16)
+    }
+
+    /// Has those of `sites` told in this tick whose live memory changed most.
+    fn prefer_largest(&mut self, sites: &[u32]) {
+        // Others are searched in each tick.
+        self.ticks = self.ticks.wrapping_add(1);
+        let step = sites.len().div_ceil(SEARCHED).max(1);
+        let some: Vec<u32> = sites
+            .iter()
+            .skip(self.ticks % step)
+            .step_by(step)
+            .copied()
+            .collect();
+        let (exporter, writer) = (&self.exporter, &self.writer);
+        let told_bytes = |site: u32| {
+            let id = exporter.site_id(site).zip(writer.as_ref());
+            let told = id.and_then(|(id, writer)| writer.counters(id));
+            told.map_or(0, Counters::live_bytes)
+        };
+        self.backlog.prefer(&some, |site| {
+            sites::live_bytes(site).abs_diff(told_bytes(site))
+        });
     }
 
     /// Should the tables have been emptied since the last tick: all that the file has of them is over. The caller holds the table lock.
@@ -192,7 +253,7 @@ impl State {
         if std::mem::replace(&mut self.generation, generation) == generation {
             return;
         }
-        self.backlog.clear();
+        self.backlog.clear(self.taken_ns);
         self.exporter.forget_paths();
         let end = self.exporter.site_count();
         for site in std::mem::replace(&mut self.first_site, end)..end {
@@ -208,13 +269,10 @@ impl State {
             Extent::Whole => (Duration::ZERO, Duration::MAX),
         };
         let as_ns = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        let mut due = self
-            .backlog
-            .due(elapsed_ns, as_ns(LONGEST_WAIT), as_ns(tick));
+        let mut due = self.backlog.due(elapsed_ns, as_ns(ROUND), as_ns(tick));
         let mut sites = Vec::with_capacity(AT_ONCE);
         loop {
-            let since_ns = self.backlog.known_until_ns();
-            self.backlog.take_now(AT_ONCE, &mut sites);
+            self.backlog.take_preferred(AT_ONCE, &mut sites);
             if sites.is_empty() {
                 // Half of the time is for what comes after: to write it down.
                 let used = 2 * thread_time().saturating_sub(began);
@@ -223,17 +281,16 @@ impl State {
                 if !may_go_on {
                     return;
                 }
-                self.backlog.take(AT_ONCE, &mut sites);
+                self.backlog.take(AT_ONCE, self.taken_ns, &mut sites);
                 due = due.saturating_sub(sites.len());
             }
-            let Some(since_ns) = since_ns.filter(|_| !sites.is_empty()) else {
-                return;
-            };
-            if !self.look_at(extent, &sites) {
-                self.backlog.put_back(since_ns, sites);
+            if sites.is_empty() {
                 return;
             }
-            self.rows.since_ns = Some(self.rows.since_ns.unwrap_or(since_ns).min(since_ns));
+            if !self.look_at(extent, &sites) {
+                self.backlog.put_back(self.known_before_ns, sites);
+                return;
+            }
         }
     }
 
@@ -265,8 +322,6 @@ impl State {
                 }
             }
         }
-        drop(held);
-        self.exporter.name();
         true
     }
 
@@ -274,15 +329,15 @@ impl State {
         let Some(writer) = self.writer.as_mut() else {
             return;
         };
-        let known_until_ns = self.backlog.known_until_ns().unwrap_or(self.taken_ns);
-        let live_blocks = self.live_blocks.wrapping_add(self.rows.live_blocks);
+        let known_until_ns = self.backlog.known_until_ns(self.taken_ns);
+        let live = self.live.plus(self.rows.live);
         let tick = Tick {
             elapsed_ns,
             rss_bytes: memory.resident_bytes,
             highest_rss_bytes: memory.highest_resident_bytes,
-            paths_lag_ns: elapsed_ns.saturating_sub(known_until_ns.min(self.taken_ns)),
+            paths_lag_ns: elapsed_ns.saturating_sub(known_until_ns),
             totals: Totals {
-                live_blocks,
+                live_blocks: live.blocks,
                 ..totals
             },
             new_strings: &self.exporter.strings,
@@ -296,7 +351,7 @@ impl State {
             self.failure.get_or_insert_with(|| error.to_string());
         }
         if result.as_ref().err().is_none_or(WriteError::taken) {
-            self.live_blocks = live_blocks;
+            self.live = live;
             self.exporter.hand_over();
             for &(site, is_apart) in &self.rows.looked_at {
                 self.backlog.is_written(site, is_apart);
@@ -304,8 +359,7 @@ impl State {
         } else {
             // What the writer did not take is given again, with what is newer, at the next tick.
             let looked_at = self.rows.looked_at.iter().map(|&(site, _)| site);
-            let since_ns = self.rows.since_ns.unwrap_or(self.taken_ns);
-            self.backlog.put_back(since_ns, looked_at);
+            self.backlog.put_back(self.known_before_ns, looked_at);
             self.rows.keep_ended(&mut self.exporter);
         }
     }
@@ -327,6 +381,12 @@ impl State {
         Some((bytes_written, self.failure.take()))
     }
 
+    /// As if all the time that the recorder may take had been taken.
+    #[cfg(test)]
+    pub(super) fn exhaust_budget(&mut self) {
+        self.budget.spend(Duration::from_secs(1000));
+    }
+
     fn count_held_bytes(&mut self) {
         let held = self.exporter.held_bytes()
             + self.backlog.held_bytes()
@@ -342,8 +402,8 @@ impl Rows {
         let written = writer.and_then(|writer| writer.counters(site));
         let written = written.copied().unwrap_or_default();
         if *now != written {
-            let more = now.live_blocks().wrapping_sub(written.live_blocks());
-            self.live_blocks = self.live_blocks.wrapping_add(more);
+            let more = Live::of(now).minus(Live::of(&written));
+            self.live = self.live.plus(more);
             self.changed.push((site, *now));
         }
     }
@@ -358,8 +418,7 @@ impl Rows {
         self.changed.shrink_to(USUAL);
         self.looked_at.clear();
         self.looked_at.shrink_to(USUAL);
-        self.live_blocks = 0;
-        self.since_ns = None;
+        self.live = Live::default();
     }
 
     /// Has the sites that ended told again: nothing but this knows of them.

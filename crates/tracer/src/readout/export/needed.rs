@@ -36,10 +36,9 @@ impl Exporter {
                     None => folded.push((domain, counters)),
                 }
             }
-            drop(held);
-            self.name();
             next = end;
         }
+        self.name();
         folded.retain(|(_, sum)| sum.allocated_blocks > 0);
         self.append_folded(&folded, &mut all);
         all

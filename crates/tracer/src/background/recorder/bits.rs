@@ -1,0 +1,110 @@
+//! Sets of sites, a bit for each.
+
+#[derive(Default)]
+pub(super) struct Bits {
+    words: Vec<u64>,
+    count: usize,
+}
+
+impl Bits {
+    /// Adds `site`; false when it was there.
+    pub(super) fn insert(&mut self, site: u32) -> bool {
+        let (word, bit) = place(site);
+        if word >= self.words.len() {
+            self.words.resize(word + 1, 0);
+        }
+        let is_new = self.words[word] & bit == 0;
+        self.words[word] |= bit;
+        self.count += usize::from(is_new);
+        is_new
+    }
+
+    /// Takes `site` out; false when it was not there.
+    pub(super) fn remove(&mut self, site: u32) -> bool {
+        let (word, bit) = place(site);
+        let Some(word) = self.words.get_mut(word) else {
+            return false;
+        };
+        let was_there = *word & bit != 0;
+        *word &= !bit;
+        self.count -= usize::from(was_there);
+        was_there
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.count
+    }
+
+    /// How many there are from `site` on.
+    pub(super) fn len_from(&self, site: u32) -> usize {
+        let (first, bit) = place(site);
+        let Some((word, rest)) = self.words.get(first..).and_then(<[u64]>::split_first) else {
+            return 0;
+        };
+        let from_bit = word & !(bit - 1);
+        (from_bit.count_ones() + rest.iter().map(|word| word.count_ones()).sum::<u32>()) as usize
+    }
+
+    /// The first one from `site` on.
+    pub(super) fn next(&self, site: u32) -> Option<u32> {
+        let (first, bit) = place(site);
+        let (word, rest) = self.words.get(first..)?.split_first()?;
+        let in_word = |index: usize, word: u64| (index as u32 * 64) + word.trailing_zeros();
+        let from_bit = word & !(bit - 1);
+        if from_bit != 0 {
+            return Some(in_word(first, from_bit));
+        }
+        let further = rest.iter().position(|word| *word != 0)?;
+        Some(in_word(first + 1 + further, rest[further]))
+    }
+
+    /// All of them, in rising order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = u32> + '_ {
+        let mut next = 0;
+        std::iter::from_fn(move || {
+            let site = self.next(next)?;
+            next = site + 1;
+            Some(site)
+        })
+    }
+
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    pub(super) fn held_bytes(&self) -> usize {
+        self.words.capacity() * size_of::<u64>()
+    }
+}
+
+fn place(site: u32) -> (usize, u64) {
+    (site as usize / 64, 1 << (site % 64))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_set_of_bits_is_a_set(changes in prop::collection::vec((0..300_u32, any::<bool>()), 0..200)) {
+            let (mut bits, mut set) = (Bits::default(), BTreeSet::new());
+            for (site, is_added) in changes {
+                if is_added {
+                    prop_assert_eq!(bits.insert(site), set.insert(site));
+                } else {
+                    prop_assert_eq!(bits.remove(site), set.remove(&site));
+                }
+                prop_assert_eq!(bits.len(), set.len());
+                prop_assert_eq!(bits.next(site), set.range(site..).next().copied());
+                prop_assert_eq!(bits.len_from(site), set.range(site..).count());
+            }
+            prop_assert_eq!(bits.iter().collect::<Vec<_>>(), set.into_iter().collect::<Vec<_>>());
+        }
+    }
+}
