@@ -78,8 +78,8 @@ def test_changes_by_address_are_those_of_the_dictionaries(filters: list[Filter])
     expected = as_dictionaries[1].compare_to(as_dictionaries[0])
     diff = new.top_by("address").compare_to(old.top_by("address"))
     for count in (1, 10, 1000, len(expected.differences)):
-        assert diff._head(count) == expected._head(count)  # type: ignore[call-arg]
+        assert diff._head(count) == expected._head(count)
     assert diff.differences == expected.differences
     alone = new.top_by("address").compare_to()
     assert alone.differences == as_dictionaries[1].compare_to().differences
-    assert alone._head(10) == as_dictionaries[1].compare_to()._head(10)  # type: ignore[call-arg]
+    assert alone._head(10) == as_dictionaries[1].compare_to()._head(10)

@@ -78,11 +78,13 @@ def test_a_program_that_stops_tracing_does_not_stop_its_recording(capture: Path)
         "print(tracemalloc.is_tracing(), tracemalloc._get_traces(), tracemalloc.get_traced_memory())\n"
         "print(tracemalloc.get_object_traceback(kept), heapsight.is_enabled())\n"
         "tracemalloc.start()\n"
-        "print(tracemalloc.get_object_traceback(kept)[-1], tracemalloc.get_traceback_limit())"
+        "after = bytes(10)\n"
+        "print(tracemalloc.get_object_traceback(kept), tracemalloc.get_object_traceback(after)[-1])\n"
+        "print(tracemalloc.get_traceback_limit())"
     )
     outcome = Start(["-c", code]).traced(capture, "--quiet", "--replace-tracemalloc")
     assert outcome.errors == ""
-    assert outcome.text == "False [] (0, 0)\nNone True\n<string>:3 65535\n"
+    assert outcome.text == "False [] (0, 0)\nNone False\nNone <string>:7\n1\n"
     top = Start(["-m", "heapsight", "top", str(capture)]).plain()
     line, *_at_peak = (line for line in top.text.splitlines() if "<string>:3" in line and "4.8 MiB" in line)
     assert line.split()[0] == "1"

@@ -21,7 +21,7 @@ use crate::{config, thread};
 type Others = HashMap<u32, Vec<Other>>;
 
 struct Other {
-    /// As [`Site::kind`], or [`RETIRED`].
+    /// As [`super::Site::kind`], or [`RETIRED`].
     kind: u32,
     /// Of the threads that it belongs to. See [`crate::tables::shared_total`].
     shard: u8,
