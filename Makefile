@@ -28,6 +28,9 @@ WHEEL_SOURCES := pyproject.toml Cargo.toml Cargo.lock README.md LICENSE-MIT LICE
 	$(shell find crates -name '*.rs' -o -name Cargo.toml -o -path '*/src/*' -type f) \
 	$(shell find python -type f -not -name '*.pyc' -not -name '*.so')
 
+# Modules that a macro declares.
+UNSEEN_BY_CARGO_FMT := $(wildcard crates/cpython/src/version/*.rs)
+
 PYTHON_LINTED := python tests scripts examples benchmarks
 PYTHON_TYPED := python/heapsight python/data/purelib tests/python tests/interpreters scripts examples benchmarks
 
@@ -70,6 +73,7 @@ check: check-format check-rules check-rust check-python ## run all linters, warn
 .PHONY: check-format
 check-format: tools $(STAMPS)/lint
 	cargo fmt --all --check
+	rustfmt --edition 2024 --check $(UNSEEN_BY_CARGO_FMT)
 	$(BIN)/ruff check --quiet $(PYTHON_LINTED)
 	$(BIN)/ruff format --check --quiet $(PYTHON_LINTED)
 
@@ -91,6 +95,7 @@ check-python: $(INSTALLED) $(STAMPS)/lint
 .PHONY: format
 format: $(STAMPS)/lint ## rewrite the sources as `make check` wants them
 	cargo fmt --all
+	rustfmt --edition 2024 $(UNSEEN_BY_CARGO_FMT)
 	$(BIN)/ruff check --quiet --fix $(PYTHON_LINTED)
 	$(BIN)/ruff format --quiet $(PYTHON_LINTED)
 

@@ -19,6 +19,9 @@ LONGEST_FILE = 600
 #: Paths of somebody's machine. Spelt so that this file does not match itself.
 MACHINE_PATH = re.compile(r"(?<![\w.~$}-])/(?:ro[o]t|wor[k])(?=/)")
 
+#: One version of CPython, by name or by number. Only the registry in crates/cpython/src/version may tell versions apart in Rust.
+ONE_VERSION = re.compile(r"\bV3_\d+T?\b|\bMINOR\s*[<>=]=?\s*\d")
+
 #: Lines of these are not ours to shorten or to spell.
 GENERATED = {"Cargo.lock", "LICENSE-APACHE", "LICENSE-MIT"}
 
@@ -50,6 +53,12 @@ def breaches(path: Path) -> Iterator[str]:
             yield f"{name}:{number}: names a path of one machine ({found.group()}/…)"
     if path.suffix in {".rs", ".py"} and len(lines) > LONGEST_FILE:
         yield f"{name}: {len(lines)} lines: more than {LONGEST_FILE}: look for the second idea in it"
+    if path.suffix == ".rs" and not str(name).startswith("crates/cpython/src/version"):
+        yield from (
+            f"{name}:{number}: names a version of CPython ({found.group()}), which only crates/cpython/src/version may"
+            for number, line in enumerate(lines, 1)
+            if (found := ONE_VERSION.search(line.split("//")[0]))
+        )
     crate = name.parts[1] if name.parts[0] == "crates" and len(name.parts) > 2 else None
     if crate not in (None, "binding") and path.suffix in {".rs", ".toml"}:
         yield from (

@@ -16,6 +16,8 @@
 #if PY_VERSION_HEX < 0x030C0000
 #include "internal/pycore_runtime.h"
 #endif
+#include "internal/pycore_gc.h"
+#include "internal/pycore_object.h"
 #if PY_VERSION_HEX >= 0x030E0000
 #include "internal/pycore_interpframe.h"
 #include "internal/pycore_interpframe_structs.h"
@@ -52,6 +54,30 @@ static int state_shift(PyASCIIObject string)
     uint32_t state;
     memcpy(&state, &string.state, sizeof state);
     return __builtin_ctz(state);
+}
+
+/* Bytes before an object whose type has these flags. */
+static size_t pre_header_bytes(unsigned long flags)
+{
+#if PY_VERSION_HEX < 0x030B0000
+    return flags & Py_TPFLAGS_HAVE_GC ? sizeof(PyGC_Head) : 0;
+#else
+    return _PyType_PreHeaderSize(&(PyTypeObject){.tp_flags = flags});
+#endif
+}
+
+/* For each flag that a type may have, and for each pair of them: one that counts twice, or with another one only, is noticed. */
+static void print_pre_headers(void)
+{
+    for (int first = 0; first < 32; first++) {
+        for (int second = first; second < 32; second++) {
+            size_t bytes = pre_header_bytes(1UL << first | 1UL << second);
+            char name[32];
+            snprintf(name, sizeof name, "pre_header_%d_%d", first, second);
+            if (bytes > 0)
+                print(name, bytes);
+        }
+    }
 }
 
 int main(void)
@@ -144,6 +170,11 @@ int main(void)
     print("unicode_ascii_shift", STATE_SHIFT(ascii));
     print("unicode_ascii_data", sizeof(PyASCIIObject));
     print("unicode_compact_data", sizeof(PyCompactUnicodeObject));
+    print("builtin_definition", offsetof(PyCFunctionObject, m_ml));
+    print("builtin_receiver", offsetof(PyCFunctionObject, m_self));
+    print("builtin_vectorcall", offsetof(PyCFunctionObject, vectorcall));
+    print("builtin_definition_function", offsetof(PyMethodDef, ml_meth));
+    print_pre_headers();
     puts("\n}");
     return 0;
 }

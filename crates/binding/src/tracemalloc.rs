@@ -110,7 +110,7 @@ fn trace_as_standard_module(py: Python<'_>) -> PyResult<()> {
     if !tracer::is_tracing() {
         return Ok(());
     }
-    objects::follow(object::locate(py));
+    objects::follow(object::raw_block_address);
     extension_blocks::take(py)
 }
 
@@ -186,7 +186,8 @@ fn _get_object_traceback<'py>(obj: &Bound<'py, PyAny>) -> PyResult<Option<Bound<
     if !is_tracing() {
         return Ok(None);
     }
-    let Some((block, tables)) = tracer::trace_of(object::block_address(obj)) else {
+    let found = object::block_address(obj).ok().and_then(tracer::trace_of);
+    let Some((block, tables)) = found else {
         return Ok(None);
     };
     let Some(site) = tables.sites.get(block.site as usize) else {

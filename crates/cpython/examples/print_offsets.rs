@@ -2,14 +2,13 @@
 //!
 //! tests/interpreters/test_layout.py compares it with what layout.c prints from the real headers, under the same keys.
 
-use heapsight_cpython::version::{
-    CurrentFrame, Instruction, Mark, V3_9, V3_10, V3_11, V3_12, V3_13, V3_13T, V3_14, V3_15,
-    Version,
-};
+use heapsight_cpython::builtin_function::Fields;
+use heapsight_cpython::object::pre_header_bytes;
+use heapsight_cpython::version::{ALL, CurrentFrame, Instruction, Known, Mark, Offsets};
 
 /// The constants of one version that have a counterpart in the headers, with their keys.
-fn constants<V: Version>() -> Vec<(String, u64)> {
-    let offsets = V::OFFSETS;
+fn constants(offsets: &Offsets) -> Vec<(String, u64)> {
+    let builtin = Fields::of(offsets);
     let mut values = vec![
         ("tstate_interp", offsets.tstate_interp),
         ("frame_previous", offsets.frame_previous),
@@ -35,6 +34,10 @@ fn constants<V: Version>() -> Vec<(String, u64)> {
         ),
         ("unicode_ascii_data", offsets.unicode.ascii_data),
         ("unicode_compact_data", offsets.unicode.compact_data),
+        ("builtin_definition", builtin.definition),
+        ("builtin_receiver", builtin.receiver),
+        ("builtin_vectorcall", builtin.vectorcall),
+        ("builtin_definition_function", builtin.definition_function),
     ];
     if let Some(offset) = offsets.runtime_current {
         values.push(("runtime_current", offset));
@@ -98,26 +101,29 @@ fn constants<V: Version>() -> Vec<(String, u64)> {
         .into_iter()
         .map(|(key, value)| (key.to_owned(), value as u64))
         .chain(prefixes.map(|opcode| (format!("call_prefix_{opcode}"), 1)))
+        .chain(pre_headers(offsets))
         .collect()
 }
 
-fn print_version<V: Version>(suffix: &str, end: &str) {
-    let fields: Vec<String> = constants::<V>()
+/// What each flag of a type, and each pair of them, puts before an object.
+fn pre_headers(offsets: &Offsets) -> impl Iterator<Item = (String, u64)> {
+    let pairs = (0..32).flat_map(|first| (first..32).map(move |second| (first, second)));
+    pairs.filter_map(|(first, second)| {
+        let bytes = pre_header_bytes(offsets, 1 << first | 1 << second);
+        (bytes > 0).then(|| (format!("pre_header_{first}_{second}"), bytes as u64))
+    })
+}
+
+fn version(known: &Known) -> String {
+    let fields: Vec<String> = constants(&known.offsets)
         .iter()
         .map(|(key, value)| format!("\"{key}\": {value}"))
         .collect();
-    println!("\"3.{}{suffix}\": {{{}}}{end}", V::MINOR, fields.join(", "));
+    let suffix = if known.free_threaded { "t" } else { "" };
+    format!("\"3.{}{suffix}\": {{{}}}", known.minor, fields.join(", "))
 }
 
 fn main() {
-    println!("{{");
-    print_version::<V3_9>("", ",");
-    print_version::<V3_10>("", ",");
-    print_version::<V3_11>("", ",");
-    print_version::<V3_12>("", ",");
-    print_version::<V3_13>("", ",");
-    print_version::<V3_13T>("t", ",");
-    print_version::<V3_14>("", ",");
-    print_version::<V3_15>("", "");
-    println!("}}");
+    let versions: Vec<String> = ALL.iter().map(version).collect();
+    println!("{{\n{}\n}}", versions.join(",\n"));
 }

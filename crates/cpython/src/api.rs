@@ -4,6 +4,9 @@
 //! not list them; the others differ between versions and are looked up by name at start-up.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
+use std::sync::OnceLock;
+
+use crate::version::{ForVersion, Known, UnsupportedVersion, with_version};
 
 /// `PyMemAllocatorEx` of Include/cpython/pymem.h, unchanged since 3.5.
 #[repr(C)]
@@ -130,6 +133,31 @@ pub struct RunningVersion {
     pub debug: bool,
     /// `Py_GetVersion()`, for messages.
     pub text: String,
+}
+
+impl RunningVersion {
+    /// Calls `action` for this version.
+    ///
+    /// # Errors
+    /// When the registry does not have it.
+    pub fn call<A: ForVersion>(&self, action: A) -> Result<A::Output, UnsupportedVersion> {
+        self.minor
+            .and_then(|minor| with_version(minor, self.free_threaded, action))
+            .ok_or_else(|| UnsupportedVersion(self.text.clone()))
+    }
+}
+
+/// The registry's entry of the interpreter that runs in this process.
+///
+/// # Errors
+/// When there is none.
+pub fn running_build() -> Result<&'static Known, UnsupportedVersion> {
+    static BUILD: OnceLock<Option<&'static Known>> = OnceLock::new();
+    let build = BUILD.get_or_init(|| {
+        let running = running_version();
+        Known::find(running.minor?, running.free_threaded)
+    });
+    build.ok_or_else(|| UnsupportedVersion(running_version().text))
 }
 
 /// Which interpreter runs in this process.

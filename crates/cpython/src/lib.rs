@@ -10,9 +10,11 @@
 //! **Non-goals.** Other processes' memory, other threads' frames, 32-bit builds.
 
 pub mod api;
+pub mod builtin_function;
 pub mod code;
 pub mod frame;
 pub mod line_table;
 pub mod mark;
+pub mod object;
 pub mod redirect;
 pub mod version;

@@ -4,6 +4,8 @@
 //! bytes, so they serve a capture made by another interpreter as well. Tables may come from a damaged file: whatever is in them,
 //! decoding ends after at most one step for each byte, and gives some line or none.
 
+use crate::version;
+
 /// How a version of CPython writes its line tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LineTableFormat {
@@ -16,15 +18,15 @@ pub enum LineTableFormat {
 }
 
 impl LineTableFormat {
-    /// The format that CPython 3.`minor` writes; `None` for a version older than 3.9.
+    /// Every format; `format as usize` is its index.
+    pub const ALL: [Self; 3] = [Self::Increments, Self::Ranges, Self::Locations];
+
+    /// The format that CPython 3.`minor` writes; `None` for a version that [`crate::version::ALL`] does not have.
     #[must_use]
-    pub const fn of_version(minor: u8) -> Option<Self> {
-        match minor {
-            0..=8 => None,
-            9 => Some(Self::Increments),
-            10 => Some(Self::Ranges),
-            11.. => Some(Self::Locations),
-        }
+    pub fn of_version(minor: u8) -> Option<Self> {
+        let mut all = version::ALL.iter();
+        let known = all.find(|known| known.minor == minor)?;
+        Some(known.offsets.line_tables)
     }
 }
 

@@ -3,23 +3,115 @@
 //! Every constant is in bytes and was read from that version's headers; `tests/interpreters` compares each with the
 //! real headers of every interpreter on the machine. A version that has no file here is refused: offsets are never guessed.
 
-mod v3_10;
-mod v3_11;
-mod v3_12;
-mod v3_13;
-mod v3_13t;
-mod v3_14;
-mod v3_15;
-mod v3_9;
+use crate::line_table::LineTableFormat;
 
-pub use v3_9::V3_9;
-pub use v3_10::V3_10;
-pub use v3_11::V3_11;
-pub use v3_12::V3_12;
-pub use v3_13::V3_13;
-pub use v3_13t::V3_13T;
-pub use v3_14::V3_14;
-pub use v3_15::V3_15;
+/// Declares the modules of all versions, and makes of them whatever depends on which versions there are. Nothing else names them.
+macro_rules! registry {
+    ($($module:ident: $Version:ident,)+) => {
+        $(
+            mod $module;
+            pub use $module::$Version;
+        )+
+
+        /// Every build that can be traced, oldest version first.
+        pub const ALL: &[Known] = &[$(Known::of::<$Version>()),+];
+
+        /// Calls `action` for the version that was asked for; `None` when it is not known.
+        pub fn with_version<A: ForVersion>(minor: u8, free_threaded: bool, action: A) -> Option<A::Output> {
+            $(
+                if ($Version::MINOR, $Version::FREE_THREADED) == (minor, free_threaded) {
+                    return Some(action.call::<$Version>());
+                }
+            )+
+            None
+        }
+    };
+}
+
+// Adding a version: a file in `version/`, and a line here.
+registry! {
+    v3_9: V3_9,
+    v3_10: V3_10,
+    v3_11: V3_11,
+    v3_12: V3_12,
+    v3_13: V3_13,
+    v3_13t: V3_13T,
+    v3_14: V3_14,
+    v3_15: V3_15,
+}
+
+/// What [`with_version`] calls with the version as a type, so that its offsets are constants.
+pub trait ForVersion {
+    /// What the call returns.
+    type Output;
+    /// The call.
+    fn call<V: Version>(self) -> Self::Output;
+}
+
+/// One entry of the registry, for code that needs its offsets at run time only.
+#[derive(Clone, Copy, Debug)]
+pub struct Known {
+    /// The `x` of `3.x`.
+    pub minor: u8,
+    /// A build without the GIL?
+    pub free_threaded: bool,
+    /// Where things are.
+    pub offsets: Offsets,
+}
+
+impl Known {
+    const fn of<V: Version>() -> Self {
+        Self {
+            minor: V::MINOR,
+            free_threaded: V::FREE_THREADED,
+            offsets: V::OFFSETS,
+        }
+    }
+
+    /// The entry of one build; `None` when it is not known.
+    #[must_use]
+    pub fn find(minor: u8, free_threaded: bool) -> Option<&'static Self> {
+        ALL.iter()
+            .find(|known| (known.minor, known.free_threaded) == (minor, free_threaded))
+    }
+}
+
+/// An interpreter without an entry in the registry.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "cannot trace this interpreter: its frame layout is not known (Python {0}); supported are {supported}",
+    supported = supported()
+)]
+pub struct UnsupportedVersion(
+    /// `Py_GetVersion()`.
+    pub String,
+);
+
+/// The versions that can be traced, for messages: `CPython 3.9 to 3.15 and free-threaded 3.13`.
+#[must_use]
+pub fn supported() -> String {
+    let minors = |free_threaded| {
+        let builds = ALL
+            .iter()
+            .filter(move |known| known.free_threaded == free_threaded);
+        builds.map(|known| known.minor)
+    };
+    let (oldest, newest) = (minors(false).min(), minors(false).max());
+    let mut text = format!(
+        "CPython 3.{} to 3.{}",
+        oldest.unwrap_or_default(),
+        newest.unwrap_or_default()
+    );
+    for (index, minor) in minors(true).enumerate() {
+        text += if index == 0 {
+            " and free-threaded "
+        } else {
+            ", "
+        };
+        text += &format!("3.{minor}");
+    }
+    text
+}
 
 /// How the thread state leads to the frame that is running.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,6 +208,20 @@ pub struct Unicode {
     pub compact_data: usize,
 }
 
+/// What stands in a memory block before the object (`_PyType_PreHeaderSize` of Include/internal/pycore_object.h). See [`crate::object`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PreHeader {
+    /// Bytes before an object of a type that the collector knows (`PyGC_Head`); 0 in free-threaded builds.
+    pub collector_bytes: usize,
+    /// Flags of the type: with any of them, two pointers stand before that, to the instance's dictionary and to its weak references.
+    pub managed_flags: u64,
+}
+
+/// `Py_TPFLAGS_MANAGED_DICT` (Include/object.h), since 3.11.
+const MANAGED_DICT: u64 = 1 << 4;
+/// `Py_TPFLAGS_MANAGED_WEAKREF` (Include/object.h), since 3.12.
+const MANAGED_WEAKREF: u64 = 1 << 3;
+
 /// Offsets in bytes for one minor version, default (GIL) 64-bit build.
 #[derive(Clone, Copy, Debug)]
 pub struct Offsets {
@@ -157,6 +263,12 @@ pub struct Offsets {
     pub object_header: usize,
     /// `str`.
     pub unicode: Unicode,
+    /// What an object's memory block begins with.
+    pub pre_header: PreHeader,
+    /// How line tables are written.
+    pub line_tables: LineTableFormat,
+    /// Do all interpreters of the process share one GIL (up to 3.11)?
+    pub one_gil: bool,
 }
 
 /// One minor version of CPython.
@@ -167,4 +279,59 @@ pub trait Version: 'static {
     const FREE_THREADED: bool = false;
     /// Where things are.
     const OFFSETS: Offsets;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::line_table::LineTableFormat;
+
+    struct Minor;
+
+    impl ForVersion for Minor {
+        type Output = (u8, bool);
+        fn call<V: Version>(self) -> (u8, bool) {
+            (V::MINOR, V::FREE_THREADED)
+        }
+    }
+
+    /// Every number that a version could have: whoever asks gets that very version, or nothing.
+    #[test]
+    fn a_version_that_is_not_in_the_registry_is_refused_by_everything_that_asks_for_one() {
+        for (minor, free_threaded) in
+            (0..=u8::MAX).flat_map(|minor| [(minor, false), (minor, true)])
+        {
+            let is_known = ALL
+                .iter()
+                .any(|known| (known.minor, known.free_threaded) == (minor, free_threaded));
+            let expected = is_known.then_some((minor, free_threaded));
+            assert_eq!(with_version(minor, free_threaded, Minor), expected);
+            let found = Known::find(minor, free_threaded);
+            assert_eq!(
+                found.map(|known| (known.minor, known.free_threaded)),
+                expected
+            );
+        }
+        for minor in 0..=u8::MAX {
+            let is_known = ALL.iter().any(|known| known.minor == minor);
+            assert_eq!(
+                LineTableFormat::of_version(minor).is_some(),
+                is_known,
+                "3.{minor}"
+            );
+        }
+    }
+
+    #[test]
+    fn messages_name_the_versions_of_the_registry() {
+        let newest = ALL.last().expect("a version").minor;
+        assert_eq!(
+            supported(),
+            format!("CPython 3.9 to 3.{newest} and free-threaded 3.13")
+        );
+        // The sentence names both ends only: there is no gap between them.
+        for minor in 9..=newest {
+            assert!(Known::find(minor, false).is_some(), "3.{minor}");
+        }
+    }
 }

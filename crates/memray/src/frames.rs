@@ -33,12 +33,10 @@ pub(crate) struct Frames {
 }
 
 impl Frames {
-    /// For a program that ran on such a version of Python.
-    pub(crate) fn new(python_minor: u8) -> Self {
+    /// For a program whose line tables are in this format.
+    pub(crate) fn new(format: LineTableFormat) -> Self {
         Self {
-            // Up to 3.9 they are the same.
-            format: LineTableFormat::of_version(python_minor)
-                .unwrap_or(LineTableFormat::Increments),
+            format,
             codes: HashMap::new(),
             places: HashMap::new(),
             calls: HashMap::new(),

@@ -2,6 +2,8 @@
 
 use std::io::Read;
 
+use heapsight_cpython::line_table::LineTableFormat;
+
 use crate::input::{Input, Stop};
 use crate::source::NAME;
 use crate::{FORMATS, ReadError};
@@ -36,6 +38,18 @@ pub(crate) struct Header {
     /// `PY_VERSION_HEX` of the headers that memray was compiled with, so no more of it holds than the first two numbers; 0 in formats that do
     /// not have it.
     python_version: u32,
+    /// How that version of Python writes line tables.
+    pub line_tables: LineTableFormat,
+}
+
+/// # Errors
+/// When it is a version that is not known.
+fn line_tables_of(python_version: u32) -> Result<LineTableFormat, ReadError> {
+    match (python_version >> 16) as u8 {
+        // The versions before those that can be traced write as the oldest of these does.
+        0..=8 => Ok(LineTableFormat::Increments),
+        minor => LineTableFormat::of_version(minor).ok_or(ReadError::PythonVersion(minor)),
+    }
 }
 
 impl Header {
@@ -56,11 +70,22 @@ impl Header {
         if !FORMATS.contains(&format) {
             return Err(ReadError::Format(format));
         }
-        Self::read_fields(format, input).map_err(incomplete)
+        // In formats without a version, frames come with their lines.
+        let python_version = if format >= 12 {
+            input.half_word().map_err(incomplete)?
+        } else {
+            0
+        };
+        let line_tables = line_tables_of(python_version)?;
+        Self::read_fields(format, python_version, line_tables, input).map_err(incomplete)
     }
 
-    fn read_fields(format: u32, input: &mut Input<impl Read>) -> Result<Self, Stop> {
-        let python_version = if format >= 12 { input.half_word()? } else { 0 };
+    fn read_fields(
+        format: u32,
+        python_version: u32,
+        line_tables: LineTableFormat,
+        input: &mut Input<impl Read>,
+    ) -> Result<Self, Stop> {
         let has_native_traces = input.flag()?;
         let is_aggregate = match input.byte()? {
             0 => false,
@@ -99,6 +124,7 @@ impl Header {
             skipped_frames,
             traces_python_allocators,
             python_version,
+            line_tables,
         })
     }
 
@@ -115,11 +141,6 @@ impl Header {
             0 | 1 => USUAL_TICK_MS,
             length_ms => length_ms / MOST_TICKS,
         }
-    }
-
-    /// The minor version of Python that the program ran on.
-    pub(crate) fn python_minor(&self) -> u8 {
-        (self.python_version >> 16) as u8
     }
 
     /// What it says, as a capture says it.

@@ -45,6 +45,12 @@ pub enum ReadError {
         remedy = if .0 > FORMATS.end() { "upgrade heapsight" } else { "read it with the memray that wrote it" }
     )]
     Format(u32),
+    /// Line tables of a version of Python that is not known.
+    #[error(
+        "it was recorded on Python 3.{0}, whose line tables heapsight does not know (it knows {supported}): upgrade heapsight",
+        supported = heapsight_cpython::version::supported()
+    )]
+    PythonVersion(u8),
     /// It ends, or makes no sense, before its first record.
     #[error("its header is incomplete or damaged")]
     Header,

@@ -47,7 +47,7 @@ impl<'a, W: Write> Player<'a, W> {
         Self {
             header,
             log,
-            frames: Frames::new(header.python_minor()),
+            frames: Frames::new(header.line_tables),
             sites: Sites::default(),
             threads: Threads::new(header),
             last_ns: 0,

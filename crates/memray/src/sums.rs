@@ -74,7 +74,7 @@ pub(crate) fn read(
         header,
         log,
         moments: Vec::new(),
-        frames: Frames::new(header.python_minor()),
+        frames: Frames::new(header.line_tables),
         sites: Sites::default(),
         decoder: Packed::new(header.has_native_traces),
         keys: HashMap::new(),

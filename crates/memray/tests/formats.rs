@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use heapsight_capture::Capture;
 use heapsight_capture::model::{Counters, ROOT};
+use heapsight_cpython::version::supported;
 use heapsight_memray::{FORMATS, ReadError, read};
 use serde_json::Value;
 
@@ -161,6 +162,13 @@ fn what_is_no_recording_or_of_another_format_is_refused_by_name() {
     assert_eq!(
         refusal(b"memray\0\x0a\0\0\0 and more"),
         format!("its format is memray's number 10, {knows}: read it with the memray that wrote it")
+    );
+    assert_eq!(
+        refusal(b"memray\0\x0c\0\0\0\0\0\x63\x03 and more"),
+        format!(
+            "it was recorded on Python 3.99, whose line tables heapsight does not know (it knows {}): upgrade heapsight",
+            supported()
+        )
     );
     let mut other_kind = fixture("format-13-python.bin");
     // Behind name, format, version of Python and whether there are native frames.

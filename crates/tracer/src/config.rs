@@ -54,7 +54,8 @@ impl Config {
     }
 }
 
-static MINOR: AtomicU8 = AtomicU8::new(0);
+/// The index in [`LineTableFormat::ALL`].
+static LINE_TABLES: AtomicU8 = AtomicU8::new(0);
 static SEVERAL_INTERPRETERS: AtomicBool = AtomicBool::new(false);
 static MAY_MARK_FRAMES: AtomicBool = AtomicBool::new(false);
 static THREADS_APART: AtomicBool = AtomicBool::new(false);
@@ -79,11 +80,11 @@ pub(crate) fn note_several_interpreters() {
 
 /// How the running interpreter writes line tables.
 pub(crate) fn line_table_format() -> LineTableFormat {
-    LineTableFormat::of_version(MINOR.load(Ordering::Relaxed)).unwrap_or(LineTableFormat::Locations)
+    LineTableFormat::ALL[usize::from(LINE_TABLES.load(Ordering::Relaxed))]
 }
 
-pub(crate) fn set_minor(minor: u8) {
-    MINOR.store(minor, Ordering::Relaxed);
+pub(crate) fn set_line_tables(format: LineTableFormat) {
+    LINE_TABLES.store(format as u8, Ordering::Relaxed);
 }
 
 /// May marks be left in frames? Not in a debug build, whose assertions look at the same fields.

@@ -27,7 +27,12 @@ mod thread;
 mod tracemalloc;
 mod view;
 
-pub use heapsight_cpython::api::{RunningVersion, in_main_interpreter, running_version};
+pub use heapsight_cpython::api::{
+    RunningVersion, in_main_interpreter, running_build, running_version,
+};
+pub use heapsight_cpython::builtin_function::vectorcall_place;
+pub use heapsight_cpython::object::pre_header_bytes;
+pub use heapsight_cpython::version::UnsupportedVersion;
 
 pub use background::{descriptor, is_first_thread, pause, recorder, resume, timer};
 pub use config::{Config, FrameLimit};

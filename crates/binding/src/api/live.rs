@@ -108,7 +108,7 @@ fn get_trace(address: &Bound<'_, PyAny>) -> PyResult<Option<Trace>> {
 /// The Trace of the block that holds the object, None when it is not traced.
 #[pyfunction]
 fn get_object_trace(obj: &Bound<'_, PyAny>) -> Option<Trace> {
-    trace_at(crate::api::object::block_address(obj))
+    trace_at(crate::api::object::block_address(obj).ok()?)
 }
 
 fn trace_at(address: usize) -> Option<Trace> {

@@ -1,74 +1,40 @@
 //! Where the memory block of an object begins.
 
 use std::ffi::{c_ulong, c_void};
-use std::sync::atomic::{AtomicU8, Ordering};
 
+use heapsight_tracer::{UnsupportedVersion, pre_header_bytes, running_build};
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
-/// The collector's links, `sizeof(PyGC_Head)`: two words before every object of a collected type; none in free-threaded builds.
-const GC_HEADER_BYTES: usize = if cfg!(Py_GIL_DISABLED) {
-    0
-} else {
-    2 * size_of::<usize>()
-};
-/// Pointers to an instance's dictionary (or values) and weak references: two words before those (`_PyType_PreHeaderSize`, 3.11+).
-const PRE_HEADER_BYTES: usize = 2 * size_of::<usize>();
-
-/// `Py_TPFLAGS_HAVE_GC` (object.h).
-const HAVE_GC: c_ulong = 1 << 14;
-/// `Py_TPFLAGS_MANAGED_DICT`, 3.11+ (object.h).
-const MANAGED_DICT: c_ulong = 1 << 4;
-/// `Py_TPFLAGS_MANAGED_WEAKREF`, 3.12+ (object.h).
-const MANAGED_WEAKREF: c_ulong = 1 << 3;
-
 /// The address of the memory block that holds the object: what stands before the object itself is part of it.
 #[pyfunction]
-fn get_object_address(obj: &Bound<'_, PyAny>) -> usize {
-    block_address(obj)
+fn get_object_address(obj: &Bound<'_, PyAny>) -> PyResult<usize> {
+    block_address(obj).map_err(|error| PyRuntimeError::new_err(error.to_string()))
 }
 
-/// The minor version that [`raw_block_address`] works for.
-static MINOR: AtomicU8 = AtomicU8::new(0);
-
-/// The function that tells where an object's block begins, for the tracer.
-pub(crate) fn locate(py: Python<'_>) -> unsafe fn(*mut c_void) -> usize {
-    MINOR.store(py.version_info().minor, Ordering::Relaxed);
-    raw_block_address
-}
-
+/// The address of the memory block that holds `object`, for the tracer.
+///
 /// # Safety
-/// `object` is a live object, and the thread is attached.
-unsafe fn raw_block_address(object: *mut c_void) -> usize {
+/// `object` is a live object, the thread is attached, and the interpreter's version is known.
+pub(crate) unsafe fn raw_block_address(object: *mut c_void) -> usize {
     // SAFETY: promised by the caller; reading flags runs no Python code and allocates nothing.
     let flags = unsafe { ffi::PyType_GetFlags(ffi::Py_TYPE(object.cast())) };
-    object as usize - header_bytes(flags, MINOR.load(Ordering::Relaxed))
+    object as usize - bytes_before(flags).unwrap_or(0)
 }
 
-pub(crate) fn block_address(obj: &Bound<'_, PyAny>) -> usize {
+/// The address of the memory block that holds the object.
+///
+/// # Errors
+/// When it is not known how the interpreter that runs lays out objects.
+pub(crate) fn block_address(obj: &Bound<'_, PyAny>) -> Result<usize, UnsupportedVersion> {
     // SAFETY: the object and so its type are alive, and the thread is attached.
     let flags = unsafe { ffi::PyType_GetFlags(ffi::Py_TYPE(obj.as_ptr())) };
-    obj.as_ptr() as usize - header_bytes(flags, obj.py().version_info().minor)
+    Ok(obj.as_ptr() as usize - bytes_before(flags)?)
 }
 
-/// Bytes before an object whose type has these flags, in Python 3.`minor`.
-fn header_bytes(flags: c_ulong, minor: u8) -> usize {
-    let pre_header_flags = match minor {
-        ..=10 => 0,
-        11 => MANAGED_DICT,
-        12.. => MANAGED_DICT | MANAGED_WEAKREF,
-    };
-    let collected = if flags & HAVE_GC == 0 {
-        0
-    } else {
-        GC_HEADER_BYTES
-    };
-    let managed = if flags & pre_header_flags == 0 {
-        0
-    } else {
-        PRE_HEADER_BYTES
-    };
-    collected + managed
+fn bytes_before(type_flags: c_ulong) -> Result<usize, UnsupportedVersion> {
+    Ok(pre_header_bytes(&running_build()?.offsets, type_flags))
 }
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {

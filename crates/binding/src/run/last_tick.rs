@@ -11,29 +11,11 @@ use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 
-use heapsight_tracer::recorder;
+use heapsight_tracer::{recorder, running_build, vectorcall_place};
 use pyo3::ffi::{self, vectorcallfunc};
 use pyo3::prelude::*;
 
 use crate::run::recording;
-
-/// A built-in function, `PyCFunctionObject` in `cpython/methodobject.h`: the same from Python 3.9 to 3.15.
-#[repr(C)]
-struct Function {
-    base: ffi::PyObject,
-    definition: *const Definition,
-    receiver: *mut ffi::PyObject,
-    module: *mut ffi::PyObject,
-    weak_references: *mut ffi::PyObject,
-    vectorcall: Option<vectorcallfunc>,
-}
-
-/// The beginning of `PyMethodDef`.
-#[repr(C)]
-struct Definition {
-    name: *const c_void,
-    function: *const c_void,
-}
 
 /// Functions of `posix`; the others of `os` call these.
 const NAMES: [&str; 4] = ["_exit", "execve", "execv", "abort"];
@@ -43,9 +25,6 @@ static ORIGINALS: OnceLock<Vec<(usize, vectorcallfunc)>> = OnceLock::new();
 
 /// From now on the recorder writes a tick before the process is left. What cannot be arranged is left as it is.
 pub(crate) fn arrange(py: Python<'_>) {
-    if py.version_info() > (3, 15) {
-        return;
-    }
     let Ok(posix) = py.import("posix") else {
         return;
     };
@@ -72,9 +51,9 @@ pub(crate) fn arrange(py: Python<'_>) {
 /// Where the object of a built-in function holds what it is called through. `None` when it is none, or not as we know them.
 fn vectorcall_of(function: &Bound<'_, PyAny>) -> Option<*mut Option<vectorcallfunc>> {
     let object = function.as_ptr();
+    let build = running_build().ok()?;
     // SAFETY: 1. the first two functions may be asked of any object, and fail for what is no built-in function.
-    // 2. the head of one is as declared, in the versions let through: it is believed only if both fields before the one that is
-    // wanted are what the API says of the function.
+    // 2. The offsets are those of the interpreter that runs.
     unsafe {
         let (Some(known), receiver) = (
             ffi::PyCFunction_GetFunction(object),
@@ -83,11 +62,13 @@ fn vectorcall_of(function: &Bound<'_, PyAny>) -> Option<*mut Option<vectorcallfu
             drop(PyErr::take(function.py()));
             return None;
         };
-        let head = object.cast::<Function>();
-        let is_as_known = (*(*head).definition).function as usize == known as usize
-            && (*head).receiver == receiver
-            && !receiver.is_null();
-        is_as_known.then_some(&raw mut (*head).vectorcall)
+        let place = vectorcall_place(
+            &build.offsets,
+            object.cast(),
+            known as *const c_void,
+            receiver.cast(),
+        );
+        place.map(|place| place.cast())
     }
 }
 

@@ -1,4 +1,5 @@
-use super::{CurrentFrame, Instruction, Mark, Offsets, Unicode, Version};
+use super::{CurrentFrame, Instruction, Mark, Offsets, PreHeader, Unicode, Version};
+use crate::line_table::LineTableFormat;
 
 /// CPython 3.10: as 3.9, but `f_lasti` counts code units of two bytes.
 pub struct V3_10;
@@ -35,5 +36,11 @@ impl Version for V3_10 {
             ascii_data: 48,
             compact_data: 72,
         },
+        pre_header: PreHeader {
+            collector_bytes: 16,
+            managed_flags: 0,
+        },
+        line_tables: LineTableFormat::Ranges,
+        one_gil: true,
     };
 }

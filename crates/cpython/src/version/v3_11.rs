@@ -1,4 +1,7 @@
-use super::{CurrentFrame, Instruction, Mark, Offsets, Owner, Unicode, Version};
+use super::{
+    CurrentFrame, Instruction, MANAGED_DICT, Mark, Offsets, Owner, PreHeader, Unicode, Version,
+};
+use crate::line_table::LineTableFormat;
 
 /// CPython 3.11: the first with interpreter frames. No frame is a shim yet, hence a `first_shim` that no owner reaches.
 pub struct V3_11;
@@ -42,5 +45,11 @@ impl Version for V3_11 {
             ascii_data: 48,
             compact_data: 72,
         },
+        pre_header: PreHeader {
+            collector_bytes: 16,
+            managed_flags: MANAGED_DICT,
+        },
+        line_tables: LineTableFormat::Locations,
+        one_gil: true,
     };
 }

@@ -1,4 +1,8 @@
-use super::{CurrentFrame, Instruction, Mark, Offsets, Owner, Send, Unicode, Version};
+use super::{
+    CurrentFrame, Instruction, MANAGED_DICT, MANAGED_WEAKREF, Mark, Offsets, Owner, PreHeader,
+    Send, Unicode, Version,
+};
+use crate::line_table::LineTableFormat;
 
 /// CPython 3.12: C-stack shims (`FRAME_OWNED_BY_CSTACK` = 3) appear among the frames.
 pub struct V3_12;
@@ -43,5 +47,11 @@ impl Version for V3_12 {
             ascii_data: 40,
             compact_data: 56,
         },
+        pre_header: PreHeader {
+            collector_bytes: 16,
+            managed_flags: MANAGED_DICT | MANAGED_WEAKREF,
+        },
+        line_tables: LineTableFormat::Locations,
+        one_gil: false,
     };
 }

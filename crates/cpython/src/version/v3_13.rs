@@ -1,4 +1,8 @@
-use super::{CurrentFrame, Instruction, Mark, Offsets, Owner, Send, Unicode, Version};
+use super::{
+    CurrentFrame, Instruction, MANAGED_DICT, MANAGED_WEAKREF, Mark, Offsets, Owner, PreHeader,
+    Send, Unicode, Version,
+};
+use crate::line_table::LineTableFormat;
 
 /// CPython 3.13: `_PyCFrame` is gone and `f_executable` need not be a code object; only shims hold something else.
 pub struct V3_13;
@@ -40,5 +44,11 @@ impl Version for V3_13 {
             ascii_data: 40,
             compact_data: 56,
         },
+        pre_header: PreHeader {
+            collector_bytes: 16,
+            managed_flags: MANAGED_DICT | MANAGED_WEAKREF,
+        },
+        line_tables: LineTableFormat::Locations,
+        one_gil: false,
     };
 }

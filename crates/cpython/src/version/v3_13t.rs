@@ -1,4 +1,8 @@
-use super::{CurrentFrame, Instruction, Mark, Offsets, Owner, Unicode, Version};
+use super::{
+    CurrentFrame, Instruction, MANAGED_DICT, MANAGED_WEAKREF, Mark, Offsets, Owner, PreHeader,
+    Unicode, Version,
+};
+use crate::line_table::LineTableFormat;
 
 /// CPython 3.13, free-threaded build: `PyObject` is 32 bytes instead of 16, which moves all that follows it in an object; frames are
 /// as in [`V3_13`](super::V3_13).
@@ -36,5 +40,11 @@ impl Version for V3_13T {
             ascii_data: 56,
             compact_data: 72,
         },
+        pre_header: PreHeader {
+            collector_bytes: 0,
+            managed_flags: MANAGED_DICT | MANAGED_WEAKREF,
+        },
+        line_tables: LineTableFormat::Locations,
+        one_gil: false,
     };
 }

@@ -1,4 +1,8 @@
-use super::{CurrentFrame, Instruction, Mark, Offsets, Owner, Unicode, Version};
+use super::{
+    CurrentFrame, Instruction, MANAGED_DICT, MANAGED_WEAKREF, Mark, Offsets, Owner, PreHeader,
+    Unicode, Version,
+};
+use crate::line_table::LineTableFormat;
 
 /// CPython 3.14: stack references are tagged pointers, and with them `f_executable`.
 ///
@@ -41,5 +45,11 @@ impl Version for V3_14 {
             ascii_data: 40,
             compact_data: 56,
         },
+        pre_header: PreHeader {
+            collector_bytes: 16,
+            managed_flags: MANAGED_DICT | MANAGED_WEAKREF,
+        },
+        line_tables: LineTableFormat::Locations,
+        one_gil: false,
     };
 }

@@ -1,4 +1,8 @@
-use super::{CurrentFrame, Instruction, Mark, Offsets, Owner, Unicode, Version};
+use super::{
+    CurrentFrame, Instruction, MANAGED_DICT, MANAGED_WEAKREF, Mark, Offsets, Owner, PreHeader,
+    Unicode, Version,
+};
+use crate::line_table::LineTableFormat;
 
 /// CPython 3.15: frames and code objects as in 3.14; `FRAME_OWNED_BY_CSTACK` is gone, so the one shim owner is 3.
 ///
@@ -41,5 +45,11 @@ impl Version for V3_15 {
             ascii_data: 40,
             compact_data: 56,
         },
+        pre_header: PreHeader {
+            collector_bytes: 16,
+            managed_flags: MANAGED_DICT | MANAGED_WEAKREF,
+        },
+        line_tables: LineTableFormat::Locations,
+        one_gil: false,
     };
 }

@@ -1,4 +1,5 @@
-use super::{CurrentFrame, Instruction, Mark, Offsets, Unicode, Version};
+use super::{CurrentFrame, Instruction, Mark, Offsets, PreHeader, Unicode, Version};
+use crate::line_table::LineTableFormat;
 
 /// CPython 3.9: every call has a `PyFrameObject`; `f_lasti` counts bytes.
 pub struct V3_9;
@@ -35,5 +36,11 @@ impl Version for V3_9 {
             ascii_data: 48,
             compact_data: 72,
         },
+        pre_header: PreHeader {
+            collector_bytes: 16,
+            managed_flags: 0,
+        },
+        line_tables: LineTableFormat::Increments,
+        one_gil: true,
     };
 }

@@ -7,7 +7,8 @@ use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use heapsight_cpython::api::{self, PyMemAllocatorEx, RunningVersion};
-use heapsight_cpython::version::{V3_9, V3_10, V3_11, V3_12, V3_13, V3_13T, V3_14, V3_15, Version};
+use heapsight_cpython::line_table::LineTableFormat;
+use heapsight_cpython::version::{ForVersion, UnsupportedVersion, Version};
 
 use crate::config::{self, Config, FrameLimit};
 use crate::hooks::{arena, exact, sampled};
@@ -22,7 +23,7 @@ use crate::tracemalloc::{self, extension, objects};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StartError {
     /// No layout is known for this interpreter; offsets are never guessed.
-    UnsupportedVersion(String),
+    UnsupportedVersion(UnsupportedVersion),
     /// The kernel gave no memory for the first tables.
     OutOfMemory,
     /// The interpreter lacks a function that every supported version exports.
@@ -34,10 +35,7 @@ pub enum StartError {
 impl std::fmt::Display for StartError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::UnsupportedVersion(version) => write!(
-                f,
-                "cannot trace this interpreter: its frame layout is not known (Python {version}); supported are CPython 3.9 to 3.15 and free-threaded 3.13"
-            ),
+            Self::UnsupportedVersion(error) => error.fmt(f),
             Self::OutOfMemory => f.write_str("cannot trace: no memory for the tracer's tables"),
             Self::MissingFunction(name) => write!(
                 f,
@@ -61,8 +59,7 @@ type MakeHooks = fn([*mut std::ffi::c_void; DOMAINS]) -> [PyMemAllocatorEx; DOMA
 pub fn prepare() {
     static ONCE: Once = Once::new();
     unwinding::keep_threads();
-    let running = api::running_version();
-    let Some(interpreter) = Interpreter::of(&running) else {
+    let Ok(interpreter) = Interpreter::of(&api::running_version()) else {
         return;
     };
     if finalization::is_over() {
@@ -85,9 +82,7 @@ pub fn prepare() {
 /// [`StartError`]; nothing has changed then.
 pub fn start(config: &Config) -> Result<(), StartError> {
     let running = api::running_version();
-    let Some(interpreter) = Interpreter::of(&running) else {
-        return Err(StartError::UnsupportedVersion(running.text));
-    };
+    let interpreter = Interpreter::of(&running).map_err(StartError::UnsupportedVersion)?;
     if !original::find_thread_state_getter() {
         return Err(StartError::MissingFunction("_PyThreadState_UncheckedGet"));
     }
@@ -102,7 +97,7 @@ pub fn start(config: &Config) -> Result<(), StartError> {
         install_fork_handlers();
         finalization::revoke();
         config::set(config);
-        config::set_minor(running.minor.unwrap_or(0));
+        config::set_line_tables(interpreter.line_tables);
         config::set_may_mark_frames(!running.debug);
         config::set_all_shared(running.free_threaded);
         config::set_main_interpreter((interpreter.main)());
@@ -134,6 +129,7 @@ struct Interpreter {
     main: fn() -> usize,
     /// Chooses functions that the tracer calls outside the hooks; the argument tells whether whole paths are recorded.
     prepare: fn(bool),
+    line_tables: LineTableFormat,
 }
 
 const TRACING_MODES: [Mode; 4] = [
@@ -144,18 +140,15 @@ const TRACING_MODES: [Mode; 4] = [
 ];
 
 impl Interpreter {
-    fn of(running: &RunningVersion) -> Option<Self> {
-        Some(match (running.minor?, running.free_threaded) {
-            (9, false) => Self::with::<V3_9>(),
-            (10, false) => Self::with::<V3_10>(),
-            (11, false) => Self::with::<V3_11>(),
-            (12, false) => Self::with::<V3_12>(),
-            (13, false) => Self::with::<V3_13>(),
-            (13, true) => Self::with::<V3_13T>(),
-            (14, false) => Self::with::<V3_14>(),
-            (15, false) => Self::with::<V3_15>(),
-            _ => return None,
-        })
+    fn of(running: &RunningVersion) -> Result<Self, UnsupportedVersion> {
+        struct Make;
+        impl ForVersion for Make {
+            type Output = Interpreter;
+            fn call<V: Version>(self) -> Interpreter {
+                Interpreter::with::<V>()
+            }
+        }
+        running.call(Make)
     }
 
     fn with<V: Version>() -> Self {
@@ -173,6 +166,7 @@ impl Interpreter {
                 extension::set_version::<V>(full_paths);
                 objects::set_version::<V>(full_paths);
             },
+            line_tables: V::OFFSETS.line_tables,
         }
     }
 
@@ -309,7 +303,7 @@ pub fn put_hooks_back() -> bool {
     if !hooks_may_be_gone() {
         return false;
     }
-    let Some(interpreter) = Interpreter::of(&api::running_version()) else {
+    let Ok(interpreter) = Interpreter::of(&api::running_version()) else {
         return false;
     };
     session::change(|| {

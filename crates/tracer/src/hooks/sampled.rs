@@ -39,7 +39,7 @@ static UNDER_GIL: Countdown = Countdown::new();
 
 /// Is there one countdown for all threads? It is quicker to find than the thread's own.
 const fn shares_countdown<V: Version, const DOMAIN: u32>() -> bool {
-    DOMAIN != RAW && V::MINOR < 12
+    DOMAIN != RAW && V::OFFSETS.one_gil
 }
 
 /// Gets ready for `config`, from a state without sampled blocks.

@@ -37,7 +37,7 @@ pub(crate) unsafe fn thread_state<V: Version, const DOMAIN: u32>(
             return (state, Sharing::Shared);
         }
         // Before 3.12 there is one GIL for all interpreters.
-        if V::MINOR >= 12
+        if !V::OFFSETS.one_gil
             && !state.is_null()
             && interpreter_of::<V>(state) != config::main_interpreter()
         {
@@ -66,7 +66,7 @@ pub(crate) unsafe fn may_run_beside_others<V: Version>() -> bool {
     if V::FREE_THREADED {
         return true;
     }
-    if V::MINOR < 12 {
+    if V::OFFSETS.one_gil {
         return false;
     }
     // SAFETY: promised by the caller: a state that is attached is alive.
@@ -84,7 +84,7 @@ pub(crate) unsafe fn may_run_beside_others<V: Version>() -> bool {
 unsafe fn state_without_gil<V: Version>(attached: *const u8) -> *const u8 {
     // SAFETY: the getters may be called at any time; what they return is compared, not read.
     unsafe {
-        if V::MINOR >= 12 {
+        if !V::OFFSETS.one_gil {
             let state: *const u8 = original::holder_of_gil::<V>().cast_const().cast();
             if !state.is_null() {
                 return state;
