@@ -1,4 +1,4 @@
-"""The drop-in beside the standard module: the same program, the same questions, with either of the two."""
+"""The drop-in beside `tracemalloc`: the same program, the same questions, with either of the two."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Module(Tool):
         return "a tracer was still on" if evidence.get("tracemalloc") or evidence.get("heapsight") else ""
 
 
-STANDARD = Module("tracemalloc", "tracemalloc")
+TRACEMALLOC = Module("tracemalloc", "tracemalloc")
 DROP_IN = Module("heapsight-dropin", "heapsight.tracemalloc", module="heapsight.tracemalloc")
 
 STEPS = {
@@ -49,7 +49,7 @@ def measure(session: Session) -> None:
         return
     blocks = QUICK_BLOCKS if session.quick else BLOCKS
     for number in range(min(session.rounds, 3)):
-        for tool in session.shuffled((STANDARD, DROP_IN)):
+        for tool in session.shuffled((TRACEMALLOC, DROP_IN)):
             arguments = [tool.module, str(blocks)]
             finished, answer = session.run_program(tool, PROGRAM, arguments, hash_seed=number + 1)
             problem = session.problem(tool, finished, answer)
@@ -63,15 +63,16 @@ def measure(session: Session) -> None:
 
 
 def figures(samples: list[Sample], step: str) -> tuple[float, float]:
-    """The medians of the standard module and of the drop-in; not a number where nothing was measured."""
+    """The medians of `tracemalloc` and of the drop-in; not a number where nothing was measured."""
     found = medians(samples, "dropin", step)
     first, second = (
-        next(iter(found.get(tool.name, {}).values()), math.nan) if found else math.nan for tool in (STANDARD, DROP_IN)
+        next(iter(found.get(tool.name, {}).values()), math.nan) if found else math.nan
+        for tool in (TRACEMALLOC, DROP_IN)
     )
     return first, second
 
 
 def share_percent(samples: list[Sample], step: str) -> float:
-    """What the drop-in needs, of what the standard module needs."""
-    standard, ours = figures(samples, step)
-    return ours / standard * 100
+    """What the drop-in needs, of what `tracemalloc` needs."""
+    theirs, ours = figures(samples, step)
+    return ours / theirs * 100

@@ -181,13 +181,13 @@ def startup_table(samples: list[Sample]) -> list[str]:
 
 
 def dropin_table(samples: list[Sample]) -> list[str]:
-    """One line per question, to the standard module and to the drop-in."""
+    """One line per question, to `tracemalloc` and to the drop-in."""
     rows = []
     for step, title in dropin.STEPS.items():
-        standard, ours = dropin.figures(samples, step)
+        theirs, ours = dropin.figures(samples, step)
         show = size if step.endswith("_bytes") else quantity
-        rows.append([title, show(standard), show(ours), f"{number(standard / ours, 1)}×" if ours else "–"])
-    return markdown(["", dropin.STANDARD.label, dropin.DROP_IN.label, "less by"], rows)
+        rows.append([title, show(theirs), show(ours), f"{number(theirs / ours, 1)}×" if ours else "–"])
+    return markdown(["", dropin.TRACEMALLOC.label, dropin.DROP_IN.label, "less by"], rows)
 
 
 def size(bytes_: float) -> str:
@@ -258,7 +258,7 @@ def full(samples: list[Sample], notes: dict[str, Any]) -> str:
                 ",", " "
             )
         )
-        out += ["## The standard module and the drop-in", "", text, "", *dropin_table(samples)]
+        out += ["## `tracemalloc` and the drop-in", "", text, "", *dropin_table(samples)]
     if "threads" in kinds:
         out += ["## Two threads", "", *thread_table(samples)]
     if "startup" in kinds:

@@ -71,8 +71,8 @@ def _blocks(samples: list[Sample]) -> list[Target]:
     def figure(name: str) -> float:
         return table.get(name, {}).get(PROMISED_BLOCKS, math.nan)
 
-    standard = medians(chosen, "blocks", "get_traces_seconds").get("tracemalloc-1", {})
-    traces = figure("get_traces_seconds") / standard.get(PROMISED_BLOCKS, math.nan)
+    theirs = medians(chosen, "blocks", "get_traces_seconds").get("tracemalloc-1", {})
+    traces = figure("get_traces_seconds") / theirs.get(PROMISED_BLOCKS, math.nan)
     real = bytes_per_block(traced, plain)
     claimed = figure("own_growth_bytes") / traced[0]["blocks"]
     thousand = f"{int(PROMISED_BLOCKS):,}".replace(",", " ")
@@ -81,7 +81,7 @@ def _blocks(samples: list[Sample]) -> list[Target]:
         Target("error of get_tracemalloc_size()", abs(claimed - real) / real * 100, 5, "%"),
         Target("snapshot without blocks", figure("snapshot_seconds") * 1e3, 5, "ms"),
         Target("snapshot with blocks", figure("snapshot_with_traces_seconds") * 1e3, 60, "ms"),
-        Target("all blocks as a dictionary, to the standard module's list of them", traces, 1, "×"),
+        Target("all blocks as a dictionary, to `tracemalloc`'s list of them", traces, 1, "×"),
         Target("statistics", figure("statistics_seconds") * 1e3, 5, "ms"),
         Target("compare", figure("compare_seconds") * 1e3, 5, "ms"),
         Target("top list by any key, compared", figure("top_seconds") * 1e3, 50, "ms"),
@@ -108,7 +108,7 @@ def _answer(samples: list[Sample], case: str, name: str, value: str) -> float:
 
 
 def _drop_in(samples: list[Sample]) -> list[Target]:
-    """Shares of what the standard module needs: a fiftieth is 2 %, a two-hundredth 0.5 %."""
+    """Shares of what `tracemalloc` needs: a fiftieth is 2 %, a two-hundredth 0.5 %."""
     promises = {
         "take_snapshot_seconds": 2,
         "statistics_seconds": 0.5,

@@ -25,7 +25,7 @@ def test_nothing_is_judged_that_was_not_measured() -> None:
     assert judge([]) == []
 
 
-def test_all_blocks_as_a_dictionary_are_compared_with_the_standard_module() -> None:
+def test_all_blocks_as_a_dictionary_are_compared_with_those_of_tracemalloc() -> None:
     samples = [
         blocks_sample("untraced"),
         blocks_sample("heapsight", rss_growth_bytes=510 * 3.5e6, get_traces_seconds=0.5),

@@ -201,9 +201,9 @@ class Snapshot:
 
     @classmethod
     def load(cls, filename: FileName, traces: bool = True, *, at: Moment | tuple[Moment, Moment] = "end") -> Snapshot:
-        """Read a snapshot that `write` wrote, a moment of a recording, or a pickle of the standard module's ``Snapshot.dump``.
+        """Read a snapshot that `write` wrote, a moment of a recording, or a pickle of `tracemalloc`'s ``Snapshot.dump``.
 
-        Nothing in the file is ever executed. ``traces=False`` leaves single blocks out; the standard module's snapshots know no
+        Nothing in the file is ever executed. ``traces=False`` leaves single blocks out; `tracemalloc`'s snapshots know no
         addresses, so they have no traces. Raises `OSError` when the file cannot be read, and `ValueError` when it is something else.
 
         Of a file that is damaged or cut short what can be read is loaded, and ``incomplete`` says what is wrong; when nothing can be,

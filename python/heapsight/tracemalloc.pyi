@@ -4,7 +4,7 @@ from typing import Any, ClassVar, SupportsIndex, overload
 
 from typing_extensions import TypeAlias
 
-from heapsight._standard_filters import BaseFilter, DomainFilter, Filter
+from heapsight._tracemalloc.filters import BaseFilter, DomainFilter, Filter
 
 __all__ = [
     "BaseFilter",

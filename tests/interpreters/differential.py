@@ -1,4 +1,4 @@
-"""Runs random programs under heapsight and the standard tracemalloc at once, and compares them block by block.
+"""Runs random programs under heapsight and tracemalloc at once, and compares them block by block.
 
 ``python differential.py [--frames N] [--seed N] [--programs N] [--operations N]``. Both trace the same process,
 so every live block of the programs is compared by size and call path, whichever thread made it and however
@@ -66,7 +66,7 @@ def main() -> int:
     parser.add_argument("--operations", type=int, default=3_000, help="length of a program (default: 3000)")
     options = parser.parse_args()
     if sysconfig.get_config_var("Py_GIL_DISABLED"):
-        sys.stdout.write("0 blocks compared: the standard tracemalloc is not exact without the GIL\n")
+        sys.stdout.write("0 blocks compared: tracemalloc is not exact without the GIL\n")
         return 0
 
     # Generators that go on yielding while they are closed are part of the programs.

@@ -65,7 +65,7 @@ class Instance:
 def wait_for_end(thread: threading.Thread) -> None:
     """Wait until the system knows no such thread any more.
 
-    On its way out a thread frees raw blocks without the GIL. The standard tracemalloc forgets a block after it was
+    On its way out a thread frees raw blocks without the GIL. `tracemalloc` forgets a block after it was
     freed: whoever gets the same address in between loses its trace. So nobody allocates meanwhile.
     """
     thread.join()

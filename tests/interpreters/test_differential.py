@@ -1,4 +1,4 @@
-"""Random programs: heapsight and the standard tracemalloc agree block by block (see differential.py).
+"""Random programs: heapsight and tracemalloc agree block by block (see differential.py).
 
 For the interpreter that runs the tests; ``make test-all`` runs them on each.
 """
@@ -17,7 +17,7 @@ PROGRAM = Path(__file__).resolve().with_name("differential.py")
 
 pytestmark = pytest.mark.skipif(
     bool(sysconfig.get_config_var("Py_GIL_DISABLED")),
-    reason="the standard tracemalloc is not exact without the GIL",
+    reason="tracemalloc is not exact without the GIL",
 )
 
 

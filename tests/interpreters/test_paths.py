@@ -44,7 +44,7 @@ def test_with_a_limit_every_path_has_its_most_recent_frames(frames: int) -> None
     assert "agree, 0 do not" in run("--frames", str(frames))
 
 
-def test_the_cases_agree_with_the_standard_tracemalloc_too() -> None:
+def test_the_cases_agree_with_tracemalloc_too() -> None:
     # Not a test of heapsight, but of the expectations.
     assert "agree, 0 do not" in run("--backend", "tracemalloc", *cases_of("paths.exceptions"))
 

@@ -1,4 +1,4 @@
-"""Runs heapsight and the standard tracemalloc on the same blocks, and compares what they say of each.
+"""Runs heapsight and tracemalloc on the same blocks, and compares what they say of each.
 
 tracemalloc must be started first: the tables it keeps then come from the allocators as they were, where
 heapsight, installed over it, does not see them. Blocks that are made in this file are left out: they exist

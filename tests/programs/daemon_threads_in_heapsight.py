@@ -14,8 +14,8 @@ THREADS = 3
 folder = tempfile.mkdtemp()  # removed by whoever runs this: its name goes to standard output
 print(folder, flush=True)
 sys.setswitchinterval(1e-6)
-tracemalloc.start() if sys.argv[1].startswith("standard") else heapsight.enable()
-snapshot = None if sys.argv[1].startswith("standard") else heapsight.Snapshot.create(with_traces=True)
+tracemalloc.start() if sys.argv[1].startswith("tracemalloc") else heapsight.enable()
+snapshot = None if sys.argv[1].startswith("tracemalloc") else heapsight.Snapshot.create(with_traces=True)
 
 
 class Index:
@@ -88,7 +88,7 @@ def fire_timer():
     _testing.advance_timer(1)
 
 
-def standard():
+def tracemalloc_functions():
     first, second = tracemalloc.take_snapshot(), tracemalloc.take_snapshot()
     first.statistics("lineno")
     first.compare_to(second, "traceback")

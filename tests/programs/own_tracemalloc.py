@@ -1,4 +1,4 @@
-"""Use the standard tracemalloc, as if nobody else traced."""
+"""Use tracemalloc, as if nobody else traced."""
 
 import tracemalloc
 

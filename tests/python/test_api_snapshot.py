@@ -328,7 +328,7 @@ def test_recording_of_a_run_loads_as_its_last_moment(capture: Path) -> None:
     assert snapshot.process_memory is not None
 
 
-STANDARD = """
+TRACEMALLOC = """
 import sys, tracemalloc
 tracemalloc.start(5)
 def make(): return [bytes(10_000) for _ in range(7)]
@@ -337,9 +337,9 @@ tracemalloc.take_snapshot().dump(sys.argv[1])
 """
 
 
-def test_snapshot_of_the_standard_module_loads_with_the_same_figures(tmp_path: Path) -> None:
-    file = tmp_path / "standard.pickle"
-    subprocess.run([sys.executable, "-c", STANDARD, str(file)], check=True)
+def test_snapshot_of_tracemalloc_loads_with_the_same_figures(tmp_path: Path) -> None:
+    file = tmp_path / "tracemalloc.pickle"
+    subprocess.run([sys.executable, "-c", TRACEMALLOC, str(file)], check=True)
     expected = tracemalloc.Snapshot.load(str(file))
     snapshot = Snapshot.load(file)
     assert snapshot.traceback_limit == 5

@@ -1,4 +1,4 @@
-"""`heapsight top` on several files, on snapshots, and on what the standard module wrote."""
+"""`heapsight top` on several files, on snapshots, and on what `tracemalloc` wrote."""
 
 from __future__ import annotations
 
@@ -113,16 +113,16 @@ def test_files_of_different_processes_are_a_warning(snapshots: Path, capture: Pa
     assert done.text.count("Total: ") == 2
 
 
-def test_reads_a_snapshot_of_the_standard_module(tmp_path: Path) -> None:
-    script = tmp_path / "standard.py"
+def test_reads_a_snapshot_of_tracemalloc(tmp_path: Path) -> None:
+    script = tmp_path / "their.py"
     script.write_text(
         "import tracemalloc\n"
         "tracemalloc.start(3)\n"
         "kept = [bytes(4000) for _ in range(50)]\n"
-        "tracemalloc.take_snapshot().dump('standard.pickle')\n"
+        "tracemalloc.take_snapshot().dump('their.pickle')\n"
     )
     subprocess.run([sys.executable, script], cwd=tmp_path, env=clean_environment(), check=True)
-    assert re.search(r"standard\.py:3: size=19[78] KiB, count=5", top(tmp_path, "-n1", "standard.pickle"))
+    assert re.search(r"their\.py:3: size=19[78] KiB, count=5", top(tmp_path, "-n1", "their.pickle"))
 
 
 def test_a_hostile_pickle_is_refused_by_name(tmp_path: Path) -> None:

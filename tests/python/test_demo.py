@@ -1,4 +1,4 @@
-"""The demo tells the truth: its figures are those of the standard tracemalloc, and it names the right lines."""
+"""The demo tells the truth: its figures are those of tracemalloc, and it names the right lines."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from heapsight import _testing
 
 EXAMPLE = ROOT / "examples" / "index_stdlib.py"
 
-#: As sitecustomize.py, traces a program with the standard tracemalloc from about the moment on when heapsight does, and
+#: As sitecustomize.py, traces a program with tracemalloc from about the moment on when heapsight does, and
 #: says at exit how much is live and was at the peak. (The C module: the Python one would import much of its own.)
 JUDGE = """
 import _tracemalloc, atexit, sys
@@ -50,7 +50,7 @@ def test_top_names_lines_of_the_example_and_of_ast(demo: tuple[Path, Outcome]) -
     assert re.search(r"\bast\.py:\d+", top)
 
 
-def test_totals_are_those_of_the_standard_tracemalloc(demo: tuple[Path, Outcome], tmp_path: Path) -> None:
+def test_totals_are_those_of_tracemalloc(demo: tuple[Path, Outcome], tmp_path: Path) -> None:
     capture, _ = demo
     (tmp_path / "sitecustomize.py").write_text(JUDGE)
     judged = Start([EXAMPLE], environment={"PYTHONPATH": str(tmp_path)}).plain()

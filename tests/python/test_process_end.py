@@ -23,8 +23,8 @@ CALLS = [
     "read",
     "replace_timer",
     "set_limit",
-    "standard",
     "switch",
+    "tracemalloc_functions",
     "write",
 ]
 

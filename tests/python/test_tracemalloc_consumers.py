@@ -1,4 +1,4 @@
-"""What uses the standard module works on heapsight's: warnings, asyncio, unittest and pytest, each the real thing."""
+"""What uses `tracemalloc` works on heapsight's: warnings, asyncio, unittest and pytest, each the real thing."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 from harness import Start, clean_environment
 
 REPLACED = ["-X", "heapsight-replace", "-X", "heapsight=25"]
-STANDARD = ["-X", "tracemalloc=25"]
-BOTH = pytest.mark.parametrize("flags", [STANDARD, REPLACED], ids=["standard", "heapsight"])
+TRACEMALLOC = ["-X", "tracemalloc=25"]
+BOTH = pytest.mark.parametrize("flags", [TRACEMALLOC, REPLACED], ids=["tracemalloc", "heapsight"])
 
 FILE = """
 import warnings
@@ -64,10 +64,10 @@ def test_resource_warning_says_where_the_object_was_allocated(flags: list[str], 
 
 
 @pytest.mark.parametrize("code", [FILE, UNITTEST], ids=["warnings", "unittest"])
-def test_the_warning_is_the_standard_modules_to_the_letter(code: str, tmp_path: Path) -> None:
+def test_the_warning_is_that_of_tracemalloc_to_the_letter(code: str, tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(code)
-    texts = [allocated_at(Start([script], flags=flags).plain().errors) for flags in (STANDARD, REPLACED)]
+    texts = [allocated_at(Start([script], flags=flags).plain().errors) for flags in (TRACEMALLOC, REPLACED)]
     assert texts[0] == texts[1]
     assert len(texts[0]) >= 3
 
@@ -111,15 +111,15 @@ def pytest_says(folder: Path, *command: str) -> list[str]:
 
 def test_pytest_says_where_a_leaked_file_was_opened(tmp_path: Path) -> None:
     (tmp_path / "test_leak.py").write_text(LEAKING_TEST)
-    standard = pytest_says(tmp_path, *STANDARD)
-    assert len(standard) == 25
-    assert 'test_leak.py", line ' in standard[-1]
+    expected = pytest_says(tmp_path, *TRACEMALLOC)
+    assert len(expected) == 25
+    assert 'test_leak.py", line ' in expected[-1]
     replaced = pytest_says(tmp_path, *REPLACED)
     if sys.version_info >= (3, 13):
-        assert replaced == standard
+        assert replaced == expected
     else:
-        # A file that says good-bye is a new object for a moment, which only the interpreter's own tracer is told: so the standard
-        # module shows the line of the `del`, and heapsight that of the `open`.
+        # A file that says good-bye is a new object for a moment, of which the interpreter tells its own tracer only: so
+        # `tracemalloc` shows the line of the `del`, and heapsight that of the `open`.
         assert replaced[-1].endswith('test_leak.py", line 3')
     run = ["-m", "heapsight", "run", "-q", "-o", "run.heapsight", "--frames", "25", "--replace-tracemalloc"]
     assert pytest_says(tmp_path, *run) == replaced

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import sysconfig
 import threading
-import tracemalloc as standard
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,7 @@ def off() -> Iterator[None]:
     """Leave both tracers off."""
     yield
     drop_in.stop()
-    standard.stop()
+    tracemalloc.stop()
 
 
 def sizes(domain: int = DOMAIN) -> list[int]:
@@ -130,13 +130,13 @@ def test_while_nothing_is_traced_both_functions_say_so() -> None:
     assert (track(DOMAIN, 0x1000, 10), untrack(DOMAIN, 0x1000)) == (NOT_TRACING, NOT_TRACING)
 
 
-def test_after_stop_the_calls_reach_the_standard_module_again() -> None:
+def test_after_stop_the_calls_reach_tracemalloc_again() -> None:
     track, _ = c_functions(ctypes.PyDLL)
     drop_in.start()
     drop_in.stop()
-    standard.start()
+    tracemalloc.start()
     assert track(DOMAIN, 0x1000, 10) == 0
-    snapshot = standard.take_snapshot().filter_traces([standard.DomainFilter(True, DOMAIN)])
+    snapshot = tracemalloc.take_snapshot().filter_traces([tracemalloc.DomainFilter(True, DOMAIN)])
     assert [trace.size for trace in snapshot.traces] == [10]
 
 

@@ -1,20 +1,24 @@
-"""heapsight.tracemalloc has every name of the standard module, with the same parameters, messages and states."""
+"""heapsight.tracemalloc has every name of `tracemalloc`, with the same parameters, messages and states."""
 
 from __future__ import annotations
 
+import ast
 import inspect
-import tracemalloc as standard
+import subprocess
+import sys
+import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
 from types import ModuleType
 from typing import Any
 
 import pytest
+from harness import clean_environment
 
 import heapsight
 from heapsight import tracemalloc as drop_in
 
-BOTH = pytest.mark.parametrize("module", [standard, drop_in], ids=["standard", "heapsight"])
-#: What the standard module's own file imports is no part of it, but tests reach for these.
+BOTH = pytest.mark.parametrize("module", [tracemalloc, drop_in], ids=["tracemalloc", "heapsight"])
+#: What `tracemalloc`'s own file imports is no part of it, but tests reach for these.
 REACHED_FOR = {"linecache", "pickle"}
 
 
@@ -22,22 +26,23 @@ REACHED_FOR = {"linecache", "pickle"}
 def off() -> Iterator[None]:
     """Leave both tracers off."""
     yield
-    standard.stop()
+    tracemalloc.stop()
     drop_in.stop()
 
 
 def public_names(module: ModuleType) -> set[str]:
     """Return what the module defines or reaches for."""
-    imported = {name for name, value in vars(module).items() if isinstance(value, ModuleType)}
+    names = {name for name in dir(module) if not name.startswith("_")}
+    imported = {name for name in names if isinstance(getattr(module, name), ModuleType)}
     foreign = {"Sequence", "Iterable", "total_ordering"}
-    return {name for name in vars(module) if not name.startswith("_")} - imported - foreign
+    return names - imported - foreign
 
 
 def test_every_public_name_is_there_and_only_two_more() -> None:
-    assert public_names(drop_in) - public_names(standard) == {"install", "uninstall"}
-    assert public_names(standard) <= public_names(drop_in)
+    assert public_names(drop_in) - public_names(tracemalloc) == {"install", "uninstall"}
+    assert public_names(tracemalloc) <= public_names(drop_in)
     for name in REACHED_FOR:
-        assert getattr(drop_in, name) is getattr(standard, name)
+        assert getattr(drop_in, name) is getattr(tracemalloc, name)
     for name in ("_get_traces", "_get_object_traceback", "_Traces", "_format_size"):
         assert hasattr(drop_in, name), name
 
@@ -51,7 +56,7 @@ def parameters(value: Any) -> str:
 def signatures(module: Any) -> dict[str, str]:
     """Return the parameters of every public function, class and method."""
     found = {}
-    for name in sorted(public_names(standard)):
+    for name in sorted(public_names(tracemalloc)):
         value = getattr(module, name)
         found[name] = parameters(value)
         if isinstance(value, type):
@@ -64,7 +69,7 @@ def signatures(module: Any) -> dict[str, str]:
 
 
 def test_parameters_are_the_same() -> None:
-    mine, theirs = signatures(drop_in), signatures(standard)
+    mine, theirs = signatures(drop_in), signatures(tracemalloc)
     assert mine["start"] == "(nframe=1, /, *, extension_blocks=None)"
     mine["start"] = mine["start"].replace(", *, extension_blocks=None", "")
     assert {name: mine.get(name) for name in theirs} == theirs
@@ -72,7 +77,7 @@ def test_parameters_are_the_same() -> None:
 
 def test_classes_are_related_alike() -> None:
     for name in ("Frame", "Traceback", "Trace", "Statistic", "StatisticDiff", "Filter", "DomainFilter", "_Traces"):
-        mine, theirs = getattr(drop_in, name), getattr(standard, name)
+        mine, theirs = getattr(drop_in, name), getattr(tracemalloc, name)
         assert issubclass(mine, Sequence) == issubclass(theirs, Sequence), name
         assert [each.__name__ for each in mine.__mro__] == [each.__name__ for each in theirs.__mro__], name
         assert sorted(getattr(mine, "__slots__", [])) == sorted(getattr(theirs, "__slots__", [])), name
@@ -87,7 +92,7 @@ def refusal(ask: Callable[[], object]) -> str:
 
 @pytest.mark.parametrize("limit", [0, -1, 65_536, 2**31 - 1, 2**31, -(2**40), 2**80, "1", None, 1.5, [], object])
 def test_wrong_limits_are_refused_in_the_same_words(limit: Any) -> None:
-    assert refusal(lambda: drop_in.start(limit)) == refusal(lambda: standard.start(limit))
+    assert refusal(lambda: drop_in.start(limit)) == refusal(lambda: tracemalloc.start(limit))
     assert not drop_in.is_tracing()
 
 
@@ -95,7 +100,7 @@ def test_wrong_limits_are_refused_in_the_same_words(limit: Any) -> None:
     "call", ["start(nframe=1)", "start(1, 2)", "stop(1)", "get_traced_memory(1)", "_get_object_traceback()"]
 )
 def test_wrong_calls_are_type_errors(call: str) -> None:
-    for module in (standard, drop_in):
+    for module in (tracemalloc, drop_in):
         with pytest.raises(TypeError):
             eval(call, vars(module))  # noqa: S307
 
@@ -195,10 +200,10 @@ def test_both_namespaces_of_heapsight_are_one_tracer() -> None:
     assert traceback[0].filename == __file__
 
 
-def test_old_and_new_snapshot_may_be_the_standard_modules() -> None:
+def test_old_and_new_snapshot_may_be_those_of_tracemalloc() -> None:
     traces = [(0, 5, (("a.py", 1), ("b.py", 2)), 2), (0, 9, (("c.py", 1),), 1)]
     new = drop_in.Snapshot(traces, 2)
-    old: Any = standard.Snapshot(traces[:1], 2)
+    old: Any = tracemalloc.Snapshot(traces[:1], 2)
     expected = drop_in.Snapshot(traces, 2).compare_to(drop_in.Snapshot(traces[:1], 2), "traceback")
     assert new.compare_to(old, "traceback") == expected
 
@@ -224,3 +229,51 @@ def test_a_snapshot_takes_memory_by_call_paths_and_not_by_blocks() -> None:
     snapshot = drop_in.take_snapshot()
     assert len(snapshot.traces) >= 2 * len(kept)
     assert snapshot.traces._table.heap_bytes < 100_000
+
+
+def test_a_program_that_is_traced_from_start_up_loads_the_parts_at_their_first_use() -> None:
+    program = (
+        "import sys\n"
+        "before = set(sys.modules)\n"
+        "import heapsight.tracemalloc as mine\n"
+        "mine.start(); mine.stop()\n"
+        "print(sorted(set(sys.modules) - before))\n"
+        "mine.Filter(True, '*').filename_pattern\n"
+        "print(sorted(name for name in set(sys.modules) - before if name.startswith('heapsight')))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-X", "heapsight", "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=clean_environment(),
+    )
+    at_import, with_filters = map(ast.literal_eval, done.stdout.splitlines())
+    assert at_import == ["heapsight.tracemalloc"]
+    assert with_filters == [
+        "heapsight._tracemalloc",
+        "heapsight._tracemalloc.filters",
+        "heapsight._tracemalloc.home",
+        "heapsight.tracemalloc",
+    ]
+
+
+def test_a_class_that_is_loaded_while_the_drop_in_replaces_tracemalloc_says_that_it_is_there() -> None:
+    program = (
+        "import heapsight.tracemalloc as mine, pickle\n"
+        "frames = mine.Frame, mine.Traceback\n"
+        "mine.install()\n"
+        "print({each.__module__ for each in (*frames, mine.Snapshot, mine.StatisticDiff)})\n"
+        "assert pickle.loads(pickle.dumps(mine.Snapshot)) is mine.Snapshot\n"
+        "mine.uninstall()\n"
+        "print({each.__module__ for each in (*frames, mine.Snapshot, mine.StatisticDiff, mine.Filter)})\n"
+        "assert pickle.loads(pickle.dumps(mine.Snapshot)) is mine.Snapshot\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-X", "heapsight", "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=clean_environment(),
+    )
+    assert done.stdout == "{'tracemalloc'}\n{'heapsight.tracemalloc'}\n"

@@ -1,4 +1,4 @@
-"""heapsight's tracemalloc in the place of the standard module, for a whole program: switches, install() and uninstall()."""
+"""heapsight's tracemalloc in the place of `tracemalloc`, for a whole program: switches, install() and uninstall()."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_the_interpreters_own_tracer_is_off_when_its_tracing_was_taken_over() ->
     assert (outcome.text, outcome.errors) == ("tracemalloc False True\n", "")
 
 
-def test_a_recording_answers_for_the_standard_module(capture: Path) -> None:
+def test_a_recording_answers_for_tracemalloc(capture: Path) -> None:
     code = (
         "import tracemalloc\n"
         "kept = [bytes(1000) for _ in range(100)]\n"
@@ -90,7 +90,7 @@ def test_a_program_that_stops_tracing_does_not_stop_its_recording(capture: Path)
     assert line.split()[0] == "1"
 
 
-def test_a_sample_cannot_answer_for_the_standard_module(capture: Path) -> None:
+def test_a_sample_cannot_answer_for_tracemalloc(capture: Path) -> None:
     outcome = program("warn.py").traced(capture, "--sample", "--replace-tracemalloc")
     assert outcome.status == 2
     assert "--replace-tracemalloc" in outcome.errors
@@ -121,7 +121,7 @@ def test_install_puts_both_modules_in_place_and_uninstall_undoes_it() -> None:
     assert (outcome.status, outcome.errors) == (0, "")
 
 
-def test_uninstall_without_the_standard_module_leaves_none() -> None:
+def test_uninstall_without_tracemalloc_leaves_none() -> None:
     code = (
         "import sys, heapsight.tracemalloc as mine\n"
         "assert 'tracemalloc' not in sys.modules\n"
@@ -156,7 +156,7 @@ assert statistic in snapshot.statistics("lineno")
 """
 
 
-def test_what_an_installed_module_pickles_the_standard_one_reads(tmp_path: Path) -> None:
+def test_what_an_installed_module_pickles_tracemalloc_reads(tmp_path: Path) -> None:
     for code in (PICKLES, READS):
         outcome = Start(["-c", code, tmp_path / "pickle"]).plain()
         assert (outcome.status, outcome.errors) == (0, "")

@@ -25,9 +25,9 @@ pub mod path;
 pub mod recording;
 mod resident;
 mod sampling;
-pub mod standard_snapshot;
 mod sum;
 mod threads;
+pub mod tracemalloc_snapshot;
 pub mod traces;
 mod truncate;
 

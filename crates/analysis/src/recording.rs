@@ -1,6 +1,6 @@
 //! Files with recorded memory: read, and brought to one moment or to the span between two.
 //!
-//! [`Recording::read`] takes captures and pickles of the standard module's snapshots. [`Recording::seek`] goes to a moment, for which it
+//! [`Recording::read`] takes captures and pickles of `tracemalloc`'s snapshots. [`Recording::seek`] goes to a moment, for which it
 //! reads the file once more.
 
 mod seek;
@@ -12,7 +12,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use heapsight_capture::model::{Counters, Mode};
 use heapsight_capture::{Capture, End, Header, ReadError, TimelinePoint};
 
-use crate::standard_snapshot::{self, PickleError};
+use crate::tracemalloc_snapshot::{self, PickleError};
 use crate::{apply_frame_limit, name_threads};
 
 pub use when::{Instant, Moment, When};
@@ -116,9 +116,9 @@ impl Recording {
     }
 }
 
-/// A snapshot of the standard module as a capture.
+/// A snapshot of `tracemalloc` as a capture.
 fn of_pickle(bytes: &[u8], modified: Option<SystemTime>) -> Result<Capture, PickleError> {
-    let snapshot = standard_snapshot::read(bytes)?;
+    let snapshot = tracemalloc_snapshot::read(bytes)?;
     let since_1970 = modified
         .and_then(|time| time.duration_since(UNIX_EPOCH).ok())
         .unwrap_or_default();
@@ -137,7 +137,7 @@ fn of_pickle(bytes: &[u8], modified: Option<SystemTime>) -> Result<Capture, Pick
     };
     Ok(Capture {
         header: Header {
-            program: "a snapshot of the standard tracemalloc module".to_owned(),
+            program: "a snapshot of tracemalloc".to_owned(),
             start_unix_ns: u64::try_from(since_1970.as_nanos()).unwrap_or(u64::MAX),
             mode: Mode::Exact {
                 frame_limit: Some(snapshot.traceback_limit),

@@ -1,4 +1,4 @@
-//! Traces of single blocks as the standard module has them: (domain, size, frames, number of frames there were), in an order.
+//! Traces of single blocks as `tracemalloc` has them: (domain, size, frames, number of frames there were), in an order.
 //!
 //! A program has few different traces, however many blocks: each is kept once, with how often it comes. Everything that is asked of millions
 //! of blocks costs time by the number of different traces.
@@ -22,7 +22,7 @@ pub const UNKNOWN: &str = "<unknown>";
 /// One trace; many blocks may have it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TraceRow {
-    /// Domain as the standard module numbers it: 0 for CPython's own allocators.
+    /// Domain as `tracemalloc` numbers it: 0 for CPython's own allocators.
     pub domain: u32,
     /// Bytes requested.
     pub size_bytes: u64,
@@ -67,7 +67,7 @@ impl Traces {
         for (site, size_bytes, blocks) in counts {
             let (path, total_frames) = paths.of_site(site);
             rows.push(TraceRow {
-                domain: standard_domain(tables.sites[site as usize].domain),
+                domain: tracemalloc_domain(tables.sites[site as usize].domain),
                 size_bytes,
                 path,
                 total_frames: Some(total_frames),
@@ -204,8 +204,8 @@ impl Traces {
     }
 }
 
-/// The number that the standard module has for a domain: its own allocators are all one.
-fn standard_domain(domain: Domain) -> u32 {
+/// The number that `tracemalloc` has for a domain: its own allocators are all one.
+fn tracemalloc_domain(domain: Domain) -> u32 {
     domain.0.saturating_sub(Domain::EXTENSION_BASE)
 }
 
@@ -269,7 +269,7 @@ impl<'t> PathsOfTables<'t> {
             self.frames.push(self.builder.frame(filename, 0));
             total = 1;
         }
-        // What the standard module can count to.
+        // What `tracemalloc` can count to.
         let made = (
             self.builder.path(&self.frames),
             total.min(u32::from(u16::MAX)),

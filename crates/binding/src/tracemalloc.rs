@@ -1,4 +1,4 @@
-//! The functions of the standard module's C half, on heapsight's engine: what `heapsight.tracemalloc` is made on.
+//! The functions of `tracemalloc`'s C half, on heapsight's engine: what `heapsight.tracemalloc` is made on.
 
 mod extension_blocks;
 mod raw_traces;
@@ -20,9 +20,9 @@ use crate::api::timer;
 use crate::api::tracing_filters;
 use table::TraceTable;
 
-/// Frames kept when tracing was started here last; the standard module tells it also while it is off.
+/// Frames kept when tracing was started here last; `tracemalloc` tells it also while it is off.
 static LAST_LIMIT: AtomicU16 = AtomicU16::new(1);
-/// The program uses this namespace, or has it in the place of the standard module: whoever starts tracing, it sees all.
+/// The program uses this namespace, or has it in the place of `tracemalloc`: whoever starts tracing, it sees all.
 static IN_USE: AtomicBool = AtomicBool::new(false);
 
 /// Start tracing, and keep at most the nframe most recent frames of each traceback. Does nothing when tracing is on.
@@ -58,22 +58,22 @@ fn start(
         LAST_LIMIT.store(limit, Relaxed);
     }
     IN_USE.store(true, Relaxed);
-    trace_as_standard_module(py)
+    trace_as_tracemalloc_does(py)
 }
 
 /// To be called when tracing was started otherwise.
 ///
 /// # Errors
-/// As [`trace_as_standard_module`].
+/// As [`trace_as_tracemalloc_does`].
 pub(crate) fn tracing_has_begun(py: Python<'_>) -> PyResult<()> {
     if IN_USE.load(Relaxed) {
-        trace_as_standard_module(py)
+        trace_as_tracemalloc_does(py)
     } else {
         Ok(())
     }
 }
 
-/// The limit as the standard module reads it.
+/// The limit as `tracemalloc` reads it.
 fn frames(nframe: &Bound<'_, PyAny>) -> PyResult<u16> {
     let number = if nframe.is_instance_of::<PyInt>() {
         nframe.clone()
@@ -102,11 +102,11 @@ fn frames(nframe: &Bound<'_, PyAny>) -> PyResult<u16> {
     }
 }
 
-/// Sees to what the standard module traces beyond allocations: blocks that extensions report, and objects from free lists.
+/// Sees to what `tracemalloc` traces beyond allocations: blocks that extensions report, and objects from free lists.
 ///
 /// # Errors
 /// The warning that the first cannot be seen, if warnings are errors.
-fn trace_as_standard_module(py: Python<'_>) -> PyResult<()> {
+fn trace_as_tracemalloc_does(py: Python<'_>) -> PyResult<()> {
     if !tracer::is_tracing() {
         return Ok(());
     }
@@ -225,30 +225,30 @@ fn take_trace_table() -> TraceTable {
     }
 }
 
-/// Has tracing that was or will be started otherwise see all that the standard module would see.
+/// Has tracing that was or will be started otherwise see all that `tracemalloc` would see.
 #[pyfunction]
 fn adopt_tracing(py: Python<'_>) -> PyResult<()> {
     IN_USE.store(true, Relaxed);
-    trace_as_standard_module(py)
+    trace_as_tracemalloc_does(py)
 }
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    let standard = PyModule::new(module.py(), "_tracemalloc")?;
-    standard.setattr(
+    let functions = PyModule::new(module.py(), "_tracemalloc")?;
+    functions.setattr(
         "__doc__",
-        "heapsight's functions in place of the standard module's own.",
+        "heapsight's functions in place of `tracemalloc`'s own.",
     )?;
-    standard.add_function(wrap_pyfunction!(start, &standard)?)?;
-    standard.add_function(wrap_pyfunction!(stop, &standard)?)?;
-    standard.add_function(wrap_pyfunction!(is_tracing, &standard)?)?;
-    standard.add_function(wrap_pyfunction!(clear_traces, &standard)?)?;
-    standard.add_function(wrap_pyfunction!(reset_peak, &standard)?)?;
-    standard.add_function(wrap_pyfunction!(get_traceback_limit, &standard)?)?;
-    standard.add_function(wrap_pyfunction!(get_traced_memory, &standard)?)?;
-    standard.add_function(wrap_pyfunction!(get_tracemalloc_memory, &standard)?)?;
-    standard.add_function(wrap_pyfunction!(_get_traces, &standard)?)?;
-    standard.add_function(wrap_pyfunction!(_get_object_traceback, &standard)?)?;
-    module.add("tracemalloc_functions", standard)?;
+    functions.add_function(wrap_pyfunction!(start, &functions)?)?;
+    functions.add_function(wrap_pyfunction!(stop, &functions)?)?;
+    functions.add_function(wrap_pyfunction!(is_tracing, &functions)?)?;
+    functions.add_function(wrap_pyfunction!(clear_traces, &functions)?)?;
+    functions.add_function(wrap_pyfunction!(reset_peak, &functions)?)?;
+    functions.add_function(wrap_pyfunction!(get_traceback_limit, &functions)?)?;
+    functions.add_function(wrap_pyfunction!(get_traced_memory, &functions)?)?;
+    functions.add_function(wrap_pyfunction!(get_tracemalloc_memory, &functions)?)?;
+    functions.add_function(wrap_pyfunction!(_get_traces, &functions)?)?;
+    functions.add_function(wrap_pyfunction!(_get_object_traceback, &functions)?)?;
+    module.add("tracemalloc_functions", functions)?;
     module.add_function(wrap_pyfunction!(take_trace_table, module)?)?;
     module.add_function(wrap_pyfunction!(adopt_tracing, module)?)?;
     module.add_class::<TraceTable>()

@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 
-use heapsight_analysis::standard_snapshot::PickleError;
+use heapsight_analysis::tracemalloc_snapshot::PickleError;
 use heapsight_capture::ReadError;
 
 /// Status when a file is not what it should be, or tracing cannot start.

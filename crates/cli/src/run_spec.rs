@@ -56,7 +56,7 @@ pub struct RunSpec {
     /// This process is such a child: `output` is that of the first process.
     #[serde(default)]
     pub is_child: bool,
-    /// Answer for the standard module `tracemalloc` as well.
+    /// Answer for `tracemalloc` as well.
     #[serde(default)]
     pub replace_tracemalloc: bool,
     /// What runs, for people.

@@ -1,6 +1,6 @@
 //! Sends the calls of one exported function of the interpreter to another function, for as long as is wanted.
 //!
-//! The standard tracer's C functions are called by extension modules directly; there is no hook. So the first bytes of such a function
+//! the interpreter's own tracer's C functions are called by extension modules directly; there is no hook. So the first bytes of such a function
 //! become a jump. What makes this safe:
 //!
 //! 1. **No memory is ever writable and executable.** The page is copied to a new one, changed there, made executable and no longer

@@ -1,4 +1,4 @@
-//! What only the drop-in for the standard `tracemalloc` needs: blocks that extension modules report, and objects that
+//! What only the drop-in for `tracemalloc` needs: blocks that extension modules report, and objects that
 //! come from free lists.
 //!
 //! Nothing here runs unless the drop-in asked for it. May change the tables as a hook does.

@@ -26,7 +26,7 @@ def start() -> None:
         else:
             _enable_from_switch()
         if "heapsight-replace" in sys._xoptions:
-            _replace_standard_module()
+            _replace_tracemalloc()
     except BaseException as error:  # a Rust panic is no Exception, and the program must go on
         if isinstance(error, ImportError) and "subinterpreter" in str(error):
             return  # the process is traced from its main interpreter
@@ -58,7 +58,7 @@ def _begin_run(spec: str) -> None:
 
     for_children = _heapsight.run_begin(spec, getattr(sys, "argv", []))
     if _heapsight.run_replaces_tracemalloc():
-        _replace_standard_module()
+        _replace_tracemalloc()
     if for_children is not None:  # --follow
         os.environ["HEAPSIGHT_RUN"] = for_children
         os.environ.setdefault("PYTHONHEAPSIGHT", _LOOK)
@@ -101,8 +101,8 @@ def _enable_from_switch() -> None:
         _heapsight.enable()
 
 
-def _replace_standard_module() -> None:
-    """Put heapsight's tracemalloc in the place of the standard one."""
+def _replace_tracemalloc() -> None:
+    """Put the drop-in in the place of `tracemalloc`."""
     if sys._xoptions.get("heapsight-replace", True) is not True:
         _warn("-X heapsight-replace takes no value: give a traceback limit with -X heapsight=N")
     from heapsight import tracemalloc

@@ -46,7 +46,7 @@ impl TraceDifference {
     }
 }
 
-/// Compares by groups, the biggest change first: the order of the standard module.
+/// Compares by groups, the biggest change first: the order of `tracemalloc`.
 #[must_use]
 pub fn compare_traces(new: &Traces, old: &Traces, by: TraceGrouping) -> Vec<TraceDifference> {
     let paths_of = |side: Side| match side {

@@ -62,7 +62,7 @@ impl TraceGroup {
         self.key.places(paths)
     }
 
-    /// The order of the standard module, the largest first.
+    /// The order of `tracemalloc`, the largest first.
     fn descending(&self, other: &Self, paths: &Paths) -> Ordering {
         let figures = |group: &Self| (group.bytes, group.blocks);
         figures(other)

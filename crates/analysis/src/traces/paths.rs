@@ -78,7 +78,7 @@ impl Paths {
     }
 }
 
-/// The order of two lists of frames that are given most recent first: by their oldest frames, as the standard module has it.
+/// The order of two lists of frames that are given most recent first: by their oldest frames, as `tracemalloc` has it.
 pub(super) fn oldest_first<'t>(
     one: impl DoubleEndedIterator<Item = (&'t str, u32)>,
     other: impl DoubleEndedIterator<Item = (&'t str, u32)>,

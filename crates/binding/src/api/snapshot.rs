@@ -78,7 +78,7 @@ fn take_snapshot(py: Python<'_>, unix_ns: u64, with_traces: bool) -> PyResult<Sn
     })
 }
 
-/// Reads a capture, or a pickle that the standard module's `Snapshot.dump` made, and goes to the moment `at`. Reads `content`, if
+/// Reads a capture, or a pickle that `tracemalloc`'s `Snapshot.dump` made, and goes to the moment `at`. Reads `content`, if
 /// that is given, as that of the file.
 ///
 /// # Errors

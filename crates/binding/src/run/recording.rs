@@ -61,7 +61,7 @@ pub(crate) fn is_recorded() -> bool {
     active.is_ok_and(|active| active.as_ref().is_some_and(ActiveRun::is_ours))
 }
 
-/// Whether the recording is to answer for the standard tracer as well.
+/// Whether the recording is to answer for the interpreter's own tracer as well.
 #[pyfunction]
 fn run_replaces_tracemalloc() -> bool {
     let active = ACTIVE.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,4 @@
-//! Takes the calls that extension modules make to report their blocks, which the interpreter would only hand to the standard tracer.
+//! Takes the calls that extension modules make to report their blocks, which the interpreter would only hand to the interpreter's own tracer.
 
 use std::sync::{Mutex, PoisonError};
 

@@ -1,6 +1,6 @@
 //! Objects that come from a free list: no allocation, but CPython 3.13 and newer tells of each new object.
 //!
-//! Its block then gets the call path of the new object in place of the one that first asked for the memory, as the standard module has it.
+//! Its block then gets the call path of the new object in place of the one that first asked for the memory, as `tracemalloc` has it.
 //! For an object that was just allocated this is the path that is there already: one look at the live map.
 
 use std::ffi::{c_int, c_void};

@@ -18,7 +18,7 @@ pub use pickle::PickleError;
 
 /// What such a file says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct StandardSnapshot {
+pub struct TracemallocSnapshot {
     /// Call paths with what is live on them; frames have no function names, and blocks no addresses. What was freed or live at the peak is not
     /// known: the peak is what is live.
     pub tables: Tables,
@@ -34,7 +34,7 @@ const TRACES: (&str, &str) = ("tracemalloc", "_Traces");
 ///
 /// # Errors
 /// [`PickleError`] when the bytes are no pickle, no snapshot, or refer to anything that is not part of one.
-pub fn read(bytes: &[u8]) -> Result<StandardSnapshot, PickleError> {
+pub fn read(bytes: &[u8]) -> Result<TracemallocSnapshot, PickleError> {
     let (heap, root) = pickle::parse(bytes, &[SNAPSHOT, TRACES])?;
     let state = heap.state(root, SNAPSHOT)?;
     let limit = match heap.entry(state, "traceback_limit") {
@@ -73,7 +73,7 @@ pub fn read(bytes: &[u8]) -> Result<StandardSnapshot, PickleError> {
         .iter()
         .fold(0, |sum, site| site.live_blocks().saturating_add(sum));
     tables.totals.peak_bytes = tables.totals.live_bytes;
-    Ok(StandardSnapshot {
+    Ok(TracemallocSnapshot {
         tables,
         traceback_limit: limit,
     })

@@ -1,4 +1,4 @@
-"""Everything that can be asked of snapshots, as text: the same for the standard module and for one that claims to be like it."""
+"""Everything that can be asked of snapshots, as text: the same for `tracemalloc` and for one that claims to be like it."""
 
 from __future__ import annotations
 
@@ -107,14 +107,14 @@ def _trace(module: Any, trace: Any, rng: random.Random) -> Iterator[str]:
 
 
 def _files(module: Any, snapshot: Any, old: Any, folder: Path) -> Iterator[str]:
-    import tracemalloc as standard
+    import tracemalloc
 
     from heapsight import tracemalloc as drop_in
 
     path = folder / f"{module.__name__}.pickle"
     snapshot.remark = {"extra": [1, 2]}
     snapshot.dump(path)
-    for reader in (standard, drop_in):
+    for reader in (tracemalloc, drop_in):
         loaded = reader.Snapshot.load(path)
         yield _attempt(lambda: [type(loaded).__name__, loaded.remark, loaded.traceback_limit, list(loaded.traces)])  # noqa: B023
         yield _attempt(lambda: loaded.traces == reader.Snapshot(list(snapshot.traces._traces), 1).traces)  # noqa: B023

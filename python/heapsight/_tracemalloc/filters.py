@@ -1,9 +1,10 @@
-"""The filters of the standard module."""
+"""The filters of snapshots."""
 
 import fnmatch
 import os
 
 from heapsight import _heapsight
+from heapsight._tracemalloc.home import public
 
 __all__ = ["BaseFilter", "DomainFilter", "Filter", "filtered"]
 
@@ -13,9 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence as _Sequence
     from typing import Any as _Any
 
-    from heapsight.tracemalloc import _Traces
+    from heapsight._tracemalloc.traces import _Traces
 
 
+@public
 class BaseFilter:
     """What all filters have: ``inclusive``, whether they say what to keep or what to drop."""
 
@@ -27,6 +29,7 @@ class BaseFilter:
         raise NotImplementedError
 
 
+@public
 class Filter(BaseFilter):
     """Keeps or drops by file name and line, of the most recent frame or, with ``all_frames``, of any."""
 
@@ -73,6 +76,7 @@ class Filter(BaseFilter):
         return by_frames or domain != self.domain
 
 
+@public
 class DomainFilter(BaseFilter):
     """Keeps or drops by ``domain``."""
 

@@ -1,4 +1,4 @@
-"""Sizes as the standard module writes them."""
+"""Sizes as `tracemalloc` writes them."""
 
 
 def size_text(size: float, sign: bool) -> str:

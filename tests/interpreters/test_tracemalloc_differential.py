@@ -1,4 +1,4 @@
-"""Random snapshots and programs: heapsight.tracemalloc and the standard module agree in every result (see standard_differential.py).
+"""Random snapshots and programs: heapsight.tracemalloc and `tracemalloc` agree in every result (see tracemalloc_differential.py).
 
 For the interpreter that runs the tests; ``make test-all`` runs them on each.
 """
@@ -11,10 +11,10 @@ import sys
 import sysconfig
 from pathlib import Path
 
-PROGRAM = Path(__file__).resolve().with_name("standard_differential.py")
+PROGRAM = Path(__file__).resolve().with_name("tracemalloc_differential.py")
 
 
-def test_every_public_result_is_that_of_the_standard_module() -> None:
+def test_every_public_result_is_that_of_tracemalloc() -> None:
     done = subprocess.run(
         [sys.executable, PROGRAM, "--snapshots", "300", "--programs", "9"],
         capture_output=True,

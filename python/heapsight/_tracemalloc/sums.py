@@ -1,8 +1,6 @@
 """Sums over the traces of snapshots: in Rust where the tracer made the traces, here for whatever else a program puts into a snapshot."""
 
-from operator import index as _as_integer
-
-__all__ = ["check", "differences", "position", "statistics"]
+__all__ = ["check", "differences", "statistics"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -10,29 +8,17 @@ if TYPE_CHECKING:
     from typing import Any as _Any
 
     from heapsight._heapsight import TraceTable as _TraceTable
-    from heapsight.tracemalloc import Snapshot as _Snapshot
-    from heapsight.tracemalloc import _Traces
+    from heapsight._tracemalloc.traces import _Traces
 
     _Frames = tuple[tuple[str, int], ...]
 
 
 def check(key_type: str, cumulative: bool) -> None:
-    """Refuse a grouping that does not exist, in the standard module's words."""
+    """Refuse a grouping that does not exist, in `tracemalloc`'s words."""
     if key_type not in ("traceback", "filename", "lineno"):
         raise ValueError(f"unknown key_type: {key_type!r}")
     if cumulative and key_type == "traceback":
         raise ValueError(f"cumulative mode cannot by used with key type {key_type!r}")
-
-
-def position(index: "_Any", length: int) -> int:
-    """Return the index as counted from the front; what a list would say of one that is none."""
-    try:
-        found = _as_integer(index)
-    except TypeError:
-        raise TypeError(f"list indices must be integers or slices, not {type(index).__name__}") from None
-    if not -length <= found < length:
-        raise IndexError("list index out of range")
-    return found % length
 
 
 def statistics(traces: "_Traces", key_type: str, cumulative: bool) -> "list[tuple[_Frames, int, int]]":
@@ -47,13 +33,13 @@ def statistics(traces: "_Traces", key_type: str, cumulative: bool) -> "list[tupl
 
 
 def differences(
-    new: "_Snapshot", old: "_Snapshot", key_type: str, cumulative: bool
+    new: "_Any", old: "_Any", key_type: str, cumulative: bool
 ) -> "list[tuple[_Frames, int, int, int, int]]":
     """Return (frames, size, size_diff, count, count_diff) of each group of two snapshots, the biggest change first."""
     new_table, old_table = _table(new.traces), _table(getattr(old, "traces", None))
     if new_table is not None and old_table is not None:
         return new_table.differences(old_table, key_type, bool(cumulative))
-    # Whatever the other is, it can group itself: so it may be a snapshot of the standard module.
+    # Whatever the other is, it can group itself: so it may be a snapshot of `tracemalloc`.
     now, before = (
         {group._frames[::-1]: (sums.size, sums.count) for group, sums in each._group_by(key_type, cumulative).items()}
         for each in (new, old)

@@ -1,6 +1,6 @@
-"""Compares every public result of heapsight.tracemalloc with that of the standard module.
+"""Compares every public result of heapsight.tracemalloc with that of `tracemalloc`.
 
-``python standard_differential.py [--seed N] [--snapshots N] [--programs N] [--operations N]``. Random snapshots are given to both
+``python tracemalloc_differential.py [--seed N] [--snapshots N] [--programs N] [--operations N]``. Random snapshots are given to both
 modules, put together by hand; random programs are traced by both at once. Prints how much agreed; at the first difference it
 stops, shows it, and the exit status is 1.
 """
@@ -16,13 +16,13 @@ import sys
 import sysconfig
 import tempfile
 import threading
-import tracemalloc as standard
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
 from random_heap import Heap, Instance, Oops, Slotted
 from random_program import FUNCTIONS, source
-from standard_results import results
+from tracemalloc_results import results
 from two_tracers import UNUSUAL_FRAMES, retrace_switch
 
 import heapsight
@@ -62,7 +62,7 @@ def compare_by_hand(seed: int, folder: Path) -> int:
         old.append((0, 1 << 70, (("a.py", 1.5),), 1))
     state = rng.getstate()
     both = []
-    for module in (standard, drop_in):
+    for module in (tracemalloc, drop_in):
         rng.setstate(state)
         both.append(results(module, new, old, limit, rng, folder))
     return agree(f"snapshots of seed {seed}", *both)
@@ -72,7 +72,7 @@ def agree(title: str, theirs: list[str], ours: list[str]) -> int:
     """Return how many results are equal; raise at the first that is not."""
     for their, our in zip(theirs, ours):
         if their != our:
-            raise DifferError(f"{title}:\n  standard:  {their}\n  heapsight: {our}")
+            raise DifferError(f"{title}:\n  tracemalloc:  {their}\n  heapsight: {our}")
     if len(theirs) != len(ours):
         raise DifferError(f"{title}: {len(theirs)} results and {len(ours)}")
     return len(theirs)
@@ -84,15 +84,15 @@ class Tracers:
     def __init__(self, limit: int) -> None:
         # Else blocks that heapsight's own code asks for are not traced, and some come back from a free list as the program's.
         heapsight.clear_filters()
-        standard.start(UNUSUAL_FRAMES)
+        tracemalloc.start(UNUSUAL_FRAMES)
         self.retrace = retrace_switch()
         self.clear_type_cache = ctypes.pythonapi.PyType_ClearCache
-        standard.stop()
-        standard.start(limit)
+        tracemalloc.stop()
+        tracemalloc.start(limit)
         drop_in.start(limit)
         self.retrace(False)
         # What is in these files exists for one of the two only, or between their snapshots.
-        own = {__file__, standard.__file__, *(str(path) for path in Path(drop_in.__file__).parent.glob("*.py"))}
+        own = {__file__, tracemalloc.__file__, *(str(path) for path in Path(drop_in.__file__).parent.rglob("*.py"))}
         own.update(str(path) for path in Path(__file__).parent.glob("*.py"))
         self.filters = [(False, pattern) for pattern in sorted(own)]
 
@@ -102,10 +102,10 @@ class Tracers:
         self.clear_type_cache()  # it holds strings that the program made, until another lookup takes the place
         ours = drop_in.take_snapshot()
         self.retrace(True)
-        theirs = standard.take_snapshot()
+        theirs = tracemalloc.take_snapshot()
         self.retrace(False)
         return (
-            theirs.filter_traces([standard.Filter(*each) for each in self.filters]),
+            theirs.filter_traces([tracemalloc.Filter(*each) for each in self.filters]),
             ours.filter_traces([drop_in.Filter(*each) for each in self.filters]),
         )
 
@@ -113,12 +113,12 @@ class Tracers:
         """Switch both off, the one installed last first."""
         drop_in.stop()
         self.retrace(True)
-        standard.stop()
+        tracemalloc.stop()
 
 
 def compare_program(seed: int, operations: int, tracers: Tracers, before: tuple[Any, Any]) -> tuple[int, Any]:
     """Run one program; return how many blocks agreed, and the snapshots at its end."""
-    # The standard module does not trace what it makes snapshots of; heapsight does. Nothing of it may come back from a free list.
+    # `tracemalloc` does not trace what it makes snapshots of; heapsight does. Nothing of it may come back from a free list.
     gc.collect()
     heap = Heap(seed, operations)
     program: dict[str, Any] = {"heap": heap, "Instance": Instance, "Slotted": Slotted, "Oops": Oops}
@@ -135,7 +135,7 @@ def compare_program(seed: int, operations: int, tracers: Tracers, before: tuple[
     heap.quiesce()
     now = tracers.snapshots()
     blocks = [collections.Counter(trace._trace for trace in snapshot.traces) for snapshot in now]
-    missing = {"standard": blocks[0] - blocks[1], "heapsight": blocks[1] - blocks[0]}
+    missing = {"tracemalloc": blocks[0] - blocks[1], "heapsight": blocks[1] - blocks[0]}
     if any(missing.values()):
         known = [
             f"\n  {name} only: {n} x {trace}" for name, some in missing.items() for trace, n in some.most_common(9)
@@ -168,7 +168,7 @@ def compare_programs(seeds: range, operations: int) -> int:
 
 def main() -> int:
     """Compare; return the exit status."""
-    parser = argparse.ArgumentParser(description="compare heapsight.tracemalloc with the standard module")
+    parser = argparse.ArgumentParser(description="compare heapsight.tracemalloc with `tracemalloc`")
     parser.add_argument("--seed", type=int, default=1, help="the first seed (default: 1)")
     parser.add_argument(
         "--snapshots", type=int, default=1000, help="how many pairs put together by hand (default: 1000)"
@@ -183,7 +183,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as folder:
             for seed in range(options.seed, options.seed + options.snapshots):
                 agreed += compare_by_hand(seed, Path(folder))
-        if not sysconfig.get_config_var("Py_GIL_DISABLED"):  # the standard one is not exact there
+        if not sysconfig.get_config_var("Py_GIL_DISABLED"):  # tracemalloc is not exact there
             blocks = compare_programs(range(options.seed, options.seed + options.programs), options.operations)
     except DifferError as error:
         sys.stderr.write(f"{error}\n")

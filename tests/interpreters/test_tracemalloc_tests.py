@@ -1,4 +1,4 @@
-"""CPython's own tests of tracemalloc pass on the drop-in (see standard_tests.py for which).
+"""CPython's own tests of tracemalloc pass on the drop-in (see tracemalloc_tests.py for which).
 
 For the interpreter that runs the tests; ``make test-all`` runs them on each.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-PROGRAM = Path(__file__).resolve().with_name("standard_tests.py")
+PROGRAM = Path(__file__).resolve().with_name("tracemalloc_tests.py")
 
 
 def test_cpythons_own_tests_of_tracemalloc_pass(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
-//! Pickles of the standard module's snapshots: read, refused, and never trusted.
+//! Pickles of `tracemalloc`'s snapshots: read, refused, and never trusted.
 
-use heapsight_analysis::standard_snapshot::{PickleError, read};
+use heapsight_analysis::tracemalloc_snapshot::{PickleError, read};
 use heapsight_analysis::{GroupBy, Key, Query, group, path};
 use proptest::prelude::*;
 
