@@ -1,6 +1,6 @@
 """A traced block, the path that allocated it, and one line of that path."""
 
-from collections.abc import Sequence as _Sequence
+from collections import abc as _abc
 from functools import total_ordering
 
 from heapsight._tracemalloc.home import public
@@ -54,12 +54,12 @@ class Frame:
 
 @public
 @total_ordering
-class Traceback(_Sequence):  # type: ignore[type-arg]
+class Traceback(_abc.Sequence):  # type: ignore[type-arg]
     """The frames that allocated a block, the oldest first. Made from the tracer's tuples, which have the most recent first."""
 
     __slots__ = ("_frames", "_total_nframe")
 
-    def __init__(self, frames: "_Sequence[_Frame]", total_nframe: "int | None" = None) -> None:
+    def __init__(self, frames: "_abc.Sequence[_Frame]", total_nframe: "int | None" = None) -> None:
         self._frames = tuple(reversed(frames))
         self._total_nframe = total_nframe
 

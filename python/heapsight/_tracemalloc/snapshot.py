@@ -1,7 +1,7 @@
 """Snapshots, and the pickles that they are written to and read from."""
 
 import pickle
-from collections.abc import Iterable as _Iterable
+from collections import abc as _abc
 
 from heapsight._tracemalloc import filters as filtering
 from heapsight._tracemalloc import sums
@@ -39,7 +39,7 @@ class Snapshot:
 
     def filter_traces(self, filters: "_Any") -> "Snapshot":
         """Return a new snapshot with the traces that at least one inclusive filter (if there is any) and every exclusive one keeps."""
-        if not isinstance(filters, _Iterable):
+        if not isinstance(filters, _abc.Iterable):
             raise TypeError(f"filters must be a list of filters, not {type(filters).__name__}")
         traces = filtering.filtered(self.traces, filters)
         return Snapshot(traces, self.traceback_limit)

@@ -1,6 +1,6 @@
 """The traces of a snapshot, as a sequence that makes Python objects only of what somebody looks at."""
 
-from collections.abc import Sequence as _Sequence
+from collections import abc as _abc
 from operator import index as _as_integer
 
 from heapsight import _heapsight
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @public
-class _Traces(_Sequence):  # type: ignore[type-arg]
+class _Traces(_abc.Sequence):  # type: ignore[type-arg]
     """The traces of a snapshot: a table in Rust, or whatever sequence of tuples it was made from."""
 
     def __init__(self, traces: "_Any") -> None:
