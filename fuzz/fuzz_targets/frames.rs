@@ -2,9 +2,9 @@
 #![no_main]
 
 use heapsight_analysis::{
-    Combination, Comparison, GroupBy, Imports, Metric, Query, group, live_at_peak, truncate,
+    Merge, Difference, GroupBy, Imports, Metric, Query, group, live_at_peak, truncate,
 };
-use heapsight_analysis::recording::Moment;
+use heapsight_analysis::recording::Reached;
 use heapsight_capture::{Capture, Header, Replay, Writer};
 use heapsight_report::{
     ExportOptions, Format, Look, Selection, Statistics, export, summary,
@@ -20,7 +20,7 @@ fuzz_target!(|frames: Frames| {
         return;
     };
     let mut replay = Replay::open(&file[..]).expect("it was readable");
-    let mut combination = Combination::new(1);
+    let mut combination = Merge::new(1);
     while replay.advance().expect("memory does not fail") {
         combination.add(0, &replay.capture().tables, replay.changed());
         combination.take_changes();
@@ -38,12 +38,12 @@ fuzz_target!(|frames: Frames| {
                 imports: Imports::for_people(capture.header.mode, false),
             };
             let _ = group(&capture.tables, query);
-            let _ = Comparison::new(combination.tables(), &capture.tables, query).changes();
+            let _ = Difference::new(combination.tables(), &capture.tables, query).changes();
         }
     }
     let _ = truncate(&capture.tables, 3);
     let _ = summary(&capture, &Selection::default(), &Look::plain(80));
-    let statistics = Statistics::new(&capture, file.len() as u64, Moment::End, false);
+    let statistics = Statistics::new(&capture, file.len() as u64, Reached::End, false);
     let _ = statistics.json(&capture);
     live_at_peak(&mut capture.tables);
     for format in Format::ALL {

@@ -52,7 +52,7 @@ class GroupedStats(Slotted):
         _check("timestamp", timestamp, datetime, or_none=True)
         _check("process_memory", process_memory, ProcessMemory, or_none=True)
         _check("tracemalloc_size", tracemalloc_size, int, or_none=True)
-        self._native: _heapsight.Grouping | None = None
+        self._native: _heapsight.Grouped | None = None
         self._stats: dict[typing.Any, TraceStats] | None = stats
         self.group_by: GroupBy = group_by
         self.cumulative = cumulative
@@ -62,7 +62,7 @@ class GroupedStats(Slotted):
 
     @classmethod
     def _of_native(
-        cls, native: _heapsight.Grouping, group_by: GroupBy, cumulative: bool, **others: typing.Any
+        cls, native: _heapsight.Grouped, group_by: GroupBy, cumulative: bool, **others: typing.Any
     ) -> GroupedStats:
         grouped = cls({}, group_by, cumulative, **others)
         grouped._native = native

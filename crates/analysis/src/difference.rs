@@ -11,7 +11,7 @@ use crate::key::Key;
 
 /// Two tables brought together: sites are matched by file, line, function, thread and domain, never by number.
 #[derive(Debug)]
-pub struct Comparison {
+pub struct Difference {
     /// Names and call paths of both. Its counters are all zero.
     shared: Tables,
     /// Of each site, without imports if those are a sum of their own.
@@ -44,7 +44,7 @@ impl Change<'_> {
     }
 }
 
-impl Comparison {
+impl Difference {
     /// Matches `old` with `new`. Linear in the number of call paths of both.
     #[must_use]
     pub fn new(old: &Tables, new: &Tables, query: Query) -> Self {
@@ -77,7 +77,7 @@ impl Comparison {
         }
     }
 
-    /// The names and call paths that [`Key`]s of this comparison refer to. The counters are all zero.
+    /// The names and call paths that [`Key`]s of this difference refer to. The counters are all zero.
     #[must_use]
     pub fn tables(&self) -> &Tables {
         &self.shared

@@ -1,8 +1,8 @@
 //! Statistics: memory by line, function, file, call path, domain or thread.
 
-use heapsight_capture::model::{SiteId, Tables};
+use heapsight_capture::model::{Counters, SiteId, Tables};
 
-use crate::amount::{Amount, Metric};
+use crate::amount::{Amount, Metric, add_counters};
 use crate::cumulative;
 use crate::imports::{ImportSum, Imports, Separator};
 use crate::index::Groups;
@@ -127,4 +127,26 @@ pub(crate) fn sums(
         sums[*group as usize].add_site(id as SiteId, *amount);
     }
     sums
+}
+
+/// The sum of the counters of each group's sites, in order of first appearance. Linear in the number of call paths.
+///
+/// # Panics
+/// When an id in `tables` is out of range.
+#[must_use]
+pub fn group_counters(tables: &Tables, by: GroupBy) -> Vec<(Key<'_>, Counters)> {
+    let groups = Groups::new(tables, by);
+    let mut sums = vec![(Counters::default(), false); groups.keys.len()];
+    for (group, counters) in groups.of_site.iter().zip(&tables.counters) {
+        let (sum, is_used) = &mut sums[*group as usize];
+        add_counters(sum, counters);
+        *is_used = true;
+    }
+    groups
+        .keys
+        .into_iter()
+        .zip(sums)
+        .filter(|(_, (_, is_used))| *is_used)
+        .map(|(key, (sum, _))| (key, sum))
+        .collect()
 }

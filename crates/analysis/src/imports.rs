@@ -127,7 +127,7 @@ fn import_nodes(tables: &Tables, paths_are_cut: bool) -> Vec<bool> {
     let owners: Vec<Owner> = tables.strings.iter().map(|name| owner(name)).collect();
     let mut is_import: Vec<bool> = Vec::with_capacity(tables.nodes.len());
     for (id, node) in (0..).zip(&tables.nodes) {
-        let verdict = match frame(tables, id) {
+        let sites_kept = match frame(tables, id) {
             None => false,
             Some(of) => match owners[tables.codes[node.code as usize].filename as usize] {
                 Owner::ImportSystem => true,
@@ -141,7 +141,7 @@ fn import_nodes(tables: &Tables, paths_are_cut: bool) -> Vec<bool> {
                 }
             },
         };
-        is_import.push(verdict);
+        is_import.push(sites_kept);
     }
     is_import
 }

@@ -4,18 +4,18 @@
 //! reads the file once more.
 
 mod seek;
-mod when;
+mod target;
 
 use std::io::{self, Read};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use heapsight_capture::model::{Counters, Mode};
-use heapsight_capture::{Capture, End, Header, ReadError, TimelinePoint};
+use heapsight_capture::{Capture, End, Header, ReadError, TickSummary};
 
 use crate::tracemalloc_snapshot::{self, PickleError};
 use crate::{apply_frame_limit, name_threads};
 
-pub use when::{Instant, Moment, When};
+pub use target::{Moment, Reached, SeekTarget};
 
 /// The first byte of every pickle since protocol 2.
 const PICKLE: u8 = 0x80;
@@ -26,7 +26,7 @@ pub struct Recording {
     /// The whole recording, except that the tables and blocks are those of the moment.
     pub capture: Capture,
     /// The moment.
-    pub moment: Moment,
+    pub moment: Reached,
     /// Whether the file is a pickle, which knows one moment only.
     is_pickle: bool,
 }
@@ -79,7 +79,7 @@ impl Recording {
         };
         Ok(Self {
             capture,
-            moment: Moment::End,
+            moment: Reached::End,
             is_pickle,
         })
     }
@@ -91,11 +91,11 @@ impl Recording {
     /// `EndsOnly`, `OutOfOrder`, or as [`Self::read`] when reading fails this time.
     pub fn seek<R: Read>(
         self,
-        when: When,
+        when: SeekTarget,
         again: impl FnOnce() -> io::Result<R>,
     ) -> Result<Self, RecordingError> {
-        let is_there = self.is_pickle || when == When::At(Instant::End);
-        if !is_there && self.capture.knows_ends_only() && when != When::At(Instant::Peak) {
+        let is_there = self.is_pickle || when == SeekTarget::At(Moment::End);
+        if !is_there && self.capture.knows_ends_only() && when != SeekTarget::At(Moment::Peak) {
             return Err(RecordingError::EndsOnly);
         }
         let (mut capture, moment) = if is_there {
@@ -103,7 +103,7 @@ impl Recording {
         } else {
             seek::seek(self.capture, when, again()?)?
         };
-        if matches!(moment, Moment::Between { from_ns, to_ns } if from_ns > to_ns) {
+        if matches!(moment, Reached::Between { from_ns, to_ns } if from_ns > to_ns) {
             return Err(RecordingError::OutOfOrder);
         }
         apply_frame_limit(&mut capture);
@@ -127,13 +127,13 @@ fn of_pickle(bytes: &[u8], modified: Option<SystemTime>) -> Result<Capture, Pick
         let figures = snapshot.tables.counters.iter().map(field);
         figures.fold(0, u64::saturating_add)
     };
-    let point = TimelinePoint {
+    let point = TickSummary {
         live_bytes: totals.live_bytes,
         live_blocks: totals.live_blocks,
         peak_bytes: totals.peak_bytes,
         allocated_bytes: allocated(|counters| counters.allocated_bytes),
         allocated_blocks: allocated(|counters| counters.allocated_blocks),
-        ..TimelinePoint::default()
+        ..TickSummary::default()
     };
     Ok(Capture {
         header: Header {

@@ -1,6 +1,6 @@
 //! What the system has given to a process, beside what is traced of it.
 
-use heapsight_capture::{Capture, TimelinePoint};
+use heapsight_capture::{Capture, TickSummary};
 
 /// Resident memory of a process at one moment, and where it is: `resident = traced + heapsight + not traced`.
 ///
@@ -24,7 +24,7 @@ const ORDINARY_UNTRACED_BYTES: u64 = 64 << 20;
 impl Resident {
     /// At one tick. `None` when its resident memory is not known.
     #[must_use]
-    pub fn at(point: &TimelinePoint) -> Option<Self> {
+    pub fn at(point: &TickSummary) -> Option<Self> {
         (point.rss_bytes > 0).then(|| Self {
             resident_bytes: point.rss_bytes,
             traced_bytes: point.live_bytes,
@@ -63,7 +63,7 @@ pub struct HighestResident {
 /// The highest resident memory of a recording, between ticks too where the kernel tells it. `None` when it is not known.
 #[must_use]
 pub fn highest_resident(capture: &Capture) -> Option<HighestResident> {
-    let bytes_at = |point: &TimelinePoint| point.highest_rss_bytes.max(point.rss_bytes);
+    let bytes_at = |point: &TickSummary| point.highest_rss_bytes.max(point.rss_bytes);
     let bytes = capture.timeline.iter().map(bytes_at).max()?;
     let first = capture
         .timeline
@@ -80,19 +80,19 @@ pub fn highest_resident(capture: &Capture) -> Option<HighestResident> {
 /// What the processes had together is known at their ticks, and at the highest moment of each, if that came since its tick before.
 /// The highest of these is no more than the highest that they really had, and of one process alone it is just that.
 #[derive(Clone, Debug, Default)]
-pub struct CombinedResident {
-    processes: Vec<TimelinePoint>,
+pub struct MergedResident {
+    processes: Vec<TickSummary>,
     highest_bytes: u64,
     /// Has any tick told what the kernel keeps?
     is_told: bool,
 }
 
-impl CombinedResident {
+impl MergedResident {
     /// Of so many processes.
     #[must_use]
     pub fn new(processes: usize) -> Self {
         Self {
-            processes: vec![TimelinePoint::default(); processes],
+            processes: vec![TickSummary::default(); processes],
             highest_bytes: 0,
             is_told: false,
         }
@@ -102,7 +102,7 @@ impl CombinedResident {
     ///
     /// # Panics
     /// When there is no such process.
-    pub fn add(&mut self, process: usize, point: &TimelinePoint) {
+    pub fn add(&mut self, process: usize, point: &TickSummary) {
         self.is_told |= point.highest_rss_bytes > 0;
         let before = std::mem::replace(&mut self.processes[process], *point);
         let mut together = self.bytes();
@@ -118,7 +118,7 @@ impl CombinedResident {
     /// # Panics
     /// When there is no such process.
     pub fn end(&mut self, process: usize) {
-        self.processes[process] = TimelinePoint::default();
+        self.processes[process] = TickSummary::default();
     }
 
     /// Resident bytes of all at their last ticks.
@@ -148,16 +148,16 @@ mod tests {
 
     const MIB: u64 = 1 << 20;
 
-    fn point(second: u64, rss: u64, highest: u64) -> TimelinePoint {
-        TimelinePoint {
+    fn point(second: u64, rss: u64, highest: u64) -> TickSummary {
+        TickSummary {
             elapsed_ns: second * 1_000_000_000,
             rss_bytes: rss * MIB,
             highest_rss_bytes: highest * MIB,
-            ..TimelinePoint::default()
+            ..TickSummary::default()
         }
     }
 
-    fn highest(timeline: Vec<TimelinePoint>) -> Option<(u64, u64)> {
+    fn highest(timeline: Vec<TickSummary>) -> Option<(u64, u64)> {
         let capture = Capture {
             timeline,
             ..Capture::default()
@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn resident_memory_is_traced_and_heapsight_s_and_the_rest() {
-        let at = TimelinePoint {
+        let at = TickSummary {
             live_bytes: 5 * MIB,
             tracer_bytes: 24 * MIB,
             ..point(1, 328, 0)
@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn more_traced_than_resident_leaves_nothing_untraced() {
-        let at = TimelinePoint {
+        let at = TickSummary {
             live_bytes: 100 * MIB,
             ..point(1, 20, 20)
         };
@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn processes_have_together_what_they_had_at_their_ticks_and_at_the_highest_moment_of_each() {
-        let mut both = CombinedResident::new(2);
+        let mut both = MergedResident::new(2);
         both.add(0, &point(1, 10, 30));
         assert_eq!((both.bytes(), both.highest_bytes()), (10 * MIB, 30 * MIB));
         both.add(1, &point(2, 5, 6));
@@ -225,7 +225,7 @@ mod tests {
         assert_eq!(both.highest_bytes(), 35 * MIB, "no new highest moment");
         both.end(1);
         assert_eq!(both.bytes(), 8 * MIB);
-        let mut older = CombinedResident::new(1);
+        let mut older = MergedResident::new(1);
         older.add(0, &point(1, 10, 0));
         assert_eq!(older.highest_bytes(), 0);
     }

@@ -13,7 +13,7 @@ use foldhash::{HashMap, HashMapExt};
 use heapsight_capture::model::{CodeKind, Domain, ROOT, SiteId, Tables};
 
 pub use difference::{Side, TraceDifference, compare_traces};
-pub use group::{TraceGroup, TraceGrouping, group_traces};
+pub use group::{TraceGroup, TraceGroupBy, group_traces};
 pub use paths::{FrameId, PathId, Paths, PathsBuilder};
 
 /// Stands for "no Python code": the file name of the only frame of such a trace.

@@ -5,7 +5,7 @@ mod support;
 use std::collections::{BTreeMap, BTreeSet};
 
 use heapsight_analysis::{
-    Amount, Comparison, Filter, GroupBy, Key, Metric, Query, apply_filters, group, keep, path,
+    Amount, Difference, Filter, GroupBy, Key, Metric, Query, apply_filters, group, keep, path,
     truncate,
 };
 use heapsight_capture::model::Tables;
@@ -189,11 +189,11 @@ proptest! {
 
     #[test]
     fn a_comparison_matches_groups_by_content(old in tables(), new in tables(), query in queries()) {
-        let comparison = Comparison::new(&old, &new, query);
+        let difference = Difference::new(&old, &new, query);
         let (mut old_sums, mut new_sums) = (BTreeMap::new(), BTreeMap::new());
-        let changes = comparison.changes();
+        let changes = difference.changes();
         for change in &changes {
-            let key = spelled(&change.key, comparison.tables());
+            let key = spelled(&change.key, difference.tables());
             prop_assert!(!old_sums.contains_key(&key) && !new_sums.contains_key(&key), "{key:?} occurs twice");
             if !change.old.is_zero() {
                 old_sums.insert(key.clone(), change.old);

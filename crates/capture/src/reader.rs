@@ -18,7 +18,7 @@ pub use replay::Replay;
 
 /// What was known of the process at one tick.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TimelinePoint {
+pub struct TickSummary {
     /// Nanoseconds since the start of tracing; never less than the point before.
     pub elapsed_ns: u64,
     /// Resident memory of the process, in bytes; 0 when unknown.
@@ -43,7 +43,7 @@ pub struct TimelinePoint {
     pub tracer_bytes: u64,
 }
 
-impl TimelinePoint {
+impl TickSummary {
     /// Until when the figures of single call paths are known at this tick, in nanoseconds since the start of tracing. The
     /// totals are known until [`Self::elapsed_ns`].
     #[must_use]
@@ -63,7 +63,7 @@ pub struct Capture {
     /// Names, call paths and counters at the last tick that was read.
     pub tables: Tables,
     /// One point for each tick that was read.
-    pub timeline: Vec<TimelinePoint>,
+    pub timeline: Vec<TickSummary>,
     /// The table of live blocks at the last tick, if the file has it.
     pub blocks: Option<Vec<Block>>,
     /// Texts that the program added, in the order of the file.
@@ -119,9 +119,7 @@ impl Capture {
     /// [`Self::totals_until_ns`] when the recording of a busy program was cut short. 0 without ticks.
     #[must_use]
     pub fn paths_until_ns(&self) -> u64 {
-        self.timeline
-            .last()
-            .map_or(0, TimelinePoint::paths_until_ns)
+        self.timeline.last().map_or(0, TickSummary::paths_until_ns)
     }
 
     /// What is wrong with the file, if it could not be read to its end. A recording without an ending is whole: its program was killed, or

@@ -33,7 +33,7 @@ impl Console<'_> {
     }
 
     /// Says in one line why a command failed. There is nobody to tell if that fails too.
-    pub(crate) fn complain(&mut self, failure: &Failure) {
+    pub(crate) fn report_failure(&mut self, failure: &Failure) {
         let _ = writeln!(self.err, "{}", message(&failure.to_string()));
     }
 

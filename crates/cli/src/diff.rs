@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use heapsight_analysis::recording::{Instant, When};
+use heapsight_analysis::recording::{Moment, SeekTarget};
 use heapsight_report::{DiffSelection, Side, diff as report};
 
 use crate::args::DiffOptions;
@@ -22,9 +22,9 @@ pub(crate) fn diff(
     let select = &options.select;
     let look = (console.out_look)(select.color());
     let filters = select.filters();
-    let default = select.at.unwrap_or(Instant::End);
+    let default = select.at.unwrap_or(Moment::End);
     let sides = match (&options.files[..], select.range) {
-        ([file], Some(When::Between(from, to))) => {
+        ([file], Some(SeekTarget::Between(from, to))) => {
             let path = PathBuf::from(file);
             [(path.clone(), from), (path, to)]
         }
@@ -43,8 +43,8 @@ pub(crate) fn diff(
     };
     let mut views = Vec::new();
     for (path, instant) in &sides {
-        let view = View::open(path, When::At(*instant), &filters, files)?;
-        view.must_know(&select.metric)?;
+        let view = View::open(path, SeekTarget::At(*instant), &filters, files)?;
+        view.require_metrics(&select.metric)?;
         views.push(view);
     }
     let names: Vec<String> = views
@@ -74,7 +74,7 @@ pub(crate) fn diff(
 }
 
 /// `FILE@TIME` taken apart, unless there is a file of the whole name.
-fn file_and_moment(text: &OsString, default: Instant) -> (PathBuf, Instant) {
+fn file_and_moment(text: &OsString, default: Moment) -> (PathBuf, Moment) {
     let whole = || (PathBuf::from(text), default);
     if Path::new(text).exists() {
         return whole();
@@ -85,7 +85,7 @@ fn file_and_moment(text: &OsString, default: Instant) -> (PathBuf, Instant) {
     };
     let moment = str::from_utf8(&bytes[at + 1..])
         .ok()
-        .and_then(Instant::parse);
+        .and_then(Moment::parse);
     match moment {
         Some(moment) => (PathBuf::from(OsStr::from_bytes(&bytes[..at])), moment),
         None => whole(),

@@ -30,9 +30,9 @@ pub(crate) fn export(
     let select = &options.select;
     let when = select.when();
     let view = View::open(&options.capture, when, &select.filters(), files)?;
-    view.must_know(&select.metric)?;
+    view.require_metrics(&select.metric)?;
     if options.to.tells_all_metrics() {
-        view.must_know(&Metric::ALL)?;
+        view.require_metrics(&Metric::ALL)?;
     }
     let what = What {
         metric: select.first_metric(),

@@ -97,14 +97,14 @@ fn called(program: &OsStr, search_path: &OsStr) -> OsString {
 /// `heapsight run` replaces this process, and returns only when that failed.
 #[must_use]
 pub fn main(context: &Context<'_>, argv: &[OsString]) -> i32 {
-    carry_out(context, argv, &mut Console::of_process())
+    run_command(context, argv, &mut Console::of_process())
 }
 
-fn carry_out(context: &Context<'_>, argv: &[OsString], console: &mut Console<'_>) -> i32 {
+fn run_command(context: &Context<'_>, argv: &[OsString], console: &mut Console<'_>) -> i32 {
     match execute(context, argv, console) {
         Ok(()) => 0,
         Err(failure) => {
-            console.complain(&failure);
+            console.report_failure(&failure);
             failure.status()
         }
     }
@@ -125,7 +125,7 @@ fn execute(
     };
     let files = Files::new(console.progress);
     let result = match arguments.command {
-        Command::Run(options) => Err(run::become_program(run::prepare(context, &options)?)),
+        Command::Run(options) => Err(run::exec_program(run::prepare(context, &options)?)),
         Command::Top(options) => top::top(&options, &files, console),
         Command::Stats(options) => stats::stats(&options, &files, console),
         Command::Diff(options) => diff::diff(&options, &files, console),

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{Chain, Cursor, Read, Write};
 use std::path::{Path, PathBuf};
 
-use heapsight_analysis::{Combination, CombinedResident};
+use heapsight_analysis::{Merge, MergedResident};
 use heapsight_capture::model::Mode;
 use heapsight_capture::{Capture, End, Exit, Header, ReadError, Replay, Tick, WriteError, Writer};
 use heapsight_report::{Selection, format_size, next_steps, summary};
@@ -170,8 +170,8 @@ fn combine(processes: &mut [Process], out: &mut dyn Write, path: &Path) -> Resul
     let header = combined_header(processes);
     let start_ns = header.start_unix_ns;
     let mut writer = Writer::create(out, &header).map_err(cannot_write)?;
-    let mut combination = Combination::new(processes.len());
-    let mut resident = CombinedResident::new(processes.len());
+    let mut merge = Merge::new(processes.len());
+    let mut resident = MergedResident::new(processes.len());
     let mut elapsed_ns = 0;
     let mut running = processes.len();
     loop {
@@ -186,17 +186,15 @@ fn combine(processes: &mut [Process], out: &mut dyn Write, path: &Path) -> Resul
             running -= 1;
             // What is live when the last process ends is what is live at the end of the whole. Snapshots say nothing of an end.
             if running > 0 && process.capture().header.tick_ms > 0 {
-                combination.end(index);
+                merge.end(index);
                 resident.end(index);
-                write_tick(&mut writer, &mut combination, elapsed_ns, &resident)
-                    .map_err(cannot_write)?;
+                write_tick(&mut writer, &mut merge, elapsed_ns, &resident).map_err(cannot_write)?;
             }
         } else {
             let capture = process.replay.capture();
-            combination.add(index, &capture.tables, process.replay.changed());
+            merge.add(index, &capture.tables, process.replay.changed());
             resident.add(index, &capture.timeline.last().copied().unwrap_or_default());
-            write_tick(&mut writer, &mut combination, elapsed_ns, &resident)
-                .map_err(cannot_write)?;
+            write_tick(&mut writer, &mut merge, elapsed_ns, &resident).map_err(cannot_write)?;
         }
         process.advance()?;
     }
@@ -207,7 +205,7 @@ fn combine(processes: &mut [Process], out: &mut dyn Write, path: &Path) -> Resul
         let end = End {
             elapsed_ns,
             exit: Exit::Interpreter,
-            totals: combination.totals(),
+            totals: merge.totals(),
         };
         writer.finish(&end).map_err(cannot_write)?;
     }
@@ -216,11 +214,11 @@ fn combine(processes: &mut [Process], out: &mut dyn Write, path: &Path) -> Resul
 
 fn write_tick(
     writer: &mut Writer<&mut dyn Write>,
-    combination: &mut Combination,
+    merge: &mut Merge,
     elapsed_ns: u64,
-    resident: &CombinedResident,
+    resident: &MergedResident,
 ) -> Result<(), WriteError> {
-    let changes = combination.take_changes();
+    let changes = merge.take_changes();
     writer.tick(&Tick {
         elapsed_ns,
         rss_bytes: resident.bytes(),

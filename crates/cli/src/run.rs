@@ -71,7 +71,7 @@ pub(crate) fn prepare(context: &Context<'_>, options: &RunOptions) -> Result<Pre
 }
 
 /// Replaces this process; returns only if that fails. The capture at `output` was made for nothing then, and goes.
-pub(crate) fn become_program(prepared: Prepared) -> Failure {
+pub(crate) fn exec_program(prepared: Prepared) -> Failure {
     let Prepared {
         mut command,
         output,

@@ -20,7 +20,7 @@ pub(crate) fn stats(
     let mut out = Vec::new();
     for path in &options.files {
         let view = View::open(path, when, &filters, files)?;
-        view.must_know(&options.select.metric)?;
+        view.require_metrics(&options.select.metric)?;
         let View {
             capture,
             moment,

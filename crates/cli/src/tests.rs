@@ -75,7 +75,7 @@ fn outcome_with(out: Box<dyn Write + Send>, words: &[&str], look: Look) -> (i32,
         out_is_terminal: look.color,
         progress: progress::Progress { may_show: false },
     };
-    let status = carry_out(&context, &argv, &mut console);
+    let status = run_command(&context, &argv, &mut console);
     (status, err.text())
 }
 

@@ -26,7 +26,7 @@ pub(crate) fn top(
     let mut views = Vec::new();
     for path in &options.files {
         let view = View::open(path, when, &filters, files)?;
-        view.must_know(&options.select.metric)?;
+        view.require_metrics(&options.select.metric)?;
         views.push(view);
     }
     views.sort_by_key(|view| view.shown().unix_ns());

@@ -3,7 +3,7 @@
 use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
 
-use heapsight_analysis::recording::{Moment, Recording, RecordingError, When};
+use heapsight_analysis::recording::{Reached, Recording, RecordingError, SeekTarget};
 use heapsight_analysis::{Filter, Metric, apply_shown_filters};
 use heapsight_capture::Capture;
 use heapsight_report::{Look, Shown, printable};
@@ -16,7 +16,7 @@ use crate::files::{Files, Opened};
 pub(crate) struct View {
     pub path: PathBuf,
     pub capture: Capture,
-    pub moment: Moment,
+    pub moment: Reached,
     pub file_bytes: u64,
     /// Whether filters took a part away.
     pub is_filtered: bool,
@@ -26,7 +26,7 @@ impl View {
     /// Reads the file at `path` and brings it to the moment, then applies the filters.
     pub(crate) fn open(
         path: &Path,
-        when: When,
+        when: SeekTarget,
         filters: &[Filter],
         files: &Files,
     ) -> Result<Self, Failure> {
@@ -115,7 +115,7 @@ impl View {
     }
 
     /// Refuses metrics that the file does not tell.
-    pub(crate) fn must_know(&self, metrics: &[Metric]) -> Result<(), Failure> {
+    pub(crate) fn require_metrics(&self, metrics: &[Metric]) -> Result<(), Failure> {
         let unknown = metrics.iter().find_map(|metric| match metric {
             Metric::Live | Metric::Peak => None,
             Metric::Allocated => Some("allocated memory"),

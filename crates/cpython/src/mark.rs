@@ -78,7 +78,7 @@ unsafe fn is_inlined_call<V: Version>(
 /// Both are live frames of version `V` on the calling thread's stack, `frame` the caller of `callee`; `frame` is a complete Python frame, not a shim.
 #[inline(always)]
 #[must_use]
-pub unsafe fn is_trusted<V: Version>(frame: Frame, callee: Option<Frame>, token: Token) -> bool {
+pub unsafe fn is_valid<V: Version>(frame: Frame, callee: Option<Frame>, token: Token) -> bool {
     // SAFETY: promised by the caller; the slot at a non-negative `stacktop` below an inlined call lies inside the frame.
     unsafe {
         match V::OFFSETS.mark {
@@ -107,7 +107,7 @@ pub unsafe fn is_trusted<V: Version>(frame: Frame, callee: Option<Frame>, token:
 /// Marks `frame` with `token` where that is possible.
 ///
 /// # Safety
-/// As [`is_trusted`]; not in a debug build of the interpreter, whose assertions would notice.
+/// As [`is_valid`]; not in a debug build of the interpreter, whose assertions would notice.
 #[inline(always)]
 pub unsafe fn set<V: Version>(frame: Frame, callee: Option<Frame>, token: Token) {
     let at = frame.0.cast_mut();

@@ -123,7 +123,7 @@ unsafe fn exchange(entry: usize, code: &[u8]) -> io::Result<()> {
     let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096);
     let first = entry & !(page - 1);
     let length = (entry + code.len()).next_multiple_of(page) - first;
-    let copy = match file_pages::map_anew(first, length, page) {
+    let copy = match file_pages::remap(first, length, page) {
         Some(copy) => copy,
         None => map_nameless(length)?,
     };

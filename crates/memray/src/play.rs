@@ -96,7 +96,7 @@ impl<'a, W: Write> Player<'a, W> {
                 self.log.map(address, bytes, site);
             }
             Record::Unmapped { address, bytes } => self.log.unmap(address, bytes),
-            Record::Moment {
+            Record::Memory {
                 elapsed_ms,
                 rss_bytes,
             } => self.look(elapsed_ms, rss_bytes)?,

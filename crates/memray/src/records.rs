@@ -36,7 +36,7 @@ pub(crate) enum Record {
     /// What follows is of this thread.
     Thread(u64),
     /// memray looked at the process, so many milliseconds after the start.
-    Moment {
+    Memory {
         elapsed_ms: u64,
         rss_bytes: u64,
     },

@@ -18,7 +18,7 @@ use crate::records::{
 
 /// Kinds of records.
 mod kind {
-    pub const MOMENT: u8 = 1;
+    pub const MEMORY: u8 = 1;
     pub const SUM: u8 = 2;
     pub const PATH: u8 = 3;
     pub const FRAME: u8 = 4;
@@ -35,7 +35,7 @@ mod kind {
 
 /// When memray looked at the process.
 #[derive(Clone, Copy)]
-struct Moment {
+struct MemoryRecord {
     elapsed_ns: u64,
     rss_bytes: u64,
     live_bytes: u64,
@@ -53,7 +53,7 @@ struct Path {
 struct Reader<'a, W: Write> {
     header: &'a Header,
     log: &'a mut EventLog<W>,
-    moments: Vec<Moment>,
+    memory_records: Vec<MemoryRecord>,
     frames: Frames,
     sites: Sites,
     decoder: Packed,
@@ -73,7 +73,7 @@ pub(crate) fn read(
     let mut reader = Reader {
         header,
         log,
-        moments: Vec::new(),
+        memory_records: Vec::new(),
         frames: Frames::new(header.line_tables),
         sites: Sites::default(),
         decoder: Packed::new(header.has_native_traces),
@@ -96,7 +96,7 @@ impl<W: Write> Reader<'_, W> {
     /// Reads one record. False: it says that there are no more.
     fn record(&mut self, input: &mut Input<impl Read>) -> Result<bool, Stop> {
         match input.byte()? {
-            kind::MOMENT => self.moment(input)?,
+            kind::MEMORY => self.moment(input)?,
             kind::SUM => self.sum(input)?,
             kind::PATH => self.path(input)?,
             kind::FRAME => self.frame(input)?,
@@ -127,7 +127,7 @@ impl<W: Write> Reader<'_, W> {
 
     fn moment(&mut self, input: &mut Input<impl Read>) -> Result<(), Stop> {
         let time_ms = input.word()?;
-        self.moments.push(Moment {
+        self.memory_records.push(MemoryRecord {
             elapsed_ns: time_ms
                 .saturating_sub(self.header.start_ms)
                 .saturating_mul(1_000_000),
@@ -246,7 +246,7 @@ impl<W: Write> Reader<'_, W> {
         let peak_bytes = self.log.totals().peak_bytes;
         let apart_ns = self.header.tick_ms().saturating_mul(1_000_000);
         let (mut highest, mut next_ns, mut last) = (0, 0, None);
-        for moment in self.moments {
+        for moment in self.memory_records {
             highest = moment.live_bytes.min(peak_bytes).max(highest);
             last = Some(moment);
             if moment.elapsed_ns >= next_ns {

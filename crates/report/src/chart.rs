@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use heapsight_capture::TimelinePoint;
+use heapsight_capture::TickSummary;
 
 use crate::figures::{format_duration, format_size};
 use crate::look::{Look, Role};
@@ -20,7 +20,7 @@ const BLOCKS: [&str; 9] = [" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇",
 const ASCII: [&str; 4] = [" ", ".", ":", "#"];
 
 /// Draws `timeline`, with the highest value and the time written beside it. Empty without at least two ticks, or without memory.
-pub(crate) fn chart(timeline: &[TimelinePoint], look: &Look) -> String {
+pub(crate) fn chart(timeline: &[TickSummary], look: &Look) -> String {
     let highest = timeline
         .iter()
         .map(|point| point.peak_bytes.max(point.live_bytes))
@@ -65,7 +65,7 @@ pub(crate) fn chart(timeline: &[TimelinePoint], look: &Look) -> String {
 /// The highest traced memory within each of `columns` equal spans of time.
 ///
 /// Memory between two ticks is known only as far as a new peak was reached; otherwise the last tick's value holds on.
-fn levels(timeline: &[TimelinePoint], columns: usize) -> Vec<u64> {
+fn levels(timeline: &[TickSummary], columns: usize) -> Vec<u64> {
     let duration = timeline.last().map_or(0, |point| point.elapsed_ns).max(1);
     let column_of = |elapsed_ns: u64| {
         let column = u128::from(elapsed_ns) * columns as u128 / u128::from(duration);
@@ -97,12 +97,12 @@ fn levels(timeline: &[TimelinePoint], columns: usize) -> Vec<u64> {
 mod tests {
     use super::*;
 
-    fn timeline(points: &[(u64, u64, u64)]) -> Vec<TimelinePoint> {
-        let point = |(elapsed_ns, live_bytes, peak_bytes): &(u64, u64, u64)| TimelinePoint {
+    fn timeline(points: &[(u64, u64, u64)]) -> Vec<TickSummary> {
+        let point = |(elapsed_ns, live_bytes, peak_bytes): &(u64, u64, u64)| TickSummary {
             elapsed_ns: *elapsed_ns,
             live_bytes: *live_bytes,
             peak_bytes: *peak_bytes,
-            ..TimelinePoint::default()
+            ..TickSummary::default()
         };
         points.iter().map(point).collect()
     }

@@ -1,8 +1,8 @@
 //! What changed from one moment to another.
 
 use heapsight_analysis::path::frames;
-use heapsight_analysis::recording::Moment;
-use heapsight_analysis::{Amount, Change, Comparison, GroupBy, Metric, Query};
+use heapsight_analysis::recording::Reached;
+use heapsight_analysis::{Amount, Change, Difference, GroupBy, Metric, Query};
 use heapsight_capture::Capture;
 
 use crate::figures::{counted, format_count, format_size, format_size_change, share};
@@ -23,7 +23,7 @@ pub struct Side<'a> {
     /// Its tables.
     pub capture: &'a Capture,
     /// The moment that they are of.
-    pub moment: Moment,
+    pub moment: Reached,
 }
 
 /// What a difference shows.
@@ -53,15 +53,15 @@ pub(crate) const SHORTEST_SPAN_NS: u64 = 1_000_000_000;
 #[must_use]
 pub fn diff(old: Side<'_>, new: Side<'_>, selection: &DiffSelection, look: &Look) -> String {
     let query = selection.query;
-    let comparison = Comparison::new(&old.capture.tables, &new.capture.tables, query);
-    let changes: Vec<Change<'_>> = comparison
+    let difference = Difference::new(&old.capture.tables, &new.capture.tables, query);
+    let changes: Vec<Change<'_>> = difference
         .changes()
         .into_iter()
         .filter(|change| change.gained() != (0, 0))
         .collect();
     let span_ns = span_ns((old.capture, old.moment), (new.capture, new.moment));
     let totals = {
-        let (before, after) = comparison.totals();
+        let (before, after) = difference.totals();
         let total = |side: Side<'_>, of_sites| {
             let is_filtered = selection.is_filtered;
             total(
@@ -101,8 +101,8 @@ pub fn diff(old: Side<'_>, new: Side<'_>, selection: &DiffSelection, look: &Look
         ),
     };
     out += &format!("\n{}\n", look.paint(Role::Heading, title));
-    out += &table(&comparison, shown, new.capture, query, span_ns, look);
-    out += &below_rows(&comparison, &changes[shown.len()..], totals, query, look);
+    out += &table(&difference, shown, new.capture, query, span_ns, look);
+    out += &below_rows(&difference, &changes[shown.len()..], totals, query, look);
     out
 }
 
@@ -141,12 +141,12 @@ fn sides(
 }
 
 /// Time between two moments of one process; `None` if they are of different ones, or out of order.
-pub(crate) fn span_ns(old: (&Capture, Moment), new: (&Capture, Moment)) -> Option<u64> {
+pub(crate) fn span_ns(old: (&Capture, Reached), new: (&Capture, Reached)) -> Option<u64> {
     let pid = old.0.header.pid;
     if pid != new.0.header.pid || pid == 0 {
         return None;
     }
-    let at = |(capture, moment): (&Capture, Moment)| {
+    let at = |(capture, moment): (&Capture, Reached)| {
         let elapsed_ns = known_at(capture, moment).map_or(0, |point| point.elapsed_ns);
         capture.header.start_unix_ns.saturating_add(elapsed_ns)
     };
@@ -219,7 +219,7 @@ fn columns(changes: &[Change<'_>], span_ns: Option<u64>, look: &Look) -> Vec<Col
 }
 
 fn table(
-    comparison: &Comparison,
+    difference: &Difference,
     changes: &[Change<'_>],
     capture: &Capture,
     query: Query,
@@ -229,7 +229,7 @@ fn table(
     if changes.is_empty() {
         return "     none\n".to_owned();
     }
-    let tables = comparison.tables();
+    let tables = difference.tables();
     let node = |change: &Change<'_>| tables.sites[change.heaviest as usize].node;
     let mut places = Places::new(&capture.header.working_directory, look.ellipsis());
     for change in changes {
@@ -261,7 +261,7 @@ fn table(
         let place = place(&change.key, node(change), tables, &places, look);
         out += &format!("{rank}  {cells}{}\n", place.paint(room, look));
         if index < WITH_CALLERS || query.group_by == GroupBy::Traceback {
-            let (gained, _) = comparison.gained_by(change.heaviest);
+            let (gained, _) = difference.gained_by(change.heaviest);
             let part = share(gained.unsigned_abs(), change.gained().0.unsigned_abs());
             // Others went the other way: then no share of the sum means anything.
             let part = Some(part).filter(|part| *part < 1.0);
@@ -276,7 +276,7 @@ fn table(
 
 /// What is in no row.
 fn below_rows(
-    comparison: &Comparison,
+    difference: &Difference,
     hidden: &[Change<'_>],
     totals: (Amount, Amount),
     query: Query,
@@ -301,7 +301,7 @@ fn below_rows(
         }
         lines.push(text);
     }
-    if let Some((old, new)) = comparison.imports() {
+    if let Some((old, new)) = difference.imports() {
         let (bytes, blocks) = new.amount.change_from(old.amount);
         if (bytes, blocks) != (0, 0) {
             let modules = counted(new.modules.max(old.modules) as u64, "module", "modules");
@@ -312,7 +312,7 @@ fn below_rows(
             ));
         }
     }
-    let (before, after) = comparison.totals();
+    let (before, after) = difference.totals();
     let told = after.change_from(before).0;
     let untold = totals.1.change_from(totals.0).0.saturating_sub(told);
     if untold.unsigned_abs() > totals.0.bytes.max(totals.1.bytes) / 1000 {

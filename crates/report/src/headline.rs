@@ -29,7 +29,7 @@ pub(crate) fn headline(capture: &Capture, look: &Look) -> String {
             format!("{blocks} allocated")
         }
     });
-    phrases.extend(certainty(capture, lost, look));
+    phrases.extend(accuracy(capture, lost, look));
     let last = phrases.len() - 1;
     let pieces: Vec<String> = phrases
         .iter()
@@ -78,7 +78,7 @@ fn program(header: &Header, look: &Look) -> String {
 }
 
 /// How far the figures can be trusted, and of what they are. Nothing is called whole that is not.
-fn certainty(capture: &Capture, lost: u64, look: &Look) -> Vec<String> {
+fn accuracy(capture: &Capture, lost: u64, look: &Look) -> Vec<String> {
     if is_of_memray(capture) {
         return vec!["as memray recorded it".to_owned()];
     }

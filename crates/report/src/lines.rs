@@ -1,9 +1,9 @@
 //! The top of a snapshot in plain lines, compared with an earlier one: `heapsight top` on several files.
 
 use chrono::{DateTime, Local};
-use heapsight_analysis::recording::Moment;
+use heapsight_analysis::recording::Reached;
 use heapsight_analysis::{
-    AddressJoin, Amount, Comparison, ImportSum, Imports, Query, group, import_sites,
+    AddressJoin, Amount, Difference, ImportSum, Imports, Query, group, import_sites,
 };
 use heapsight_capture::Capture;
 use serde::Deserialize;
@@ -39,7 +39,7 @@ pub struct Shown<'c> {
     /// The capture.
     pub capture: &'c Capture,
     /// The moment.
-    pub moment: Moment,
+    pub moment: Reached,
 }
 
 impl Shown<'_> {
@@ -151,14 +151,14 @@ fn by_key(new: &Capture, old: Option<&Capture>, query: Query) -> Rows {
             (rows.collect(), imports, unchanged(grouped.total))
         }
         Some(old) => {
-            let comparison = Comparison::new(&old.tables, &new.tables, query);
-            let rows = comparison.changes().into_iter().map(|change| {
-                let key = DisplayKey::of_group(&change.key, comparison.tables());
+            let difference = Difference::new(&old.tables, &new.tables, query);
+            let rows = difference.changes().into_iter().map(|change| {
+                let key = DisplayKey::of_group(&change.key, difference.tables());
                 (key, changed(change.old, change.new))
             });
             let rows = rows.collect();
-            let (before, after) = comparison.totals();
-            let imports = import_line(comparison.imports());
+            let (before, after) = difference.totals();
+            let imports = import_line(difference.imports());
             (rows, imports, changed(before, after))
         }
     }

@@ -3,34 +3,34 @@
 use std::time::Duration;
 
 use heapsight_analysis::Metric;
-use heapsight_analysis::recording::Moment;
+use heapsight_analysis::recording::Reached;
 use heapsight_capture::{Capture, Exit};
 
 use crate::figures::format_duration;
 
 /// `at exit`, `at 2.5 s`.
-pub(crate) fn when(moment: Moment, capture: &Capture) -> String {
+pub(crate) fn when(moment: Reached, capture: &Capture) -> String {
     match moment {
-        Moment::End => match capture.end.map(|end| end.exit) {
+        Reached::End => match capture.end.map(|end| end.exit) {
             _ if is_snapshot(capture) => "in the snapshot".to_owned(),
             None => "at the last tick".to_owned(),
             Some(Exit::Stopped) => "when tracing was switched off".to_owned(),
             Some(_) => "at exit".to_owned(),
         },
-        Moment::Start => match capture.timeline.first() {
+        Reached::Start => match capture.timeline.first() {
             None => "at the start".to_owned(),
             Some(first) => format!(
                 "at the start, before the first tick ({})",
                 exact_time(first.elapsed_ns)
             ),
         },
-        Moment::Peak { .. } if capture.knows_ends_only() => "at the peak".to_owned(),
-        Moment::Peak { elapsed_ns } => format!("at the peak ({})", time(elapsed_ns)),
-        Moment::At {
+        Reached::Peak { .. } if capture.knows_ends_only() => "at the peak".to_owned(),
+        Reached::Peak { elapsed_ns } => format!("at the peak ({})", time(elapsed_ns)),
+        Reached::At {
             elapsed_ns,
             asked_ns,
         } => format!("at {}", tick(elapsed_ns, asked_ns)),
-        Moment::Between { to_ns, .. } => format!("at {}", time(to_ns)),
+        Reached::Between { to_ns, .. } => format!("at {}", time(to_ns)),
     }
 }
 
@@ -44,10 +44,10 @@ fn tick(elapsed_ns: u64, asked_ns: u64) -> String {
 }
 
 /// What a metric's figures are, in words.
-pub(crate) fn describe(moment: Moment, metric: Metric, capture: &Capture) -> String {
+pub(crate) fn describe(moment: Reached, metric: Metric, capture: &Capture) -> String {
     let what = match metric {
         Metric::Live => match moment {
-            Moment::Between { .. } => "memory gained",
+            Reached::Between { .. } => "memory gained",
             _ => return format!("live memory {}", when(moment, capture)),
         },
         Metric::Peak => "live memory at the peak",
@@ -56,9 +56,9 @@ pub(crate) fn describe(moment: Moment, metric: Metric, capture: &Capture) -> Str
         Metric::Temporary => "memory freed before anything else was allocated",
     };
     match moment {
-        Moment::End => what.to_owned(),
-        Moment::Start => format!("{what}, before the first tick"),
-        Moment::Between { from_ns, to_ns } => {
+        Reached::End => what.to_owned(),
+        Reached::Start => format!("{what}, before the first tick"),
+        Reached::Between { from_ns, to_ns } => {
             let what = what.replace(" ever ", " ");
             let from = match from_ns {
                 0 => "the start".to_owned(),
@@ -66,8 +66,8 @@ pub(crate) fn describe(moment: Moment, metric: Metric, capture: &Capture) -> Str
             };
             format!("{what} between {from} and {}", exact_time(to_ns))
         }
-        Moment::Peak { elapsed_ns } => format!("{what}, up to {}", time(elapsed_ns)),
-        Moment::At {
+        Reached::Peak { elapsed_ns } => format!("{what}, up to {}", time(elapsed_ns)),
+        Reached::At {
             elapsed_ns,
             asked_ns,
         } => format!("{what}, up to {}", tick(elapsed_ns, asked_ns)),
@@ -75,8 +75,8 @@ pub(crate) fn describe(moment: Moment, metric: Metric, capture: &Capture) -> Str
 }
 
 /// Whether a span has no time in it: both of its moments are the same tick, or before the first.
-pub(crate) fn is_empty_span(moment: Moment) -> bool {
-    matches!(moment, Moment::Between { from_ns, to_ns } if from_ns == to_ns)
+pub(crate) fn is_empty_span(moment: Reached) -> bool {
+    matches!(moment, Reached::Between { from_ns, to_ns } if from_ns == to_ns)
 }
 
 /// Whether a file holds one moment only, as a program's own snapshots do.
@@ -126,15 +126,15 @@ mod tests {
     fn every_metric_says_of_which_time_it_is() {
         let capture = Capture::default();
         let second = 1_000_000_000;
-        let between = Moment::Between {
+        let between = Reached::Between {
             from_ns: second,
             to_ns: 3 * second,
         };
-        let at = |asked_ns| Moment::At {
+        let at = |asked_ns| Reached::At {
             elapsed_ns: 2 * second,
             asked_ns,
         };
-        let since_start = Moment::Between {
+        let since_start = Reached::Between {
             from_ns: 0,
             to_ns: 3 * second,
         };
@@ -150,7 +150,7 @@ mod tests {
                 Metric::Allocated,
                 "memory ever allocated, up to 2.0 s",
             ),
-            (Moment::Start, Metric::Live, "live memory at the start"),
+            (Reached::Start, Metric::Live, "live memory at the start"),
             (
                 between,
                 Metric::Live,
@@ -166,7 +166,7 @@ mod tests {
                 Metric::Freed,
                 "memory freed between 1.0 s and 3.0 s",
             ),
-            (Moment::End, Metric::Peak, "live memory at the peak"),
+            (Reached::End, Metric::Peak, "live memory at the peak"),
         ] {
             assert_eq!(describe(moment, metric, &capture), text);
         }

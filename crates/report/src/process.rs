@@ -1,9 +1,9 @@
 //! What is known of the whole process: traced memory, what the system gave, and how fast it grows.
 
-use heapsight_analysis::recording::Moment;
+use heapsight_analysis::recording::Reached;
 use heapsight_analysis::{Amount, Resident, highest_resident, margin_bytes};
 use heapsight_capture::model::{Domain, Mode};
-use heapsight_capture::{Capture, TimelinePoint};
+use heapsight_capture::{Capture, TickSummary};
 
 use crate::figures::{counted, format_size, format_size_change, format_sum, share};
 use crate::look::{Look, Role};
@@ -16,7 +16,7 @@ const LONG_RUN_NS: u64 = 60_000_000_000;
 const MINUTE_NS: u64 = 60_000_000_000;
 
 /// What is known of resident memory at a moment; `None` where nothing is.
-pub(crate) fn residency(capture: &Capture, moment: Moment) -> Option<Resident> {
+pub(crate) fn residency(capture: &Capture, moment: Reached) -> Option<Resident> {
     Resident::at(known_at(capture, moment)?)
 }
 
@@ -26,7 +26,7 @@ pub(crate) fn highest_resident_bytes(capture: &Capture) -> Option<u64> {
 }
 
 /// The tick that a moment is of.
-pub(crate) fn known_at(capture: &Capture, moment: Moment) -> Option<&TimelinePoint> {
+pub(crate) fn known_at(capture: &Capture, moment: Reached) -> Option<&TickSummary> {
     let until = moment.elapsed_ns().unwrap_or(u64::MAX);
     let known = capture
         .timeline
@@ -37,13 +37,13 @@ pub(crate) fn known_at(capture: &Capture, moment: Moment) -> Option<&TimelinePoi
 /// `resident 328 MiB = traced 5 + heapsight 24 + not traced 299: …`, without a line break.
 fn resident_line(
     resident: &Resident,
-    at: &TimelinePoint,
+    at: &TickSummary,
     capture: &Capture,
-    moment: Moment,
+    moment: Reached,
 ) -> String {
     // Memory at the peak is that of an instant between two ticks; resident memory is known at ticks only.
     let is_of_another_instant = match moment {
-        Moment::Peak { .. } => capture.tables.totals.live_bytes != at.live_bytes,
+        Reached::Peak { .. } => capture.tables.totals.live_bytes != at.live_bytes,
         _ => false,
     };
     let place = if is_of_another_instant {
@@ -91,7 +91,7 @@ pub(crate) fn is_of_memray(capture: &Capture) -> bool {
 /// The line on resident memory, and the warning if most of it is not seen; nothing where nothing is known.
 pub(crate) fn resident_lines(
     capture: &Capture,
-    moment: Moment,
+    moment: Reached,
     indent: usize,
     look: &Look,
 ) -> String {
@@ -138,7 +138,7 @@ pub(crate) struct Traced {
 }
 
 /// Totals at the moment and at the peak, growth, and what the process took from the system.
-pub(crate) fn figures(capture: &Capture, moment: Moment, traced: Traced, look: &Look) -> String {
+pub(crate) fn figures(capture: &Capture, moment: Reached, traced: Traced, look: &Look) -> String {
     let mode = capture.header.mode;
     let sized = |bytes: u64| format_size(bytes) + &error(mode, bytes, look);
     let mut text = format!(
@@ -147,7 +147,7 @@ pub(crate) fn figures(capture: &Capture, moment: Moment, traced: Traced, look: &
         counted(traced.all.blocks, "block", "blocks"),
         when(moment, capture)
     );
-    if let Moment::Between { from_ns, .. } = moment {
+    if let Reached::Between { from_ns, .. } = moment {
         text += &since(capture, traced.all.bytes, from_ns);
     }
     if let Some(kept) = traced.kept {
@@ -185,7 +185,7 @@ fn since(capture: &Capture, bytes: u64, from_ns: u64) -> String {
 pub(crate) fn live_bytes_at(capture: &Capture, elapsed_ns: u64) -> u64 {
     let moment = match elapsed_ns {
         0 => return 0,
-        _ => Moment::At {
+        _ => Reached::At {
             elapsed_ns,
             asked_ns: elapsed_ns,
         },
@@ -211,7 +211,7 @@ pub(crate) fn labelled(name: &str, figure: &str, text: &str, look: &Look) -> Str
 }
 
 /// `+1.2 MiB` and ` per minute in the last 5 min 00 s`, of long recordings.
-pub(crate) fn growth_text(capture: &Capture, moment: Moment) -> Option<(String, String)> {
+pub(crate) fn growth_text(capture: &Capture, moment: Reached) -> Option<(String, String)> {
     let growth = growth(capture, moment)?;
     let rate = format_size_change(growth.bytes_per_minute);
     let span = time(growth.to_ns - growth.from_ns);
@@ -228,8 +228,8 @@ struct Growth {
 
 /// How fast live memory grew in the second half of what the moment looks back on, if that is long. The first half has
 /// the program's start.
-fn growth(capture: &Capture, moment: Moment) -> Option<Growth> {
-    if matches!(moment, Moment::Between { .. }) || capture.knows_ends_only() {
+fn growth(capture: &Capture, moment: Reached) -> Option<Growth> {
+    if matches!(moment, Reached::Between { .. }) || capture.knows_ends_only() {
         return None;
     }
     let to = known_at(capture, moment)?;
@@ -241,7 +241,7 @@ fn growth(capture: &Capture, moment: Moment) -> Option<Growth> {
         .timeline
         .partition_point(|point| point.elapsed_ns <= half);
     let from = &capture.timeline[until_half.saturating_sub(1)];
-    let live = |point: &TimelinePoint| Amount {
+    let live = |point: &TickSummary| Amount {
         bytes: point.live_bytes,
         blocks: point.live_blocks,
     };

@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 
 use heapsight_analysis::path::is_frame;
-use heapsight_analysis::recording::Moment;
+use heapsight_analysis::recording::Reached;
 use heapsight_analysis::{
-    Amount, GroupBy, ImportSum, Imports, Key, Metric, Query, group, ledger, margin_bytes,
+    Amount, GroupBy, ImportSum, Imports, Key, Metric, Query, group, group_counters, margin_bytes,
     standard_error_bytes,
 };
 use heapsight_capture::Capture;
@@ -28,7 +28,7 @@ use crate::summary::total;
 pub struct Statistics {
     /// Bytes of the file.
     file_bytes: u64,
-    moment: Moment,
+    moment: Reached,
     is_filtered: bool,
     /// Live memory of imported code.
     imports: ImportSum,
@@ -54,7 +54,7 @@ impl Statistics {
     /// Of a capture whose file has so many bytes, at the moment that its tables are of. With filters the figures are
     /// those of what they kept.
     #[must_use]
-    pub fn new(capture: &Capture, file_bytes: u64, moment: Moment, is_filtered: bool) -> Self {
+    pub fn new(capture: &Capture, file_bytes: u64, moment: Reached, is_filtered: bool) -> Self {
         let tables = &capture.tables;
         let sum = |metric: Metric| {
             let of_sites = tables.counters.iter().map(|of| metric.of(of)).sum();
@@ -69,17 +69,18 @@ impl Statistics {
             !capture.knows_ends_only() || matches!(metric, Metric::Live | Metric::Peak)
         };
         let known = || Metric::ALL.into_iter().filter(is_known);
-        let mut domains: Vec<(String, Vec<(Metric, Amount)>)> = ledger(tables, GroupBy::Domain)
-            .into_iter()
-            .map(|(key, counters)| {
-                let name = match key {
-                    Key::Domain(domain) => domain.name(),
-                    _ => String::new(),
-                };
-                let amounts = known().map(|metric| (metric, metric.of(&counters)));
-                (name, amounts.collect())
-            })
-            .collect();
+        let mut domains: Vec<(String, Vec<(Metric, Amount)>)> =
+            group_counters(tables, GroupBy::Domain)
+                .into_iter()
+                .map(|(key, counters)| {
+                    let name = match key {
+                        Key::Domain(domain) => domain.name(),
+                        _ => String::new(),
+                    };
+                    let amounts = known().map(|metric| (metric, metric.of(&counters)));
+                    (name, amounts.collect())
+                })
+                .collect();
         domains.sort_by(|a, b| a.0.cmp(&b.0));
         Self {
             file_bytes,

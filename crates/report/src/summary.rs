@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use heapsight_analysis::path::frames;
-use heapsight_analysis::recording::Moment;
+use heapsight_analysis::recording::Reached;
 use heapsight_analysis::{Amount, GroupBy, Grouped, Imports, Key, Metric, Query, group};
 use heapsight_capture::Capture;
 
@@ -30,7 +30,7 @@ pub struct Selection {
     /// One table for each.
     pub metrics: Vec<Metric>,
     /// The moment that the tables of the capture are of.
-    pub moment: Moment,
+    pub moment: Reached,
     /// Whether memory of imported code is in the tables, or one line below each.
     pub imports: Imports,
     /// Whether filters were applied: then the tables have a part of the traced memory.
@@ -45,7 +45,7 @@ impl Default for Selection {
             group_by: GroupBy::Line,
             cumulative: false,
             metrics: vec![Metric::Live, Metric::Peak],
-            moment: Moment::End,
+            moment: Reached::End,
             imports: Imports::Apart {
                 paths_are_cut: false,
             },
@@ -90,7 +90,7 @@ pub fn summary(capture: &Capture, selection: &Selection, look: &Look) -> String 
             }
         })
         .collect();
-    let peak_is = drop_peak_like_exit(&mut tables, selection);
+    let peak_is = drop_peak_that_equals_exit(&mut tables, selection);
     let places = places(capture, selection, &tables, look);
     let mut source = source(capture);
 
@@ -135,13 +135,13 @@ pub fn summary(capture: &Capture, selection: &Selection, look: &Look) -> String 
 pub(crate) fn total(
     capture: &Capture,
     metric: Metric,
-    moment: Moment,
+    moment: Reached,
     is_filtered: bool,
     of_sites: Amount,
 ) -> Amount {
     let totals = capture.tables.totals;
     let known = match metric {
-        _ if is_filtered || matches!(moment, Moment::Between { .. }) => 0,
+        _ if is_filtered || matches!(moment, Reached::Between { .. }) => 0,
         Metric::Live => totals.live_bytes,
         Metric::Peak => totals.peak_bytes,
         Metric::Allocated | Metric::Freed | Metric::Temporary => 0,
@@ -167,7 +167,7 @@ fn traced(capture: &Capture, selection: &Selection) -> Traced {
     };
     match selection.moment {
         // The tables have what was gained.
-        Moment::Between { .. } => Traced { all, kept: None },
+        Reached::Between { .. } => Traced { all, kept: None },
         _ if selection.is_filtered => Traced {
             all,
             kept: Some(of_sites),
@@ -181,33 +181,36 @@ fn traced(capture: &Capture, selection: &Selection) -> Traced {
 
 /// How much the peak differs from the exit, where it differs too little for a table of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Likeness {
+enum Similarity {
     Same,
     /// No entry differs by more than one per cent of the whole.
     Nearly,
 }
 
 /// Drops the table of the peak where it would show what that of the exit shows, and tells how alike the two are.
-fn drop_peak_like_exit(tables: &mut Vec<Table<'_>>, selection: &Selection) -> Option<Likeness> {
+fn drop_peak_that_equals_exit(
+    tables: &mut Vec<Table<'_>>,
+    selection: &Selection,
+) -> Option<Similarity> {
     let at = |metric: Metric| tables.iter().position(|table| table.query.metric == metric);
     let (live, peak) = (at(Metric::Live)?, at(Metric::Peak)?);
-    let likeness = match selection.moment {
-        Moment::End => likeness(&tables[live], &tables[peak])?,
+    let similarity = match selection.moment {
+        Reached::End => similarity(&tables[live], &tables[peak])?,
         _ => return None,
     };
     tables.remove(peak);
-    Some(likeness)
+    Some(similarity)
 }
 
 /// How alike two tables of one grouping are; `None` if they are not.
-fn likeness<'c>(one: &Table<'c>, other: &Table<'c>) -> Option<Likeness> {
+fn similarity<'c>(one: &Table<'c>, other: &Table<'c>) -> Option<Similarity> {
     let amounts = |table: &Table<'c>| -> HashMap<Key<'c>, Amount> {
         let rows = table.grouped.rows.iter();
         rows.map(|row| (row.key, row.amount)).collect()
     };
     let (ones, others) = (amounts(one), amounts(other));
     if ones == others && one.total == other.total {
-        return Some(Likeness::Same);
+        return Some(Similarity::Same);
     }
     let small = one.total.bytes.max(other.total.bytes) / 100;
     let is_near = |a: Amount, b: Amount| a.bytes.abs_diff(b.bytes) <= small;
@@ -222,7 +225,7 @@ fn likeness<'c>(one: &Table<'c>, other: &Table<'c>) -> Option<Likeness> {
         && is_near(imports(one), imports(other))
         && is_within(&ones, &others)
         && is_within(&others, &ones);
-    is_like.then_some(Likeness::Nearly)
+    is_like.then_some(Similarity::Nearly)
 }
 
 /// Every file that a table or a call path will name, so that short names are unambiguous.
@@ -248,15 +251,15 @@ pub(crate) fn source(capture: &Capture) -> Source {
 fn title(
     capture: &Capture,
     table: &Table<'_>,
-    peak_is: Option<Likeness>,
+    peak_is: Option<Similarity>,
     selection: &Selection,
 ) -> String {
     let query = table.query;
     let what = describe(selection.moment, query.metric, capture);
     let total = format_size(table.total.bytes);
     let total = match (query.metric, selection.moment, peak(capture)) {
-        (Metric::Peak, Moment::End, Some((elapsed_ns, _))) => total + &at(elapsed_ns),
-        (Metric::Live, Moment::Between { from_ns, to_ns }, _) if !selection.is_filtered => {
+        (Metric::Peak, Reached::End, Some((elapsed_ns, _))) => total + &at(elapsed_ns),
+        (Metric::Live, Reached::Between { from_ns, to_ns }, _) if !selection.is_filtered => {
             total + &lost_elsewhere(capture, table, from_ns, to_ns)
         }
         _ if selection.is_filtered => total + " kept by the filters",
@@ -276,8 +279,8 @@ fn title(
     };
     let also = match peak_is.filter(|_| query.metric == Metric::Live) {
         None => "",
-        Some(Likeness::Same) => ", and at the peak",
-        Some(Likeness::Nearly) => "; at the peak the same within 1 %",
+        Some(Similarity::Same) => ", and at the peak",
+        Some(Similarity::Nearly) => "; at the peak the same within 1 %",
     };
     format!("Top{shown} {nouns} by {what}{also}{cumulative} ({total})")
 }

@@ -1,11 +1,11 @@
 //! Whatever a damaged or malicious capture holds, reports and exports are made of it without a panic. The same is fuzzed: see fuzz/.
 
-use heapsight_analysis::recording::Moment;
+use heapsight_analysis::recording::Reached;
 use heapsight_analysis::{GroupBy, Imports, Metric, Query, live_at_peak, truncate};
 use heapsight_capture::model::{
     Code, CodeKind, Counters, Domain, Mode, Node, Site, Tables, Totals,
 };
-use heapsight_capture::{Block, Capture, Header, Note, TimelinePoint};
+use heapsight_capture::{Block, Capture, Header, Note, TickSummary};
 use heapsight_report::{
     DiffSelection, DisplayOptions, ExportOptions, Format, Lines, Look, Selection, Shown, Side,
     Statistics, biggest_blocks, diff, export, lines, summary,
@@ -99,7 +99,7 @@ fn captures() -> impl Strategy<Value = Capture> {
                     };
                     blocks.into_iter().map(block).collect()
                 });
-                let point = |figures: Vec<u64>| TimelinePoint {
+                let point = |figures: Vec<u64>| TickSummary {
                     elapsed_ns: figures[0],
                     rss_bytes: figures[1],
                     live_bytes: figures[2],
@@ -109,9 +109,9 @@ fn captures() -> impl Strategy<Value = Capture> {
                     allocated_blocks: figures[6],
                     lost_events: figures[7],
                     tracer_bytes: figures[8],
-                    ..TimelinePoint::default()
+                    ..TickSummary::default()
                 };
-                let mut timeline: Vec<TimelinePoint> = points.into_iter().map(point).collect();
+                let mut timeline: Vec<TickSummary> = points.into_iter().map(point).collect();
                 timeline.sort_by_key(|point| point.elapsed_ns);
                 let mode = if sampled {
                     Mode::Sampled { mean_bytes: number }
@@ -155,7 +155,7 @@ proptest! {
             prop_assert!(!summary(&capture, &selection, &look).is_empty());
             let imports = Imports::for_people(capture.header.mode, false);
             let query = Query { metric: Metric::Live, group_by, cumulative: true, imports };
-            let side = |capture| Side { name: "x", capture, moment: Moment::End };
+            let side = |capture| Side { name: "x", capture, moment: Reached::End };
             let selection = DiffSelection { query, count: 5, is_filtered: false };
             let _ = diff(side(&other), side(&capture), &selection, &look);
             for by_address in [false, true] {
@@ -167,7 +167,7 @@ proptest! {
                     show_growth: true,
                     display: DisplayOptions::default(),
                 };
-                let shown = |capture| Shown { capture, moment: Moment::End };
+                let shown = |capture| Shown { capture, moment: Reached::End };
                 let _ = lines(shown(&capture), Some(shown(&other)), &what, &look);
             }
             for format in Format::ALL {
@@ -177,8 +177,8 @@ proptest! {
         }
         let blocks = capture.blocks.as_deref().unwrap_or_default();
         let _ = biggest_blocks(&capture, blocks, 3, Imports::for_people(capture.header.mode, false), &look);
-        let moment = Moment::Between { from_ns: 7, to_ns: u64::MAX };
-        for moment in [Moment::End, Moment::Start, moment] {
+        let moment = Reached::Between { from_ns: 7, to_ns: u64::MAX };
+        for moment in [Reached::End, Reached::Start, moment] {
             let statistics = Statistics::new(&capture, 1, moment, false);
             let _ = statistics.json(&capture) + &statistics.text(&capture, &look);
             let selection = Selection { moment, is_filtered: true, ..Selection::default() };

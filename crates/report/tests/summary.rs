@@ -2,10 +2,10 @@
 
 mod support;
 
-use heapsight_analysis::recording::Moment;
+use heapsight_analysis::recording::Reached;
 use heapsight_analysis::{GroupBy, Metric};
 use heapsight_capture::model::{Counters, Mode};
-use heapsight_capture::{Capture, Damage, TimelinePoint, Truncation};
+use heapsight_capture::{Capture, Damage, TickSummary, Truncation};
 use heapsight_report::{Look, Selection, summary};
 use support::{Tracer, example, write_source};
 
@@ -284,14 +284,14 @@ fn process(live_mib: u64, ticks: &[(u64, u64, u64)]) -> Capture {
         .iter()
         .map(|(second, live, resident)| {
             peak = peak.max(*live);
-            TimelinePoint {
+            TickSummary {
                 elapsed_ns: second * 1_000_000_000,
                 live_bytes: live << 20,
                 live_blocks: 5,
                 peak_bytes: peak << 20,
                 rss_bytes: resident << 20,
                 tracer_bytes: 24 << 20,
-                ..TimelinePoint::default()
+                ..TickSummary::default()
             }
         })
         .collect();
@@ -369,7 +369,7 @@ fn a_span_tells_how_gains_and_losses_make_the_change() {
     let mut capture = process(7, &[(1, 5, 50), (2, 10, 50)]);
     capture.tables.totals.live_bytes = 10 << 20;
     let selection = Selection {
-        moment: Moment::Between {
+        moment: Reached::Between {
             from_ns: 1_000_000_000,
             to_ns: 2_000_000_000,
         },

@@ -20,7 +20,7 @@ use crate::memory::zeroed::{self, Zeroable};
 use crate::session;
 use crate::tables::{codes, tree};
 
-pub use base::give_name as name_thread;
+pub use base::set_thread_name as name_thread;
 
 /// One frame of the thread's last call path.
 #[derive(Clone, Copy)]
@@ -56,7 +56,7 @@ struct Meaning {
 const MEANING_BITS: u32 = 9;
 
 #[inline(always)]
-fn meaning_slot(position: Position) -> usize {
+fn cache_slot(position: Position) -> usize {
     (position.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - MEANING_BITS)) as usize
 }
 
@@ -155,7 +155,7 @@ impl PathCache {
             if let [.., last] = self.entries.as_mut_slice()
                 && last.frame == leaf
                 && last.shown
-                && mark::is_trusted::<V>(leaf, None, last.token)
+                && mark::is_valid::<V>(leaf, None, last.token)
             {
                 let position = frame::position::<V>(leaf);
                 if position == last.position {
@@ -200,7 +200,7 @@ impl PathCache {
     }
 
     /// Has the next event forget the last call path, and ask where paths of the thread begin.
-    pub(crate) fn begin_anew(&mut self) {
+    pub(crate) fn invalidate(&mut self) {
         // No thread's state is at this address, and nobody looks there.
         self.thread_state = std::ptr::dangling();
     }
@@ -282,7 +282,7 @@ impl PathCache {
         position: Position,
         slot: usize,
     ) -> (u32, bool) {
-        let place = meaning_slot(position);
+        let place = cache_slot(position);
         let known = self.meanings[place];
         let (code, offset, holds_for_position) =
             if known.position == position && known.offset != tree::NO_OFFSET {

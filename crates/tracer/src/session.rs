@@ -45,7 +45,7 @@ impl Mode {
     pub(crate) const SAMPLED_PATHS: Self = Self(3);
     /// Record a sample of the blocks with the running frame alone.
     pub(crate) const SAMPLED_FRAME: Self = Self(4);
-    /// Note that a hook was reached, and then do as the [`standing`] mode says. See [`while_checking`].
+    /// Note that a hook was reached, and then do as the [`unchecked_mode`] mode says. See [`while_checking`].
     pub(crate) const CHECKING: Self = Self(5);
 
     /// Is every block recorded?
@@ -63,7 +63,7 @@ impl Mode {
 
 static MODE: AtomicU8 = AtomicU8::new(Mode::OFF.0);
 /// What [`MODE`] says but for the moments of a check.
-static STANDING: AtomicU8 = AtomicU8::new(Mode::OFF.0);
+static UNCHECKED_MODE: AtomicU8 = AtomicU8::new(Mode::OFF.0);
 static GATE: Gate = Gate {
     is_open: AtomicBool::new(false),
 };
@@ -84,14 +84,14 @@ pub(crate) fn mode() -> Mode {
 
 /// What hooks do, whether or not somebody is checking them.
 #[inline(always)]
-pub(crate) fn standing() -> Mode {
-    Mode(STANDING.load(Ordering::Relaxed))
+pub(crate) fn unchecked_mode() -> Mode {
+    Mode(UNCHECKED_MODE.load(Ordering::Relaxed))
 }
 
 /// Are blocks being traced?
 #[inline(always)]
 pub(crate) fn is_tracing() -> bool {
-    standing() != Mode::OFF
+    unchecked_mode() != Mode::OFF
 }
 
 /// The number of the present generation of the tables.
@@ -126,7 +126,7 @@ pub(crate) fn change<T>(change: impl FnOnce() -> T) -> T {
 
 /// Lets hooks record as `mode` says. Call under [`change`].
 pub(crate) fn open(mode: Mode) {
-    STANDING.store(mode.0, Ordering::SeqCst);
+    UNCHECKED_MODE.store(mode.0, Ordering::SeqCst);
     MODE.store(mode.0, Ordering::SeqCst);
     GATE.set_open(mode != Mode::OFF);
 }
@@ -208,7 +208,7 @@ pub(crate) fn keep_only(held: &mut Held, own: *mut Presence) {
     }
 }
 
-fn is_anybody_present() -> bool {
+fn is_any_thread_inside() -> bool {
     let mut held = lock::hold();
     let mut at = PRESENT.get(&mut held).load(Ordering::Relaxed);
     // SAFETY: members of the list stay where they are while the lock is held.
@@ -228,7 +228,7 @@ const LONGEST_EVENT: Duration = Duration::from_secs(1);
 /// Waits until no event that found the session as it was before is under way.
 pub(crate) fn wait_for_events() {
     let began = Instant::now();
-    while is_anybody_present() && began.elapsed() < LONGEST_EVENT {
+    while is_any_thread_inside() && began.elapsed() < LONGEST_EVENT {
         std::thread::yield_now();
     }
 }
@@ -240,7 +240,7 @@ pub(crate) fn while_checking(action: impl FnOnce()) -> u8 {
     CHECKER.store(this_thread(), Ordering::SeqCst);
     MODE.store(Mode::CHECKING.0, Ordering::SeqCst);
     action();
-    MODE.store(standing().0, Ordering::SeqCst);
+    MODE.store(unchecked_mode().0, Ordering::SeqCst);
     CHECKER.store(0, Ordering::SeqCst);
     REACHED.load(Ordering::Relaxed)
 }

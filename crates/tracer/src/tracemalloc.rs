@@ -10,5 +10,5 @@ pub mod objects;
 /// Ends what the drop-in has asked for. Call with the GIL held.
 pub(crate) fn stop() {
     objects::unfollow();
-    extension_calls::give_back();
+    extension_calls::restore();
 }

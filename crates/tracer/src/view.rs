@@ -23,7 +23,7 @@ fn asked() -> std::sync::MutexGuard<'static, Option<Config>> {
 /// Runs `change` on the tables while no hook does, and goes on tracing.
 fn between_events(change: impl FnOnce(&mut lock::Held)) {
     session::change(|| {
-        let mode = session::standing();
+        let mode = session::unchecked_mode();
         session::close();
         change(&mut lock::hold());
         session::invalidate_caches();

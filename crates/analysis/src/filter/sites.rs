@@ -22,10 +22,10 @@ pub fn apply_shown_filters(
 ) -> Vec<Option<SiteId>> {
     let verdicts: Vec<Vec<bool>> = filters
         .iter()
-        .map(|filter| verdict(tables, filter, working_directory))
+        .map(|filter| sites_kept(tables, filter, working_directory))
         .collect();
     let is_kept = |site: &Site| {
-        let of_site = |verdict: &Vec<bool>| verdict[site.node as usize];
+        let of_site = |sites_kept: &Vec<bool>| sites_kept[site.node as usize];
         keep(filters.iter().zip(verdicts.iter().map(of_site)))
     };
     let (mut sites, mut counters) = (Vec::new(), Vec::new());
@@ -47,7 +47,7 @@ pub fn apply_shown_filters(
 }
 
 /// Whether `filter` alone keeps each call path.
-fn verdict(tables: &Tables, filter: &Filter, working_directory: &str) -> Vec<bool> {
+fn sites_kept(tables: &Tables, filter: &Filter, working_directory: &str) -> Vec<bool> {
     let names: Vec<bool> = tables
         .strings
         .iter()

@@ -2,53 +2,53 @@
 
 use std::io::Read;
 
-use heapsight_capture::{Capture, ReadError, Replay, TimelinePoint};
+use heapsight_capture::{Capture, ReadError, Replay, TickSummary};
 
-use super::{Instant, Moment, When};
+use super::{Moment, Reached, SeekTarget};
 use crate::moment::{live_at_peak, set_peak, settle_peak, since};
 
 /// Replaces the tables of a whole `capture` by those of the moment, which are read from `source` again.
 pub(super) fn seek(
     mut capture: Capture,
-    when: When,
+    when: SeekTarget,
     source: impl Read,
-) -> Result<(Capture, Moment), ReadError> {
+) -> Result<(Capture, Reached), ReadError> {
     let last_ns = capture.timeline.last().map(|point| point.elapsed_ns);
     let peak_ns = capture.peak().map(|(elapsed_ns, _)| elapsed_ns);
     // The tick that tells of a moment; `None` before the first one.
-    let tick = |instant: Instant| match instant {
-        Instant::Start => None,
-        Instant::Peak => peak_ns,
-        Instant::End => last_ns,
-        Instant::At(elapsed_ns) => last_tick(&capture.timeline, elapsed_ns),
+    let tick = |instant: Moment| match instant {
+        Moment::Start => None,
+        Moment::Peak => peak_ns,
+        Moment::End => last_ns,
+        Moment::At(elapsed_ns) => last_tick(&capture.timeline, elapsed_ns),
     };
     let mut replay = Replay::open(source)?;
     let (from, to) = match when {
-        When::At(instant) => {
+        SeekTarget::At(instant) => {
             let elapsed_ns = tick(instant);
             if let Some(elapsed_ns) = elapsed_ns {
                 replay.advance_until(elapsed_ns)?;
             }
             let mut reached = replay.into_capture();
             capture.blocks = reached.blocks;
-            if let (Instant::Peak, Some(elapsed_ns)) = (instant, elapsed_ns) {
+            if let (Moment::Peak, Some(elapsed_ns)) = (instant, elapsed_ns) {
                 settle_peak(&mut reached.tables.counters, &capture.tables.counters);
                 capture.tables.counters = reached.tables.counters;
                 capture.tables.totals = reached.tables.totals;
                 live_at_peak(&mut capture.tables);
-                return Ok((capture, Moment::Peak { elapsed_ns }));
+                return Ok((capture, Reached::Peak { elapsed_ns }));
             }
             capture.tables = reached.tables;
-            let moment = elapsed_ns.map_or(Moment::Start, |elapsed_ns| Moment::At {
+            let moment = elapsed_ns.map_or(Reached::Start, |elapsed_ns| Reached::At {
                 elapsed_ns,
                 asked_ns: match instant {
-                    Instant::At(asked_ns) => asked_ns,
+                    Moment::At(asked_ns) => asked_ns,
                     _ => elapsed_ns,
                 },
             });
             return Ok((capture, moment));
         }
-        When::Between(from, to) => (tick(from), tick(to)),
+        SeekTarget::Between(from, to) => (tick(from), tick(to)),
     };
     let mut earlier = Vec::new();
     if let Some(from) = from {
@@ -56,7 +56,7 @@ pub(super) fn seek(
         earlier.clone_from(&replay.capture().tables.counters);
     }
     // The highest moment of the span, if it is not a new peak of the whole recording, which keeps its own composition.
-    let in_span = |point: &&TimelinePoint| {
+    let in_span = |point: &&TickSummary| {
         from.is_none_or(|from| point.elapsed_ns > from)
             && to.is_some_and(|to| point.elapsed_ns <= to)
     };
@@ -86,7 +86,7 @@ pub(super) fn seek(
         set_peak(&mut capture.tables, &counters);
     }
     since(&mut capture.tables, &earlier);
-    let moment = Moment::Between {
+    let moment = Reached::Between {
         from_ns: from.unwrap_or(0),
         to_ns: to.unwrap_or(0),
     };
@@ -94,7 +94,7 @@ pub(super) fn seek(
 }
 
 /// The time of the last tick that is not after `elapsed_ns`, as far as people read and write times: to the millisecond.
-fn last_tick(timeline: &[TimelinePoint], elapsed_ns: u64) -> Option<u64> {
+fn last_tick(timeline: &[TickSummary], elapsed_ns: u64) -> Option<u64> {
     const MILLISECOND: u64 = 1_000_000;
     let asked_ms = elapsed_ns / MILLISECOND;
     let known = timeline.partition_point(|point| point.elapsed_ns / MILLISECOND <= asked_ms);
@@ -150,7 +150,7 @@ mod tests {
     };
 
     /// (live, allocated, freed, peak) bytes of the one site.
-    fn figures(live: &[u64], when: When) -> (u64, u64, u64, u64) {
+    fn figures(live: &[u64], when: SeekTarget) -> (u64, u64, u64, u64) {
         let file = recording(live);
         let capture = Capture::read(&file[..]).expect("readable");
         let (capture, _) = seek(capture, when, &file[..]).expect("readable");
@@ -166,12 +166,15 @@ mod tests {
     #[test]
     fn a_moment_is_that_of_the_last_tick_before_it() {
         let live = [10, 50, 20];
-        let at = |ns| figures(&live, When::At(Instant::At(ns)));
+        let at = |ns| figures(&live, SeekTarget::At(Moment::At(ns)));
         assert_eq!(at(SECOND / 2), (0, 0, 0, 0));
         assert_eq!(at(SECOND), (10, 10, 0, 10));
         assert_eq!(at(3 * SECOND - 1), (50, 50, 0, 50));
         assert_eq!(at(u64::MAX), (20, 50, 30, 50));
-        assert_eq!(figures(&live, When::At(Instant::Peak)), (50, 50, 0, 50));
+        assert_eq!(
+            figures(&live, SeekTarget::At(Moment::Peak)),
+            (50, 50, 0, 50)
+        );
     }
 
     #[test]
@@ -181,27 +184,27 @@ mod tests {
             let capture = Capture::read(&file[..]).expect("readable");
             seek(capture, when, &file[..]).expect("readable").1
         };
-        let at = |asked_ns| moment(When::At(Instant::At(asked_ns)));
-        let tick = |elapsed_ns, asked_ns| Moment::At {
+        let at = |asked_ns| moment(SeekTarget::At(Moment::At(asked_ns)));
+        let tick = |elapsed_ns, asked_ns| Reached::At {
             elapsed_ns,
             asked_ns,
         };
         assert_eq!(at(SECOND * 5 / 2), tick(2 * SECOND, SECOND * 5 / 2));
         assert_eq!(at(2 * SECOND), tick(2 * SECOND, 2 * SECOND));
         assert_eq!(at(u64::MAX), tick(3 * SECOND, u64::MAX));
-        assert_eq!(at(SECOND - 1), Moment::Start);
-        assert_eq!(moment(When::At(Instant::Start)), Moment::Start);
-        let between = |from, to| moment(When::Between(Instant::At(from), Instant::At(to)));
+        assert_eq!(at(SECOND - 1), Reached::Start);
+        assert_eq!(moment(SeekTarget::At(Moment::Start)), Reached::Start);
+        let between = |from, to| moment(SeekTarget::Between(Moment::At(from), Moment::At(to)));
         assert_eq!(
             between(SECOND / 2, SECOND * 5 / 2),
-            Moment::Between {
+            Reached::Between {
                 from_ns: 0,
                 to_ns: 2 * SECOND
             }
         );
         assert_eq!(
             between(SECOND * 3 / 2, 9 * SECOND),
-            Moment::Between {
+            Reached::Between {
                 from_ns: SECOND,
                 to_ns: 3 * SECOND
             }
@@ -210,9 +213,9 @@ mod tests {
 
     #[test]
     fn a_time_that_was_shown_leads_back_to_its_tick() {
-        let at = |elapsed_ns| TimelinePoint {
+        let at = |elapsed_ns| TickSummary {
             elapsed_ns,
-            ..TimelinePoint::default()
+            ..TickSummary::default()
         };
         let timeline = [at(90_100_000), at(190_900_000), at(290_000_000)];
         assert_eq!(last_tick(&timeline, 190_000_000), Some(190_900_000));
@@ -261,8 +264,8 @@ mod tests {
             .expect("a Vec");
         let capture = Capture::read(&file[..]).expect("readable");
         let (capture, moment) =
-            seek(capture, When::At(Instant::Peak), &file[..]).expect("readable");
-        assert_eq!(moment, Moment::Peak { elapsed_ns: SECOND });
+            seek(capture, SeekTarget::At(Moment::Peak), &file[..]).expect("readable");
+        assert_eq!(moment, Reached::Peak { elapsed_ns: SECOND });
         let live = capture.tables.counters.iter().map(Counters::live_bytes);
         assert_eq!(live.collect::<Vec<u64>>(), [80, 20]);
         assert_eq!(capture.tables.totals.live_bytes, 100);
@@ -274,8 +277,8 @@ mod tests {
     fn a_span_has_what_was_gained_and_the_peak_within_it() {
         let live = [10, 50, 20, 35, 30];
         let between = |from: u64, to: u64| {
-            let at = |second: u64| Instant::At(second * SECOND);
-            figures(&live, When::Between(at(from), at(to)))
+            let at = |second: u64| Moment::At(second * SECOND);
+            figures(&live, SeekTarget::Between(at(from), at(to)))
         };
         assert_eq!(between(1, 2), (40, 40, 0, 50));
         assert_eq!(between(2, 3), (0, 0, 30, 20), "memory was lost");
@@ -285,9 +288,9 @@ mod tests {
             "the peak is that of the span"
         );
         assert_eq!(between(2, 2), (0, 0, 0, 50), "no time, and no other moment");
-        let whole = When::Between(Instant::Start, Instant::End);
+        let whole = SeekTarget::Between(Moment::Start, Moment::End);
         assert_eq!(figures(&live, whole), (30, 65, 35, 50));
-        let to_peak = When::Between(Instant::Start, Instant::Peak);
+        let to_peak = SeekTarget::Between(Moment::Start, Moment::Peak);
         assert_eq!(figures(&live, to_peak), (50, 50, 0, 50));
     }
 }

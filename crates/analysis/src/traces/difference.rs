@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use foldhash::{HashMap, HashMapExt};
 
 use super::Traces;
-use super::group::{Key, TraceGrouping, unsorted};
+use super::group::{Key, TraceGroupBy, unsorted};
 use super::paths::{Paths, oldest_first};
 
 /// Whose frames stand for a group.
@@ -48,7 +48,7 @@ impl TraceDifference {
 
 /// Compares by groups, the biggest change first: the order of `tracemalloc`.
 #[must_use]
-pub fn compare_traces(new: &Traces, old: &Traces, by: TraceGrouping) -> Vec<TraceDifference> {
+pub fn compare_traces(new: &Traces, old: &Traces, by: TraceGroupBy) -> Vec<TraceDifference> {
     let paths_of = |side: Side| match side {
         Side::Old => old.paths(),
         Side::New => new.paths(),

@@ -7,7 +7,7 @@ use super::{RowId, Traces};
 
 /// What traces are summed by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TraceGrouping {
+pub enum TraceGroupBy {
     /// The file of the most recent frame.
     Filename {
         /// Count a trace under the file of each of its frames, as often as it is there.
@@ -73,25 +73,25 @@ impl TraceGroup {
 
 /// The groups of all traces, the largest first.
 #[must_use]
-pub fn group_traces(traces: &Traces, by: TraceGrouping) -> Vec<TraceGroup> {
+pub fn group_traces(traces: &Traces, by: TraceGroupBy) -> Vec<TraceGroup> {
     let mut groups = unsorted(traces, by);
     groups.sort_unstable_by(|one, other| one.descending(other, traces.paths()));
     groups
 }
 
 /// The groups of all traces, in no particular order.
-pub(super) fn unsorted(traces: &Traces, by: TraceGrouping) -> Vec<TraceGroup> {
+pub(super) fn unsorted(traces: &Traces, by: TraceGroupBy) -> Vec<TraceGroup> {
     let paths = traces.paths();
     let by_path = sums_by_path(traces);
     let (keys, cumulative) = match by {
-        TraceGrouping::Filename { cumulative } => (paths.strings().len(), cumulative),
-        TraceGrouping::Line { cumulative } => (paths.frame_count(), cumulative),
-        TraceGrouping::Traceback => (by_path.len(), false),
+        TraceGroupBy::Filename { cumulative } => (paths.strings().len(), cumulative),
+        TraceGroupBy::Line { cumulative } => (paths.frame_count(), cumulative),
+        TraceGroupBy::Traceback => (by_path.len(), false),
     };
     let index_of = |path: PathId, frame: FrameId| match by {
-        TraceGrouping::Filename { .. } => paths.frame(frame).0,
-        TraceGrouping::Line { .. } => frame,
-        TraceGrouping::Traceback => path,
+        TraceGroupBy::Filename { .. } => paths.frame(frame).0,
+        TraceGroupBy::Line { .. } => frame,
+        TraceGroupBy::Traceback => path,
     };
     let mut sums = vec![(0, 0); keys];
     for (path, (bytes, blocks)) in (0..).zip(by_path) {
@@ -107,9 +107,9 @@ pub(super) fn unsorted(traces: &Traces, by: TraceGrouping) -> Vec<TraceGroup> {
         }
     }
     let key = |index: u32| match by {
-        TraceGrouping::Filename { .. } => Key::Filename(index),
-        TraceGrouping::Line { .. } => Key::Line(index),
-        TraceGrouping::Traceback => Key::Traceback(index),
+        TraceGroupBy::Filename { .. } => Key::Filename(index),
+        TraceGroupBy::Line { .. } => Key::Line(index),
+        TraceGroupBy::Traceback => Key::Traceback(index),
     };
     (0..)
         .zip(sums)

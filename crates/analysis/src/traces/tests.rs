@@ -41,17 +41,17 @@ fn traces_of(model: &Model) -> Traces {
     Traces::in_order(paths.finish(), rows, order)
 }
 
-fn sums(model: &Model, by: TraceGrouping) -> BTreeMap<Frames, (u64, u64)> {
+fn sums(model: &Model, by: TraceGroupBy) -> BTreeMap<Frames, (u64, u64)> {
     let mut sums = BTreeMap::new();
     for (_, size, frames) in model {
         let keys: Vec<Frames> = match by {
-            TraceGrouping::Traceback => vec![frames.clone()],
-            TraceGrouping::Line { cumulative } => frames
+            TraceGroupBy::Traceback => vec![frames.clone()],
+            TraceGroupBy::Line { cumulative } => frames
                 .iter()
                 .take(if cumulative { 9 } else { 1 })
                 .map(|frame| vec![frame.clone()])
                 .collect(),
-            TraceGrouping::Filename { cumulative } => frames
+            TraceGroupBy::Filename { cumulative } => frames
                 .iter()
                 .take(if cumulative { 9 } else { 1 })
                 .map(|(file, _)| vec![(file.clone(), 0)])
@@ -70,12 +70,12 @@ fn owned<'t>(places: impl Iterator<Item = (&'t str, u32)>) -> Frames {
     places.map(|(file, line)| (file.to_owned(), line)).collect()
 }
 
-const GROUPINGS: [TraceGrouping; 5] = [
-    TraceGrouping::Filename { cumulative: false },
-    TraceGrouping::Filename { cumulative: true },
-    TraceGrouping::Line { cumulative: false },
-    TraceGrouping::Line { cumulative: true },
-    TraceGrouping::Traceback,
+const GROUPINGS: [TraceGroupBy; 5] = [
+    TraceGroupBy::Filename { cumulative: false },
+    TraceGroupBy::Filename { cumulative: true },
+    TraceGroupBy::Line { cumulative: false },
+    TraceGroupBy::Line { cumulative: true },
+    TraceGroupBy::Traceback,
 ];
 
 proptest! {

@@ -125,12 +125,12 @@ fn start(py: Python<'_>, sample_bytes: Option<u64>) -> PyResult<()> {
         threads: false,
     };
     tracer::start(&config).map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
-    expect_exit(py)?;
+    watch_finalization(py)?;
     tracemalloc::tracing_has_begun(py)
 }
 
 /// Has the tracer told when the interpreter is about to be torn down, from now on.
-fn expect_exit(py: Python<'_>) -> PyResult<()> {
+fn watch_finalization(py: Python<'_>) -> PyResult<()> {
     static EXPECTED: AtomicBool = AtomicBool::new(false);
     if EXPECTED.swap(true, Relaxed) {
         return Ok(());

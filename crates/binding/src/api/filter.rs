@@ -31,11 +31,11 @@ impl Filter {
         lineno: Option<&Bound<'_, PyAny>>,
         traceback: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
-        let include = truth(include, "include")?;
+        let include = boolean(include, "include")?;
         if !pattern.is_instance_of::<PyString>() {
             return Err(arguments::wrong_type(pattern, "pattern must be a string"));
         }
-        let any_frame = traceback.map_or(Ok(false), |value| truth(value, "traceback"))?;
+        let any_frame = traceback.map_or(Ok(false), |value| boolean(value, "traceback"))?;
         let pattern = arguments::text(Some(pattern), "pattern")?.unwrap_or_default();
         Ok(Self(analysis::Filter::new(
             include,
@@ -136,7 +136,7 @@ fn place(frame: &Frame) -> (Option<&str>, Option<i64>) {
     (frame.filename.as_deref(), frame.lineno)
 }
 
-fn truth(value: &Bound<'_, PyAny>, name: &str) -> PyResult<bool> {
+fn boolean(value: &Bound<'_, PyAny>, name: &str) -> PyResult<bool> {
     match value.cast::<PyBool>() {
         Ok(value) => Ok(value.is_true()),
         Err(_) => Err(arguments::wrong_type(

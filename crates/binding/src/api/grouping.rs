@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use heapsight_analysis::{
-    self as analysis, AddressChange, AddressJoin, Amount, BiggestChanges, Comparison, GroupBy, Key,
+    self as analysis, AddressChange, AddressJoin, Amount, BiggestChanges, Difference, GroupBy, Key,
     Query, is_import_key,
 };
 use heapsight_capture::Block;
@@ -19,7 +19,7 @@ use crate::api::trace::TraceStats;
 /// What a snapshot's memory is grouped by, with the snapshot's tables: sums are made when somebody asks.
 #[pyclass(frozen, module = "heapsight._heapsight", skip_from_py_object)]
 #[derive(Debug)]
-pub(crate) struct Grouping(pub(crate) Source);
+pub(crate) struct Grouped(pub(crate) Source);
 
 #[derive(Clone, Debug)]
 pub(crate) enum Source {
@@ -27,7 +27,7 @@ pub(crate) enum Source {
     Blocks(BlockTable),
 }
 
-impl Grouping {
+impl Grouped {
     /// Groups by a name of seed vocabulary; `address` needs the blocks.
     pub(crate) fn new(
         tables: &Arc<Tables>,
@@ -53,7 +53,7 @@ impl Grouping {
 }
 
 #[pymethods]
-impl Grouping {
+impl Grouped {
     /// Every group with memory: key to TraceStats, the largest first.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         match &self.0 {
@@ -81,7 +81,7 @@ impl Grouping {
         let old = old.map_or(&self.0, |old| &old.get().0);
         py.detach(|| match (&self.0, old) {
             (Source::Paths(new, query), Source::Paths(old, old_query)) if query == old_query => {
-                Some(Differences(Compared::Paths(Box::new(Comparison::new(
+                Some(Differences(Compared::Paths(Box::new(Difference::new(
                     old, new, *query,
                 )))))
             }
@@ -108,7 +108,7 @@ pub(crate) struct Differences(Compared);
 
 #[derive(Debug)]
 enum Compared {
-    Paths(Box<Comparison>),
+    Paths(Box<Difference>),
     /// Gone through when somebody asks.
     Addresses {
         old: BlockTable,
@@ -127,7 +127,7 @@ impl Differences {
     /// All of them, as tuples of size difference, size, count difference, count and key.
     fn to_list<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         match &self.0 {
-            Compared::Paths(comparison) => Ok(paths_head(py, comparison, usize::MAX, false)?.0),
+            Compared::Paths(difference) => Ok(paths_head(py, difference, usize::MAX, false)?.0),
             Compared::Addresses { old, new } => {
                 let mut changes: Vec<AddressChange> = join(old, new).collect();
                 py.detach(|| changes.sort_unstable_by(|a, b| b.cmp(a)));
@@ -140,7 +140,7 @@ impl Differences {
     /// no rows and there are any; the sums of all memory, each block counted once.
     fn head<'py>(&self, py: Python<'py>, count: usize, imports_apart: bool) -> PyResult<Head<'py>> {
         match &self.0 {
-            Compared::Paths(comparison) => paths_head(py, comparison, count, imports_apart),
+            Compared::Paths(difference) => paths_head(py, difference, count, imports_apart),
             Compared::Addresses { old, new } => {
                 addresses_head(py, &py.detach(|| join(old, new).biggest(count)))
             }
@@ -149,7 +149,7 @@ impl Differences {
 
     fn __len__(&self, py: Python<'_>) -> usize {
         match &self.0 {
-            Compared::Paths(comparison) => comparison.changes().len(),
+            Compared::Paths(difference) => difference.changes().len(),
             Compared::Addresses { old, new } => py.detach(|| join(old, new).count()),
         }
     }
@@ -165,16 +165,16 @@ fn join<'a>(
 
 fn paths_head<'py>(
     py: Python<'py>,
-    comparison: &Comparison,
+    difference: &Difference,
     count: usize,
     imports_apart: bool,
 ) -> PyResult<Head<'py>> {
     let head = PyList::empty(py);
     let nothing = (Amount::default(), Amount::default());
     let (mut others, mut rest, mut imports) = (0, nothing, nothing);
-    let mut keys = KeyCache::new(py, comparison.tables());
-    for change in comparison.changes() {
-        if imports_apart && is_import_key(&change.key, comparison.tables()) {
+    let mut keys = KeyCache::new(py, difference.tables());
+    for change in difference.changes() {
+        if imports_apart && is_import_key(&change.key, difference.tables()) {
             imports.0 += change.old;
             imports.1 += change.new;
         } else if head.len() < count {
@@ -187,7 +187,7 @@ fn paths_head<'py>(
             rest.1 += change.new;
         }
     }
-    let (old, new) = comparison.totals();
+    let (old, new) = difference.totals();
     let imports = (imports != nothing).then(|| figures(imports.0, imports.1));
     Ok((
         head,
@@ -263,6 +263,6 @@ fn group_by_choices(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(group_by_choices, module)?)?;
-    module.add_class::<Grouping>()?;
+    module.add_class::<Grouped>()?;
     module.add_class::<Differences>()
 }

@@ -1,6 +1,6 @@
 //! Moments of a recording, as Python asks for them.
 
-use heapsight_analysis::recording::{Instant, When};
+use heapsight_analysis::recording::{Moment, SeekTarget};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyFloat, PyInt, PyString, PyTuple};
@@ -15,9 +15,9 @@ const RULE: &str = "'start', 'peak', 'end', seconds since the start of tracing (
 ///
 /// # Errors
 /// `TypeError` or `ValueError` naming the value.
-pub(crate) fn extract(at: &Bound<'_, PyAny>) -> PyResult<When> {
+pub(crate) fn extract(at: &Bound<'_, PyAny>) -> PyResult<SeekTarget> {
     let Ok(pair) = at.cast::<PyTuple>() else {
-        return Ok(When::At(instant(at)?));
+        return Ok(SeekTarget::At(instant(at)?));
     };
     let Ok((from, to)) = pair.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>() else {
         return Err(PyValueError::new_err(format!(
@@ -25,7 +25,7 @@ pub(crate) fn extract(at: &Bound<'_, PyAny>) -> PyResult<When> {
             shown(at)
         )));
     };
-    When::between(instant(&from)?, instant(&to)?).ok_or_else(|| {
+    SeekTarget::between(instant(&from)?, instant(&to)?).ok_or_else(|| {
         PyValueError::new_err(format!(
             "the second moment of at={} comes before the first",
             shown(at)
@@ -33,16 +33,16 @@ pub(crate) fn extract(at: &Bound<'_, PyAny>) -> PyResult<When> {
     })
 }
 
-fn instant(value: &Bound<'_, PyAny>) -> PyResult<Instant> {
+fn instant(value: &Bound<'_, PyAny>) -> PyResult<Moment> {
     let found = if let Ok(text) = value.cast::<PyString>() {
-        Instant::parse(&text.to_string_lossy())
+        Moment::parse(&text.to_string_lossy())
     } else if value.is_instance_of::<PyBool>()
         || !(value.is_instance_of::<PyInt>() || value.is_instance_of::<PyFloat>())
     {
         let rule = format!("at must be {RULE}, or a tuple of two of these");
         return Err(wrong_type(value, &rule));
     } else {
-        value.extract().ok().and_then(Instant::after_seconds)
+        value.extract().ok().and_then(Moment::after_seconds)
     };
     found.ok_or_else(|| PyValueError::new_err(format!("at must be {RULE}, not {}", shown(value))))
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use heapsight_analysis::apply_filters;
-use heapsight_analysis::recording::{Recording, RecordingError, When};
+use heapsight_analysis::recording::{Recording, RecordingError, SeekTarget};
 use heapsight_capture::model::{Counters, Mode, SiteId, Tables};
 use heapsight_capture::{
     Block, End, Existing, Exit, Header, Note, ReadError, Tick, Writer, write_whole,
@@ -19,7 +19,7 @@ use pyo3::types::{PyBytes, PyDict};
 use crate::api::blocks::BlockTable;
 use crate::api::file_error::{NotWritten, os_error};
 use crate::api::filter;
-use crate::api::grouping::{self, Grouping};
+use crate::api::grouping::{self, Grouped};
 use crate::api::header;
 use crate::api::live;
 use crate::api::moment;
@@ -108,7 +108,7 @@ fn load_snapshot(
     })
 }
 
-fn recording_of_file(path: &Path, when: When) -> Result<Recording, RecordingError> {
+fn recording_of_file(path: &Path, when: SeekTarget) -> Result<Recording, RecordingError> {
     let file = File::open(path)?;
     let modified = file.metadata().and_then(|metadata| metadata.modified());
     let again = || (&file).rewind().map(|()| &file);
@@ -296,9 +296,9 @@ impl SnapshotData {
     }
 
     /// Statistics by `group_by`.
-    fn group(&self, group_by: &str, cumulative: bool) -> PyResult<Grouping> {
+    fn group(&self, group_by: &str, cumulative: bool) -> PyResult<Grouped> {
         let state = self.state();
-        Grouping::new(&state.tables, state.blocks.as_ref(), group_by, cumulative)
+        Grouped::new(&state.tables, state.blocks.as_ref(), group_by, cumulative)
     }
 
     /// Writes a file, whole or not at all. One that is there already is replaced only if that is wanted.

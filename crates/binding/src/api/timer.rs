@@ -89,7 +89,7 @@ fn start_timer(
 }
 
 fn arm(delay: Duration) -> PyResult<()> {
-    match timer::arm(delay, speak) {
+    match timer::arm(delay, request_call) {
         Ok(_) => Ok(()),
         Err(error) => Err(PyRuntimeError::new_err(format!(
             "cannot start the timer: {error}"
@@ -118,7 +118,7 @@ fn release_timer() {
 }
 
 /// What the timer says, on its own thread: see that the call is made.
-fn speak(word: Word, ticket: Ticket) {
+fn request_call(word: Word, ticket: Ticket) {
     // None when the interpreter has ended: then nothing is called any more.
     let _ = Python::try_attach(|py| match word {
         Word::Due => {

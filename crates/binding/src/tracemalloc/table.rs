@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use heapsight_analysis::traces::{
-    FrameId, PathId, Paths, PathsBuilder, RowId, Side, TraceGrouping, TraceRow, Traces,
+    FrameId, PathId, Paths, PathsBuilder, RowId, Side, TraceGroupBy, TraceRow, Traces,
     compare_traces, group_traces,
 };
 use heapsight_capture::model::Tables;
@@ -175,11 +175,11 @@ impl TraceTable {
     }
 }
 
-fn grouping(key_type: &str, cumulative: bool) -> PyResult<TraceGrouping> {
+fn grouping(key_type: &str, cumulative: bool) -> PyResult<TraceGroupBy> {
     Ok(match key_type {
-        "filename" => TraceGrouping::Filename { cumulative },
-        "lineno" => TraceGrouping::Line { cumulative },
-        "traceback" => TraceGrouping::Traceback,
+        "filename" => TraceGroupBy::Filename { cumulative },
+        "lineno" => TraceGroupBy::Line { cumulative },
+        "traceback" => TraceGroupBy::Traceback,
         _ => {
             return Err(PyValueError::new_err(format!(
                 "unknown key_type: {key_type:?}"

@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use super::frames::{Frames, Stop};
-use super::{Capture, TimelinePoint};
+use super::{Capture, TickSummary};
 use crate::blocks::{self, Block};
 use crate::end::End;
 use crate::error::{Damage, ReadError};
@@ -190,9 +190,9 @@ fn starts_after(payload: &[u8], progress: &Progress, elapsed_ns: u64) -> bool {
     starts_at(payload, progress).is_ok_and(|start| start > elapsed_ns)
 }
 
-fn point(capture: &Capture, progress: &Progress) -> TimelinePoint {
+fn point(capture: &Capture, progress: &Progress) -> TickSummary {
     let totals = &capture.tables.totals;
-    TimelinePoint {
+    TickSummary {
         elapsed_ns: progress.elapsed_ns,
         rss_bytes: progress.rss_bytes,
         highest_rss_bytes: progress.highest_rss_bytes,

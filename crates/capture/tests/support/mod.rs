@@ -4,7 +4,7 @@
 use heapsight_capture::model::{
     Code, CodeKind, Counters, Domain, Mode, Node, Site, SiteId, Tables, Totals,
 };
-use heapsight_capture::{End, Exit, Header, Tick, TimelinePoint, Writer};
+use heapsight_capture::{End, Exit, Header, Tick, TickSummary, Writer};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -85,9 +85,9 @@ pub fn write(steps: &[Step]) -> (Vec<u8>, Vec<usize>) {
 }
 
 /// What a reader must make of `steps`, without any encoding in between.
-pub fn expected(steps: &[Step]) -> (Tables, Vec<TimelinePoint>) {
+pub fn expected(steps: &[Step]) -> (Tables, Vec<TickSummary>) {
     let mut tables = Tables::default();
-    let mut timeline: Vec<TimelinePoint> = Vec::new();
+    let mut timeline: Vec<TickSummary> = Vec::new();
     for step in steps {
         tables.strings.extend(step.strings.iter().cloned());
         tables.codes.extend(step.codes.iter().cloned());
@@ -103,7 +103,7 @@ pub fn expected(steps: &[Step]) -> (Tables, Vec<TimelinePoint>) {
         let sum = |field: fn(&Counters) -> u64| {
             tables.counters.iter().map(field).fold(0, u64::wrapping_add)
         };
-        timeline.push(TimelinePoint {
+        timeline.push(TickSummary {
             elapsed_ns: step
                 .elapsed_ns
                 .max(timeline.last().map_or(0, |point| point.elapsed_ns)),

@@ -1,10 +1,10 @@
 //! Options that every command on captures has: which memory, at which moment, grouped how.
 
 use clap::Args;
-use heapsight_analysis::recording::{Instant, When};
+use heapsight_analysis::recording::{Moment, SeekTarget};
 use heapsight_analysis::{Filter, GroupBy, Imports, Metric, Query};
 
-use super::values::{FilterPlace, Grouping, at, grouping, metric, place, range};
+use super::values::{FilterPlace, GroupByChoice, at, grouping, metric, place, range};
 
 /// Which part of a capture is meant.
 #[derive(Clone, Debug, Args)]
@@ -15,15 +15,15 @@ pub(crate) struct SelectOptions {
 
     /// Show the moment of the peak, the end, or a time since the start such as 12.5, 300ms, 2m or 1h [default: end]
     #[arg(long, value_name = "peak|end|TIME", value_parser = at)]
-    pub at: Option<Instant>,
+    pub at: Option<Moment>,
 
     /// Show what happened between two moments, such as 10..20 or start..peak; live memory is then what was gained
     #[arg(long, value_name = "A..B", value_parser = range, conflicts_with = "at")]
-    pub range: Option<When>,
+    pub range: Option<SeekTarget>,
 
     /// Group by line, function, filename, traceback, domain or thread [default: line]
     #[arg(long, value_name = "KEY", value_parser = grouping)]
-    pub group_by: Option<Grouping>,
+    pub group_by: Option<GroupByChoice>,
 
     /// Group by file, like '--group-by filename'
     #[arg(short, long, conflicts_with = "group_by")]
@@ -66,23 +66,23 @@ impl SelectOptions {
     }
 
     /// When to look.
-    pub(crate) fn when(&self) -> When {
+    pub(crate) fn when(&self) -> SeekTarget {
         self.range
-            .unwrap_or(When::At(self.at.unwrap_or(Instant::End)))
+            .unwrap_or(SeekTarget::At(self.at.unwrap_or(Moment::End)))
     }
 
     /// What to group by, if that was said.
     pub(crate) fn grouping(&self) -> Option<GroupBy> {
         match self.group_by {
             _ if self.file => Some(GroupBy::Filename),
-            Some(Grouping::By(by)) => Some(by),
-            Some(Grouping::Address) | None => None,
+            Some(GroupByChoice::By(by)) => Some(by),
+            Some(GroupByChoice::Address) | None => None,
         }
     }
 
     /// Whether single blocks were asked for.
     pub(crate) fn by_address(&self) -> bool {
-        self.group_by == Some(Grouping::Address)
+        self.group_by == Some(GroupByChoice::Address)
     }
 
     /// The metrics to show: those asked for, else the fitting ones.

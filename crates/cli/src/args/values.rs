@@ -1,6 +1,6 @@
 //! Values of options, with messages that say what would have been right.
 
-use heapsight_analysis::recording::{Instant, When};
+use heapsight_analysis::recording::{Moment, SeekTarget};
 use heapsight_analysis::{Filter, GroupBy, Metric};
 use heapsight_report::Format;
 
@@ -68,22 +68,22 @@ pub(super) fn metric(text: &str) -> Result<Metric, String> {
 
 /// What entries are grouped by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Grouping {
+pub(crate) enum GroupByChoice {
     /// A key of call paths.
     By(GroupBy),
     /// Every block on its own.
     Address,
 }
 
-/// The word for [`Grouping::Address`].
+/// The word for [`GroupByChoice::Address`].
 const ADDRESS: &str = "address";
 
-pub(super) fn grouping(text: &str) -> Result<Grouping, String> {
+pub(super) fn grouping(text: &str) -> Result<GroupByChoice, String> {
     let by = |name: &str| GroupBy::ALL.into_iter().find(|by| by.name() == name);
     match text {
-        ADDRESS => Ok(Grouping::Address),
-        "filename_lineno" => Ok(Grouping::By(GroupBy::Line)),
-        _ => by(text).map(Grouping::By).ok_or_else(|| {
+        ADDRESS => Ok(GroupByChoice::Address),
+        "filename_lineno" => Ok(GroupByChoice::By(GroupBy::Line)),
+        _ => by(text).map(GroupByChoice::By).ok_or_else(|| {
             let known = names(GroupBy::ALL.map(GroupBy::name));
             format!("give one of {known}, {ADDRESS}")
         }),
@@ -112,24 +112,25 @@ pub(super) fn parts(text: &str) -> Result<usize, String> {
 }
 
 /// A moment to look at.
-pub(super) fn at(text: &str) -> Result<Instant, String> {
-    match Instant::parse(text) {
-        Some(instant) if instant != Instant::Start => Ok(instant),
+pub(super) fn at(text: &str) -> Result<Moment, String> {
+    match Moment::parse(text) {
+        Some(instant) if instant != Moment::Start => Ok(instant),
         _ => Err("give peak, end, or a time such as 12.5, 300ms, 2m or 1h".to_owned()),
     }
 }
 
 /// Two moments.
-pub(super) fn range(text: &str) -> Result<When, String> {
+pub(super) fn range(text: &str) -> Result<SeekTarget, String> {
     let wrong = || "give two moments such as 10..20, 500ms..peak or start..end".to_owned();
     let (from, to) = text.split_once("..").ok_or_else(wrong)?;
-    let or = |text: &str, default: Instant| match text {
+    let or = |text: &str, default: Moment| match text {
         "" => Some(default),
-        text => Instant::parse(text),
+        text => Moment::parse(text),
     };
-    let from = or(from, Instant::Start).ok_or_else(wrong)?;
-    let to = or(to, Instant::End).ok_or_else(wrong)?;
-    When::between(from, to).ok_or_else(|| "the second moment comes before the first".to_owned())
+    let from = or(from, Moment::Start).ok_or_else(wrong)?;
+    let to = or(to, Moment::End).ok_or_else(wrong)?;
+    SeekTarget::between(from, to)
+        .ok_or_else(|| "the second moment comes before the first".to_owned())
 }
 
 /// A file, and a line in it if one was given.
@@ -234,10 +235,10 @@ mod tests {
 
     #[test]
     fn groupings_have_the_names_of_the_library_too() {
-        let line = Ok(Grouping::By(GroupBy::Line));
+        let line = Ok(GroupByChoice::By(GroupBy::Line));
         assert_eq!(grouping("filename_lineno"), line);
         assert_eq!(grouping("line"), line);
-        assert_eq!(grouping("address"), Ok(Grouping::Address));
+        assert_eq!(grouping("address"), Ok(GroupByChoice::Address));
         let refusal = grouping("size").expect_err("no such grouping");
         assert_eq!(
             refusal,
@@ -249,14 +250,14 @@ mod tests {
     fn a_moment_has_a_name_or_a_time() {
         let ms = 1_000_000;
         for (text, expected) in [
-            ("peak", Instant::Peak),
-            ("end", Instant::End),
-            ("12.5", Instant::At(12_500 * ms)),
-            ("2s", Instant::At(2_000 * ms)),
-            ("300ms", Instant::At(300 * ms)),
-            ("2m", Instant::At(120_000 * ms)),
-            ("2min", Instant::At(120_000 * ms)),
-            ("1h", Instant::At(3_600_000 * ms)),
+            ("peak", Moment::Peak),
+            ("end", Moment::End),
+            ("12.5", Moment::At(12_500 * ms)),
+            ("2s", Moment::At(2_000 * ms)),
+            ("300ms", Moment::At(300 * ms)),
+            ("2m", Moment::At(120_000 * ms)),
+            ("2min", Moment::At(120_000 * ms)),
+            ("1h", Moment::At(3_600_000 * ms)),
         ] {
             assert_eq!(at(text), Ok(expected), "{text}");
         }
@@ -277,13 +278,13 @@ mod tests {
 
     #[test]
     fn a_range_may_be_open() {
-        let second = |count: u64| Instant::At(count * 1_000_000_000);
-        let between = |from, to| Ok(When::Between(from, to));
+        let second = |count: u64| Moment::At(count * 1_000_000_000);
+        let between = |from, to| Ok(SeekTarget::Between(from, to));
         assert_eq!(range("1..2"), between(second(1), second(2)));
-        assert_eq!(range("..2"), between(Instant::Start, second(2)));
-        let half = Instant::At(500_000_000);
-        assert_eq!(range("500ms..peak"), between(half, Instant::Peak));
-        assert_eq!(range("3.."), between(second(3), Instant::End));
+        assert_eq!(range("..2"), between(Moment::Start, second(2)));
+        let half = Moment::At(500_000_000);
+        assert_eq!(range("500ms..peak"), between(half, Moment::Peak));
+        assert_eq!(range("3.."), between(second(3), Moment::End));
         for wrong in ["2..1", "1", "1...2", "a..b", "1-2"] {
             assert!(range(wrong).is_err(), "{wrong}");
         }

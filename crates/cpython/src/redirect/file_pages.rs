@@ -52,7 +52,7 @@ impl<'a> Region<'a> {
 
 /// A new private mapping, readable and writable, of what the file has for the pages `[first, first + length)`. `None` when they are of no file,
 /// or the file is not to be had any more.
-pub(super) fn map_anew(first: usize, length: usize, page: usize) -> Option<*mut c_void> {
+pub(super) fn remap(first: usize, length: usize, page: usize) -> Option<*mut c_void> {
     let maps = fs::read_to_string("/proc/self/maps").ok()?;
     let region = Region::of(&maps, first).filter(|region| region.file.1 != 0)?;
     let offset = region.offset_of(first);
@@ -125,8 +125,8 @@ mod tests {
     fn pages_of_this_program_are_mapped_anew_as_they_are_and_those_of_no_file_are_not() {
         // SAFETY: sysconf has no preconditions.
         let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).expect("a size");
-        let code = map_anew as *const () as usize & !(page - 1);
-        let copy = map_anew(code, page, page).expect("a mapping");
+        let code = remap as *const () as usize & !(page - 1);
+        let copy = remap(code, page, page).expect("a mapping");
         // SAFETY: both are mapped, and as long as a page.
         unsafe {
             let bytes = |start: usize| std::slice::from_raw_parts(start as *const u8, page);
@@ -135,6 +135,6 @@ mod tests {
         }
         let heap = Box::new(0_u8);
         let heap = std::ptr::from_ref(&*heap) as usize & !(page - 1);
-        assert_eq!(map_anew(heap, page, page), None);
+        assert_eq!(remap(heap, page, page), None);
     }
 }

@@ -10,7 +10,7 @@ use crate::input::{Input, Stop};
 /// Kinds without flags.
 pub(crate) mod kind {
     pub const TRAILER: u8 = 1;
-    pub const MOMENT: u8 = 2;
+    pub const MEMORY: u8 = 2;
     pub const NATIVE_FRAME: u8 = 5;
     pub const MAPS: u8 = 6;
     pub const SEGMENTS: u8 = 7;
@@ -86,10 +86,10 @@ impl Packed {
     fn other(&mut self, token: u8, input: &mut Input<impl Read>) -> Result<Record, Stop> {
         match token {
             kind::TRAILER => return Ok(Record::Trailer),
-            kind::MOMENT => {
+            kind::MEMORY => {
                 let rss_bytes = input.varint()?;
                 let elapsed_ms = input.varint()?;
-                return Ok(Record::Moment {
+                return Ok(Record::Memory {
                     elapsed_ms,
                     rss_bytes,
                 });

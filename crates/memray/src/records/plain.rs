@@ -17,7 +17,7 @@ mod kind {
     pub const SEGMENT: u8 = 8;
     pub const POP: u8 = 9;
     pub const THREAD_NAME: u8 = 10;
-    pub const MOMENT: u8 = 11;
+    pub const MEMORY: u8 = 11;
     pub const THREAD: u8 = 12;
 }
 
@@ -77,10 +77,10 @@ impl Decode for Plain {
                     line: line(changed(&mut self.last_line, input.signed()?)),
                 })));
             }
-            kind::MOMENT => {
+            kind::MEMORY => {
                 let rss_bytes = input.varint()?;
                 let elapsed_ms = input.varint()?;
-                return Ok(Record::Moment {
+                return Ok(Record::Memory {
                     elapsed_ms,
                     rss_bytes,
                 });

@@ -6,7 +6,7 @@
 use std::io::{self, Write};
 
 use heapsight_capture::model::{CodeKind, Domain, Mode, Node, ROOT, Tables};
-use heapsight_capture::{Capture, TimelinePoint};
+use heapsight_capture::{Capture, TickSummary};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Value, json};
 
@@ -51,7 +51,7 @@ fn totals(tables: &Tables) -> Value {
     })
 }
 
-fn moment(point: &TimelinePoint) -> Value {
+fn moment(point: &TickSummary) -> Value {
     json!({
         "elapsed_ns": point.elapsed_ns,
         "rss_bytes": point.rss_bytes,

@@ -1,7 +1,7 @@
 //! A capture as rows of a table: one for each site (call path and domain), or for each key of a grouping.
 
 use heapsight_analysis::path::{frames, is_frame};
-use heapsight_analysis::{GroupBy, Key, ledger};
+use heapsight_analysis::{GroupBy, Key, group_counters};
 use heapsight_capture::model::{CodeKind, Counters, Domain, NodeId, ROOT, StringId, Tables};
 
 /// One row. What does not apply to a grouping, or is not known, is `None`.
@@ -169,8 +169,8 @@ fn by_key<'t>(tables: &'t Tables, by: GroupBy) -> impl Iterator<Item = Row<'t>> 
             ..Row::default()
         },
     };
-    let ledger = ledger(tables, by).into_iter();
-    ledger.map(move |(key, counters)| Row {
+    let group_counters = group_counters(tables, by).into_iter();
+    group_counters.map(move |(key, counters)| Row {
         counters,
         ..row(key)
     })

@@ -2,7 +2,7 @@
 
 use foldhash::HashMap;
 use heapsight_analysis::path::is_frame;
-use heapsight_analysis::{GroupBy, Key, ledger};
+use heapsight_analysis::{GroupBy, Key, group_counters};
 use heapsight_capture::model::{CodeKind, Counters, Domain, ROOT, StringId, Tables};
 
 use super::rows::threads;
@@ -149,7 +149,7 @@ impl Stacks {
     /// One frame for each key.
     fn flat(tables: &Tables, by: GroupBy) -> Self {
         let mut made = Self::default();
-        for (key, counters) in ledger(tables, by) {
+        for (key, counters) in group_counters(tables, by) {
             let (name, domain) = match key {
                 Key::Domain(domain) => (domain.name(), domain),
                 Key::Thread(Some(name)) => (name.to_owned(), Domain::OBJ),

@@ -6,7 +6,7 @@ use std::path::Path;
 use heapsight_capture::model::{
     Code, CodeKind, Counters, Domain, Mode, Node, NodeId, Site, Tables, Totals,
 };
-use heapsight_capture::{Capture, End, Exit, Header, TimelinePoint};
+use heapsight_capture::{Capture, End, Exit, Header, TickSummary};
 
 const KIB: u64 = 1024;
 
@@ -145,7 +145,7 @@ impl Tracer {
 }
 
 /// Memory that grows in waves to the peak at three quarters of the time, and falls to what is live at the end.
-fn timeline(totals: &Totals, allocated_blocks: u64) -> Vec<TimelinePoint> {
+fn timeline(totals: &Totals, allocated_blocks: u64) -> Vec<TickSummary> {
     let ticks = 42;
     let mut peak_bytes = 0;
     (1..=ticks)
@@ -162,7 +162,7 @@ fn timeline(totals: &Totals, allocated_blocks: u64) -> Vec<TimelinePoint> {
             } else {
                 live_bytes.max(peak_bytes)
             };
-            TimelinePoint {
+            TickSummary {
                 elapsed_ns: tick * 100_000_000,
                 rss_bytes: live_bytes * 5 / 4 + (12 << 20),
                 live_bytes,
@@ -172,7 +172,7 @@ fn timeline(totals: &Totals, allocated_blocks: u64) -> Vec<TimelinePoint> {
                 allocated_blocks: allocated_blocks * tick / ticks,
                 lost_events: 0,
                 tracer_bytes: 9 << 20,
-                ..TimelinePoint::default()
+                ..TickSummary::default()
             }
         })
         .collect()

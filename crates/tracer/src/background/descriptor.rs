@@ -78,7 +78,7 @@ impl Guarded {
     }
 
     fn new(file: File, path: &Path, again: OpenOptions) -> io::Result<Self> {
-        let file = out_of_the_way(file);
+        let file = move_to_high_number(file);
         let identity = Identity::from(&file.metadata()?);
         Ok(Self {
             file: ManuallyDrop::new(file),
@@ -94,7 +94,7 @@ impl Guarded {
     /// When it cannot be opened again, or another file has its name now.
     pub fn file(&mut self) -> io::Result<&mut File> {
         if !self.is_ours() {
-            let file = out_of_the_way(self.again.open(&self.path)?);
+            let file = move_to_high_number(self.again.open(&self.path)?);
             if Identity::from(&file.metadata()?) != self.identity {
                 return Err(io::Error::other(
                     "the program closed it, and another file has its name now",
@@ -133,7 +133,7 @@ impl Drop for Guarded {
 }
 
 /// The same file on a descriptor that no program counts up to.
-fn out_of_the_way(file: File) -> File {
+fn move_to_high_number(file: File) -> File {
     // SAFETY: fcntl has no precondition for this command; the descriptor is open, and stays so.
     let high = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_DUPFD_CLOEXEC, FIRST_DESCRIPTOR) };
     if high < 0 {

@@ -16,7 +16,7 @@ fn mode<const DOMAIN: u32>() -> Mode {
     if session::mode() == Mode::CHECKING {
         session::note_reached(DOMAIN);
     }
-    session::standing()
+    session::unchecked_mode()
 }
 
 #[cold]

@@ -167,7 +167,7 @@ pub(crate) unsafe fn record_realloc<V: Version, const DOMAIN: u32, const FULL: b
         (*thread).in_hook = false;
         if block.is_null() {
             if !ended.block.is_nothing() {
-                undo_end::<V, DOMAIN>(thread, old as usize, &ended);
+                restore_block::<V, DOMAIN>(thread, old as usize, &ended);
             }
             return block;
         }
@@ -212,7 +212,7 @@ unsafe fn end_for_realloc<V: Version, const DOMAIN: u32>(
 /// The reallocation failed: the block is as it was, unless everything was forgotten meanwhile.
 #[cold]
 #[inline(never)]
-unsafe fn undo_end<V: Version, const DOMAIN: u32>(
+unsafe fn restore_block<V: Version, const DOMAIN: u32>(
     thread: *mut Thread,
     address: usize,
     ended: &Ended,
@@ -259,7 +259,7 @@ pub(crate) unsafe fn forget_block<V: Version, const DOMAIN: u32>(address: usize)
         known
     } else if live_map::is_known(address) {
         // SAFETY: promised by the caller.
-        unsafe { forget_beside_others::<V, DOMAIN>(address) }
+        unsafe { forget_shared::<V, DOMAIN>(address) }
     } else {
         Block::NOTHING
     };
@@ -273,7 +273,7 @@ pub(crate) unsafe fn forget_block<V: Version, const DOMAIN: u32>(address: usize)
 }
 
 #[inline(never)]
-unsafe fn forget_beside_others<V: Version, const DOMAIN: u32>(address: usize) -> Block {
+unsafe fn forget_shared<V: Version, const DOMAIN: u32>(address: usize) -> Block {
     let thread = thread::current();
     // SAFETY: promised by the caller; the thread's own state or null.
     let Some(_event) = (unsafe { Event::begin::<V, DOMAIN>(thread) }) else {

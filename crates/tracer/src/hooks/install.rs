@@ -58,7 +58,7 @@ type MakeHooks = fn([*mut std::ffi::c_void; DOMAINS]) -> [PyMemAllocatorEx; DOMA
 /// that is not known. And has threads wait that the interpreter ends.
 pub fn prepare() {
     static ONCE: Once = Once::new();
-    unwinding::keep_threads();
+    unwinding::hang_ended_threads();
     let Ok(interpreter) = Interpreter::of(&api::running_version()) else {
         return;
     };
@@ -307,7 +307,8 @@ pub fn put_hooks_back() -> bool {
         return false;
     };
     session::change(|| {
-        let is_gone = session::is_tracing() && install(&interpreter, session::standing()) != Ok(0);
+        let is_gone =
+            session::is_tracing() && install(&interpreter, session::unchecked_mode()) != Ok(0);
         if is_gone {
             totals::count_loss();
         }
@@ -344,7 +345,7 @@ pub(crate) fn forget_all() {
 /// Forgets all blocks and counters, and goes on tracing. Call with the GIL held.
 pub fn clear() {
     session::change(|| {
-        let mode = session::standing();
+        let mode = session::unchecked_mode();
         session::close();
         live_map::clear();
         let mut held = lock::hold();

@@ -98,7 +98,7 @@ pub(crate) unsafe fn record_malloc<V: Version, const DOMAIN: u32, const FULL: bo
 ) -> *mut c_void {
     // SAFETY: promised by the caller.
     unsafe {
-        if passes_over::<V, DOMAIN>(size) {
+        if skips::<V, DOMAIN>(size) {
             return original::malloc::<DOMAIN>(ctx, size);
         }
         malloc_slowly::<V, DOMAIN, FULL>(ctx, size)
@@ -140,7 +140,7 @@ pub(crate) unsafe fn record_calloc<V: Version, const DOMAIN: u32, const FULL: bo
 ) -> *mut c_void {
     // SAFETY: promised by the caller.
     unsafe {
-        if passes_over::<V, DOMAIN>(count.wrapping_mul(size)) {
+        if skips::<V, DOMAIN>(count.wrapping_mul(size)) {
             return original::calloc::<DOMAIN>(ctx, count, size);
         }
         calloc_slowly::<V, DOMAIN, FULL>(ctx, count, size)
@@ -186,7 +186,7 @@ pub(crate) unsafe fn record_realloc<V: Version, const DOMAIN: u32, const FULL: b
     unsafe {
         let ask = || original::realloc::<DOMAIN>(ctx, old, size);
         if old.is_null() {
-            return if passes_over::<V, DOMAIN>(size) {
+            return if skips::<V, DOMAIN>(size) {
                 ask()
             } else {
                 allocate_slowly::<V, DOMAIN, FULL>(size, ask)
@@ -214,7 +214,7 @@ pub(crate) unsafe fn record_realloc<V: Version, const DOMAIN: u32, const FULL: b
             && let Some(_event) = Event::begin::<V, DOMAIN>(thread)
             && session::generation() == generation
         {
-            blocks::undo_end(old as usize, ended);
+            blocks::restore_block(old as usize, ended);
         }
         count_new::<V, DOMAIN, FULL>(thread, block, size);
         block
@@ -287,17 +287,16 @@ pub(crate) unsafe fn forget_block<V: Version, const DOMAIN: u32>(address: usize)
 /// The caller asks the original then, as its last act: that is a jump, not a call. What is counted here may still fail: that makes the way
 /// to the next sample point no longer, for an exponential distribution has no memory.
 #[inline(always)]
-unsafe fn passes_over<V: Version, const DOMAIN: u32>(size: usize) -> bool {
+unsafe fn skips<V: Version, const DOMAIN: u32>(size: usize) -> bool {
     if DOMAIN != RAW && size.wrapping_sub(1) >= SMALL_REQUEST {
         return false;
     }
     if shares_countdown::<V, DOMAIN>() {
-        return UNDER_GIL.passes_over(size);
+        return UNDER_GIL.skips(size);
     }
     // SAFETY: the thread's own state, if it has one; nobody else changes it.
-    unsafe { thread::existing().as_ref() }.is_some_and(|thread| {
-        (DOMAIN == RAW && thread.in_hook) || thread.countdown.passes_over(size)
-    })
+    unsafe { thread::existing().as_ref() }
+        .is_some_and(|thread| (DOMAIN == RAW && thread.in_hook) || thread.countdown.skips(size))
 }
 
 #[cold]
@@ -367,7 +366,7 @@ unsafe fn count_new<V: Version, const DOMAIN: u32, const FULL: bool>(
         } else {
             &(*thread).countdown
         };
-        if !countdown.passes_over(size)
+        if !countdown.skips(size)
             && let Some(weight) = countdown.count(size)
         {
             sample::<V, DOMAIN, FULL>(thread, block as usize, size, weight);

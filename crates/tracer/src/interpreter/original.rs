@@ -129,22 +129,22 @@ pub(crate) fn add(
 }
 
 /// The functions that choose a layer by the `ctx` of the call.
-struct Choosing(Malloc, Calloc, Realloc, Free);
+struct LayerFunctions(Malloc, Calloc, Realloc, Free);
 
-static CHOOSING: [Choosing; DOMAINS] = [
-    Choosing(
+static CHOOSING: [LayerFunctions; DOMAINS] = [
+    LayerFunctions(
         choose_malloc::<0>,
         choose_calloc::<0>,
         choose_realloc::<0>,
         choose_free::<0>,
     ),
-    Choosing(
+    LayerFunctions(
         choose_malloc::<1>,
         choose_calloc::<1>,
         choose_realloc::<1>,
         choose_free::<1>,
     ),
-    Choosing(
+    LayerFunctions(
         choose_malloc::<2>,
         choose_calloc::<2>,
         choose_realloc::<2>,
@@ -152,7 +152,7 @@ static CHOOSING: [Choosing; DOMAINS] = [
     ),
 ];
 
-impl Choosing {
+impl LayerFunctions {
     fn addresses(&self) -> [usize; 4] {
         [
             self.0 as usize,

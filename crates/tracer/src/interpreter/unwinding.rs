@@ -8,7 +8,7 @@
 //! It can happen wherever our code calls something that may run Python or release the GIL: reading an attribute of the user's, a
 //! collection, `Py_DECREF`. So it is not guarded where it begins but where it arrives. Before an unwinder does anything to a frame, it
 //! asks the frame's *personality function* what is to be done. All Rust frames of a library share one, found through one word of
-//! memory. [`keep_threads`] puts a function of ours there. Frames without a personality function have nothing to be done, and threads that are
+//! memory. [`hang_ended_threads`] puts a function of ours there. Frames without a personality function have nothing to be done, and threads that are
 //! not in our code end as ever.
 //!
 //! **What follows from it:** no lock may be held across a call that may run Python or release the GIL. The thread may not come back.
@@ -16,9 +16,9 @@
 use crate::interpreter::finalization;
 
 /// From now on, a thread that the interpreter ends while it is in our code waits there instead. To be called when the library is loaded.
-pub(crate) fn keep_threads() {
+pub(crate) fn hang_ended_threads() {
     finalization::find();
-    imp::keep_threads();
+    imp::hang_ended_threads();
 }
 
 #[cfg(all(
@@ -48,7 +48,7 @@ mod imp {
     /// The personality function that was there; 0 while ours is not.
     static ORIGINAL: AtomicUsize = AtomicUsize::new(0);
 
-    pub(super) fn keep_threads() {
+    pub(super) fn hang_ended_threads() {
         if ORIGINAL.load(Ordering::Relaxed) != 0 {
             return;
         }
@@ -80,7 +80,7 @@ mod imp {
         frame: *mut c_void,
     ) -> c_int {
         if actions & FORCED != 0 && finalization::is_finalizing() {
-            wait_for_ever();
+            hang();
         }
         // SAFETY: 1. the address was that of the personality function of these frames before ours took its place. 2. The
         // arguments are passed on as they came.
@@ -93,7 +93,7 @@ mod imp {
     }
 
     /// What `PyThread_hang_thread` of 3.14 does.
-    fn wait_for_ever() -> ! {
+    fn hang() -> ! {
         loop {
             // SAFETY: has no preconditions; returns after each signal.
             unsafe { libc::pause() };
@@ -136,5 +136,5 @@ mod imp {
     any(target_arch = "x86_64", target_arch = "aarch64")
 )))]
 mod imp {
-    pub(super) fn keep_threads() {}
+    pub(super) fn hang_ended_threads() {}
 }

@@ -141,14 +141,14 @@ mod tests {
     struct Element(AtomicU32);
 
     #[derive(Default)]
-    struct Aside([AtomicU32; 3]);
+    struct RarelyUsed([AtomicU32; 3]);
 
     // SAFETY: all fields are atomic integers.
     unsafe impl Zeroed for Element {}
     // SAFETY: likewise.
-    unsafe impl Zeroed for Aside {}
+    unsafe impl Zeroed for RarelyUsed {}
 
-    static ARRAY: Chunked<Element, Aside> = Chunked::new();
+    static ARRAY: Chunked<Element, RarelyUsed> = Chunked::new();
 
     #[test]
     fn every_element_has_its_own_beside_it_and_knows_its_index() {

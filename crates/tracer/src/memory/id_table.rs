@@ -110,7 +110,7 @@ impl IdTable {
             }
         }
         let old = self.current.swap(fresh, Ordering::Release);
-        give_back(old);
+        discard(old);
         true
     }
 
@@ -133,7 +133,7 @@ impl IdTable {
     pub(crate) fn reset(&self, _held: &mut Held) {
         let old = self.current.swap(std::ptr::null_mut(), Ordering::Release);
         self.used.store(0, Ordering::Relaxed);
-        give_back(old);
+        discard(old);
     }
 }
 
@@ -141,7 +141,7 @@ fn bytes_for(slots: usize) -> usize {
     size_of::<Generation>() + slots * size_of::<AtomicU32>()
 }
 
-fn give_back(generation: *mut Generation) {
+fn discard(generation: *mut Generation) {
     if !generation.is_null() {
         // SAFETY: a generation is a whole mapping; late readers see mask 0 and an empty slot.
         unsafe {

@@ -71,7 +71,7 @@ impl Range {
     }
 
     /// Takes a block back, of which [`Self::holds`] is true.
-    fn give_back(&self, block: *mut u8, layout: Layout) {
+    fn deallocate(&self, block: *mut u8, layout: Layout) {
         let offset = block as usize - self.start.load(Ordering::Acquire);
         // Cannot fail: the closure always has a new value.
         let _ = self
@@ -120,7 +120,7 @@ unsafe impl GlobalAlloc for Reserve {
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         if RANGE.holds(block) {
-            RANGE.give_back(block, layout);
+            RANGE.deallocate(block, layout);
         } else {
             // SAFETY: as in `alloc`; the block is not the range's.
             unsafe { System.dealloc(block, layout) };
@@ -183,13 +183,13 @@ mod tests {
         let range = range();
         let one = layout(48, 16);
         let (first, second) = (range.take(one), range.take(one));
-        range.give_back(second, one);
+        range.deallocate(second, one);
         assert_eq!(range.take(one), second);
-        range.give_back(first, one);
+        range.deallocate(first, one);
         assert_ne!(range.take(one), first);
-        range.give_back(second, one);
+        range.deallocate(second, one);
         let third = second.wrapping_add(48);
-        range.give_back(third, one);
+        range.deallocate(third, one);
         assert_eq!(range.take(one), first);
     }
 
@@ -200,7 +200,7 @@ mod tests {
         let all = range.take(layout(BYTES, 1));
         assert!(!all.is_null());
         assert!(range.take(layout(1, 1)).is_null());
-        range.give_back(all, layout(BYTES, 1));
+        range.deallocate(all, layout(BYTES, 1));
         assert_eq!(range.take(layout(1, 1)), all);
     }
 

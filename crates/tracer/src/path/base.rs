@@ -1,7 +1,7 @@
 //! Where a thread's call paths begin: at the root, or at an element of the thread's own.
 //!
 //! The element's name has the thread's own name and its id. `threading` gives names in Python, which a hook cannot
-//! read: whoever starts a thread there tells it ([`give_name`]). A thread that nobody named has the name that the
+//! read: whoever starts a thread there tells it ([`set_thread_name`]). A thread that nobody named has the name that the
 //! kernel knows, and is called native. A thread may have allocated before it was named: readers put the native element
 //! of an id and the named one together (`heapsight_analysis::name_threads`).
 
@@ -18,7 +18,7 @@ thread_local! {
 
 /// Gives the calling thread the name under which its call paths are kept from now on, if threads are kept apart. Not to
 /// be called in a hook.
-pub fn give_name(name: &str) {
+pub fn set_thread_name(name: &str) {
     if !config::threads_apart() {
         return;
     }
@@ -27,7 +27,7 @@ pub fn give_name(name: &str) {
     if is_set.is_ok() && !thread.is_null() {
         // SAFETY: the calling thread's own state, which lives until the thread ends; no event is going on in this
         // thread, so nothing else has a reference to its path cache.
-        unsafe { (*thread).path.begin_anew() };
+        unsafe { (*thread).path.invalidate() };
     }
 }
 

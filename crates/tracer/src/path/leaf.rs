@@ -3,7 +3,7 @@
 use heapsight_cpython::frame::{self, Position};
 use heapsight_cpython::version::Version;
 
-use super::{PathCache, meaning_slot};
+use super::{PathCache, cache_slot};
 use crate::interpreter::event::Sharing;
 use crate::memory::zeroed::Zeroable;
 use crate::session;
@@ -89,7 +89,7 @@ impl PathCache {
             {
                 let position = frame::position::<V>(frame);
                 // Else the frame was not shown, or will not always be.
-                if self.meanings[meaning_slot(position)].position == position {
+                if self.meanings[cache_slot(position)].position == position {
                     self.leaf_sites[leaf_slot::<DOMAIN>(position)] = LeafSite {
                         position,
                         site,

@@ -62,7 +62,7 @@ impl PathCache {
                     if frame::position::<V>(entry.frame) != entry.position {
                         changed = index;
                     }
-                    if entry.shown && mark::is_trusted::<V>(entry.frame, callee, entry.token) {
+                    if entry.shown && mark::is_valid::<V>(entry.frame, callee, entry.token) {
                         break 'search (top, index, changed);
                     }
                     let below = frame::previous::<V>(entry.frame);
@@ -180,7 +180,7 @@ impl PathCache {
                 if frame::position::<V>(entry.frame) != entry.position {
                     changed = index;
                 }
-                if entry.shown && mark::is_trusted::<V>(entry.frame, callee, entry.token) {
+                if entry.shown && mark::is_valid::<V>(entry.frame, callee, entry.token) {
                     return Ok((changed, index + 1));
                 }
                 let below = frame::previous::<V>(entry.frame);

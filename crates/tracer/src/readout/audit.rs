@@ -15,7 +15,7 @@ use crate::tracemalloc::extension;
 #[must_use]
 pub fn audit() -> Vec<String> {
     session::change(|| {
-        let mode = session::standing();
+        let mode = session::unchecked_mode();
         if !session::is_tracing() {
             return Vec::new();
         }

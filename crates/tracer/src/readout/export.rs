@@ -26,7 +26,7 @@ use crate::tables::{recycle, sites, tree};
 /// The tracer may use an id again for another path ([`crate::tables::recycle`]); that path then gets a new id here.
 #[derive(Default)]
 pub(crate) struct Exporter {
-    // What was appended since the last `hand_over`.
+    // What was appended since the last `forget_exported`.
     pub(crate) strings: Vec<String>,
     pub(crate) codes: Vec<Code>,
     pub(crate) nodes: Vec<Node>,
@@ -62,7 +62,7 @@ struct Lengths {
 #[derive(Clone, Copy)]
 struct Known {
     /// How often the tracer's id had been used again.
-    born: u32,
+    reuse_count: u32,
     id: u32,
 }
 
@@ -79,7 +79,10 @@ struct WithoutLine {
 const NONE: u32 = u32::MAX;
 
 impl Known {
-    const NOT: Self = Self { born: 0, id: NONE };
+    const NOT: Self = Self {
+        reuse_count: 0,
+        id: NONE,
+    };
 }
 
 fn known(ids: &[Known], id: u32) -> Known {
@@ -103,10 +106,10 @@ impl Exporter {
         if id == 0 || id >= sites::len() {
             return None;
         }
-        let (born, is_used) = (sites::born(id), sites::is_used(id));
+        let (reuse_count, is_used) = (sites::reuse_count(id), sites::is_used(id));
         let before = known(&self.site_ids, id);
         if before.id != NONE {
-            if is_used && before.born == born {
+            if is_used && before.reuse_count == reuse_count {
                 return Some(before.id);
             }
             self.ended.push(before.id);
@@ -122,7 +125,10 @@ impl Exporter {
             node,
             domain: Domain(site.domain()),
         });
-        let what = Known { born, id: exported };
+        let what = Known {
+            reuse_count,
+            id: exported,
+        };
         set_known(&mut self.site_ids, id, what);
         Some(exported)
     }
@@ -163,7 +169,7 @@ impl Exporter {
             }
             let node = tree::node(at);
             let above = known(&self.node_ids, at);
-            if above.id != NONE && above.born == node.born() {
+            if above.id != NONE && above.reuse_count == node.reuse_count() {
                 return Some(above.id);
             }
             missing.push(at);
@@ -189,7 +195,7 @@ impl Exporter {
         });
         let exported = (self.handed_over.nodes + index) as NodeId;
         let what = Known {
-            born: node.born(),
+            reuse_count: node.reuse_count(),
             id: exported,
         };
         set_known(&mut self.node_ids, id, what);
@@ -302,7 +308,7 @@ impl Exporter {
     }
 
     /// Drops what was appended: somebody else keeps it. Ids go on from there.
-    pub(crate) fn hand_over(&mut self) {
+    pub(crate) fn forget_exported(&mut self) {
         fn clear<T>(list: &mut Vec<T>, count: &mut usize) {
             *count += list.len();
             list.clear();
@@ -343,5 +349,5 @@ impl Exporter {
     }
 }
 
-/// Entries of a list that are kept from one [`Exporter::hand_over`] to the next.
+/// Entries of a list that are kept from one [`Exporter::forget_exported`] to the next.
 const USUAL: usize = 1 << 10;

@@ -118,7 +118,7 @@ pub fn totals() -> Totals {
     Totals {
         live_bytes: total::live_bytes(),
         live_blocks,
-        peak_bytes: total::peak_to_tell(),
+        peak_bytes: total::reported_peak_bytes(),
         lost_events: total::lost_events(),
         tracer_bytes: tracer_bytes(),
     }
@@ -127,7 +127,7 @@ pub fn totals() -> Totals {
 /// Bytes in live traced blocks, the highest value they had: the two that cost nothing to ask for.
 #[must_use]
 pub fn traced_memory() -> (u64, u64) {
-    (total::live_bytes(), total::peak_to_tell())
+    (total::live_bytes(), total::reported_peak_bytes())
 }
 
 /// Bytes that the tracer itself holds: resident pages of its mappings and what it has on the heap.

@@ -156,7 +156,7 @@ pub(crate) fn insert(address: usize, block: Block) -> bool {
         slot.store((block.site << SIZE_BITS) | code, Ordering::Relaxed);
         true
     } else {
-        insert_aside(address, block)
+        insert_slowly(address, block)
     }
 }
 
@@ -192,7 +192,7 @@ fn insert_over_stale(address: usize, block: Block) -> bool {
 
 #[cold]
 #[inline(never)]
-fn insert_aside(address: usize, block: Block) -> bool {
+fn insert_slowly(address: usize, block: Block) -> bool {
     if in_map(address) {
         let Some(slot) = entry_or_map(address) else {
             return false;
@@ -220,7 +220,7 @@ pub(crate) fn remove(address: usize) -> Option<Block> {
 #[inline(always)]
 pub(crate) fn take(address: usize) -> Block {
     if !in_map(address) {
-        return take_aside(address);
+        return take_slowly(address);
     }
     let Some(slot) = entry(address) else {
         return Block::NOTHING;
@@ -242,7 +242,7 @@ pub(crate) fn take(address: usize) -> Block {
             next.store(0, Ordering::Relaxed);
             size as usize
         }
-        _ => return take_aside(address),
+        _ => return take_slowly(address),
     };
     Block {
         site: word >> SIZE_BITS,
@@ -252,7 +252,7 @@ pub(crate) fn take(address: usize) -> Block {
 
 #[cold]
 #[inline(never)]
-fn take_aside(address: usize) -> Block {
+fn take_slowly(address: usize) -> Block {
     side_table::remove(&mut lock::hold(), address).unwrap_or(Block::NOTHING)
 }
 

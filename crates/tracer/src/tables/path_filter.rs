@@ -26,7 +26,7 @@ pub(crate) fn set(held: &mut Held, filter: Option<PathFilter>, frames: usize) {
 /// Does the filter keep the path `node`?
 pub(crate) fn keeps(held: &mut Held, node: u32) -> bool {
     let filter = FILTER.get(held).clone();
-    lets_through(filter, held, node)
+    matches(filter, held, node)
 }
 
 /// A recording begins: the filter of now is that of the recording, whatever the program sets later.
@@ -38,10 +38,10 @@ pub(crate) fn recording_begins(held: &mut Held) {
 /// Does the recording's filter keep the path `node`?
 pub(crate) fn keeps_in_recording(held: &mut Held, node: u32) -> bool {
     let filter = OF_RECORDING.get(held).clone();
-    lets_through(filter, held, node)
+    matches(filter, held, node)
 }
 
-fn lets_through(filter: Option<(PathFilter, usize)>, held: &mut Held, node: u32) -> bool {
+fn matches(filter: Option<(PathFilter, usize)>, held: &mut Held, node: u32) -> bool {
     let Some((filter, most_frames)) = filter else {
         return true;
     };

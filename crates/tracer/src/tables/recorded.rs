@@ -64,7 +64,7 @@ pub(crate) fn epoch() -> u64 {
 /// Is the recorded memory at its highest right now?
 pub(crate) fn at_peak() -> bool {
     if differs() {
-        totals::stands_at(totals::RECORDED)
+        totals::is_at_peak(totals::RECORDED)
     } else {
         totals::at_peak()
     }
@@ -80,7 +80,7 @@ pub(crate) fn peak_bytes() -> u64 {
     if differs() {
         PEAK_BYTES.load(Ordering::Relaxed).max(live_bytes())
     } else {
-        totals::peak_to_tell()
+        totals::reported_peak_bytes()
     }
 }
 
@@ -94,11 +94,11 @@ fn differ(held: &mut Held) {
     if differs() {
         return;
     }
-    PEAK_BYTES.store(totals::peak_to_tell(), Ordering::Relaxed);
-    VIEW_PEAK_BYTES.store(totals::peak_to_tell(), Ordering::Relaxed);
+    PEAK_BYTES.store(totals::reported_peak_bytes(), Ordering::Relaxed);
+    VIEW_PEAK_BYTES.store(totals::reported_peak_bytes(), Ordering::Relaxed);
     EPOCHS.recorded_peak.set(totals::epoch());
     if totals::at_peak() {
-        totals::stand_at(totals::RECORDED);
+        totals::enter_peak(totals::RECORDED);
     }
     sites::keep_recorded_peak(held, totals::epoch());
     DIFFERS.store(true, Ordering::Release);
@@ -151,7 +151,7 @@ fn set_threshold() {
 pub(crate) fn look(_held: &mut Held) {
     let view = totals::live_bytes();
     if view > VIEW_PEAK_BYTES.fetch_max(view, Ordering::Relaxed) {
-        totals::stand_at(totals::VIEW);
+        totals::enter_peak(totals::VIEW);
     }
     note_peak();
     set_threshold();
@@ -160,7 +160,7 @@ pub(crate) fn look(_held: &mut Held) {
 fn note_peak() {
     let recorded = live_bytes();
     if recorded > PEAK_BYTES.fetch_max(recorded, Ordering::Relaxed) {
-        totals::stand_at(totals::RECORDED);
+        totals::enter_peak(totals::RECORDED);
     }
 }
 

@@ -185,7 +185,7 @@ fn sweep(held: &mut Held) {
 /// Changes when something is allocated on the path, and when its number is given to another one.
 fn usage(id: u32) -> u32 {
     let node = tree::node(id);
-    node.sites.iter().fold(node.born(), |sum, site| {
+    node.sites.iter().fold(node.reuse_count(), |sum, site| {
         sum.wrapping_mul(31)
             .wrapping_add(sites::allocated_blocks(site.load(Ordering::Relaxed)))
     })

@@ -52,7 +52,7 @@ struct Beside {
     temporary_bytes: AtomicU64,
     temporary_blocks: AtomicU64,
     /// How often the id was given to another path.
-    born: AtomicU32,
+    reuse_count: AtomicU32,
 }
 
 // SAFETY: all fields are atomic integers, valid when zero.
@@ -378,8 +378,11 @@ pub(crate) fn is_needed(counters: &Counters) -> bool {
 }
 
 /// Increases each time the id is used for another path, within one generation of the tables.
-pub(crate) fn born(id: u32) -> u32 {
-    SITES.beside(SITES.get(id)).born.load(Ordering::Relaxed)
+pub(crate) fn reuse_count(id: u32) -> u32 {
+    SITES
+        .beside(SITES.get(id))
+        .reuse_count
+        .load(Ordering::Relaxed)
 }
 
 /// Is `id` in use?

@@ -17,7 +17,7 @@ use crate::thread;
 
 /// Words written under the GIL only.
 #[repr(align(128))]
-struct UnderGil {
+struct UnderGilWords {
     live_bytes: AtomicU64,
     peak_bytes: AtomicU64,
     /// Address of the block allocated last; 0 once it was freed.
@@ -26,21 +26,21 @@ struct UnderGil {
 
 /// Words written by anybody, but seldom. The live bytes are in [`shared_total`].
 #[repr(align(128))]
-struct ByAnybody {
+struct SharedWords {
     peak_bytes: AtomicU64,
     /// Which peaks the memory stands at: [`VIEW`], [`RECORDED`].
-    stands_at: AtomicU8,
+    is_at_peak: AtomicU8,
     lost_events: AtomicU64,
 }
 
-static GIL: UnderGil = UnderGil {
+static GIL: UnderGilWords = UnderGilWords {
     live_bytes: AtomicU64::new(0),
     peak_bytes: AtomicU64::new(0),
     last_block: AtomicUsize::new(0),
 };
-static ANY: ByAnybody = ByAnybody {
+static ANY: SharedWords = SharedWords {
     peak_bytes: AtomicU64::new(0),
-    stands_at: AtomicU8::new(0),
+    is_at_peak: AtomicU8::new(0),
     lost_events: AtomicU64::new(0),
 };
 
@@ -63,7 +63,7 @@ pub(crate) fn peak_bytes() -> u64 {
 
 /// The peak for people to read. An event without the GIL and one under it that meet at the very highest point may each
 /// miss the other's bytes; what is live now was surely reached.
-pub(crate) fn peak_to_tell() -> u64 {
+pub(crate) fn reported_peak_bytes() -> u64 {
     let peak = if recorded::differs() {
         recorded::view_peak_bytes()
     } else {
@@ -87,29 +87,29 @@ pub(crate) const RECORDED: u8 = 2;
 /// Is the traced memory at its highest right now: has nothing been freed since it got there?
 #[inline(always)]
 pub(crate) fn at_peak() -> bool {
-    stands_at(VIEW)
+    is_at_peak(VIEW)
 }
 
 /// Does the memory stand at that peak?
 #[inline(always)]
-pub(crate) fn stands_at(peak: u8) -> bool {
-    ANY.stands_at.load(Ordering::Relaxed) & peak != 0
+pub(crate) fn is_at_peak(peak: u8) -> bool {
+    ANY.is_at_peak.load(Ordering::Relaxed) & peak != 0
 }
 
 /// The memory has reached that peak.
-pub(crate) fn stand_at(peak: u8) {
-    ANY.stands_at.fetch_or(peak, Ordering::Relaxed);
+pub(crate) fn enter_peak(peak: u8) {
+    ANY.is_at_peak.fetch_or(peak, Ordering::Relaxed);
 }
 
 /// The memory leaves that peak; did it stand there?
 pub(crate) fn leave(peak: u8) -> bool {
-    stands_at(peak) && ANY.stands_at.fetch_and(!peak, Ordering::Relaxed) & peak != 0
+    is_at_peak(peak) && ANY.is_at_peak.fetch_and(!peak, Ordering::Relaxed) & peak != 0
 }
 
 #[inline(always)]
 fn set_at_peak() {
     if !at_peak() {
-        stand_at(VIEW);
+        enter_peak(VIEW);
     }
 }
 
@@ -230,7 +230,7 @@ fn look_from_shard(shard: u8) {
 /// Starts a new epoch if the traced memory is at its highest. Call before the counters of the freed block's site change.
 #[inline(always)]
 pub(crate) fn before_free(sharing: Sharing) {
-    let stood_at = ANY.stands_at.load(Ordering::Relaxed);
+    let stood_at = ANY.is_at_peak.load(Ordering::Relaxed);
     if stood_at != 0 {
         leave_peaks(sharing, stood_at);
     }
@@ -238,7 +238,7 @@ pub(crate) fn before_free(sharing: Sharing) {
 
 #[inline(always)]
 fn leave_peaks(sharing: Sharing, stood_at: u8) {
-    ANY.stands_at.store(0, Ordering::Relaxed);
+    ANY.is_at_peak.store(0, Ordering::Relaxed);
     if stood_at & RECORDED != 0 {
         recorded::leave_peak();
     }
@@ -305,7 +305,7 @@ pub(crate) fn set_threshold(bytes: u64) {
 /// What the program sees stands at its highest now.
 pub(crate) fn begin_view_peak() {
     EPOCHS.peak_by_others.begin();
-    stand_at(VIEW);
+    enter_peak(VIEW);
 }
 
 /// The program sees nothing of what is live now.
@@ -323,7 +323,7 @@ pub(crate) fn reset_peak() {
     GIL.peak_bytes.store(now, Ordering::Relaxed);
     ANY.peak_bytes.store(0, Ordering::Relaxed);
     EPOCHS.peak_by_others.begin();
-    ANY.stands_at.store(VIEW, Ordering::Relaxed);
+    ANY.is_at_peak.store(VIEW, Ordering::Relaxed);
     shared_total::take_back(&mut held, None);
 }
 
@@ -337,5 +337,5 @@ pub(crate) fn reset() {
     ANY.peak_bytes.store(0, Ordering::Relaxed);
     ANY.lost_events.store(0, Ordering::Relaxed);
     EPOCHS.peak_by_others.begin();
-    ANY.stands_at.store(VIEW, Ordering::Relaxed);
+    ANY.is_at_peak.store(VIEW, Ordering::Relaxed);
 }

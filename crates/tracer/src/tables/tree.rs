@@ -138,15 +138,15 @@ impl Node {
     }
 
     /// Increases each time the id is used for another path.
-    pub(crate) fn born(&self) -> u32 {
+    pub(crate) fn reuse_count(&self) -> u32 {
         self.life.load(Ordering::Acquire) >> STATE_BITS
     }
 
     /// For somebody who holds the lock.
     fn set_state(&self, state: u32) {
-        let born = self.life.load(Ordering::Relaxed) >> STATE_BITS;
+        let reuse_count = self.life.load(Ordering::Relaxed) >> STATE_BITS;
         self.life
-            .store((born << STATE_BITS) | state, Ordering::Release);
+            .store((reuse_count << STATE_BITS) | state, Ordering::Release);
     }
 
     #[inline(always)]

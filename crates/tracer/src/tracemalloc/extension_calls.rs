@@ -43,7 +43,7 @@ pub fn take() -> Result<(), RedirectError> {
 }
 
 /// Gives the calls back to the interpreter. Call with the GIL held.
-pub fn give_back() {
+pub fn restore() {
     let mut redirects = REDIRECTS.lock().unwrap_or_else(PoisonError::into_inner);
     // One that the system does not let go of stays: while nothing is traced it answers as the interpreter's own does.
     // SAFETY: the GIL is held, and these functions are changed by this module only.

@@ -161,7 +161,7 @@ impl Backlog {
     }
 
     /// What was taken could not be written: all of it waits again. The file has all that happened before `known_ns`.
-    pub(super) fn put_back(&mut self, known_ns: u64, sites: impl IntoIterator<Item = u32>) {
+    pub(super) fn requeue(&mut self, known_ns: u64, sites: impl IntoIterator<Item = u32>) {
         for site in sites {
             self.waiting.insert(site);
         }
@@ -280,7 +280,7 @@ mod tests {
     fn what_could_not_be_written_waits_as_if_it_had_not_been_taken() {
         let mut backlog = of(0..100);
         let sites = taken(&mut backlog, 100, 10);
-        backlog.put_back(0, sites);
+        backlog.requeue(0, sites);
         assert_eq!(backlog.known_until_ns(20), 0);
         assert_eq!(taken(&mut backlog, 1000, 20).len(), 100);
         assert_eq!(backlog.known_until_ns(20), 20);

@@ -24,7 +24,7 @@ impl Budget {
     }
 
     /// Earns for the time until `now`, on any clock that only goes forward.
-    pub(super) fn earn(&mut self, now: Duration) {
+    pub(super) fn accrue(&mut self, now: Duration) {
         let earned = now.saturating_sub(self.earned_until) / PARTS;
         self.earned_until = now;
         self.left_ns = self.left_ns.saturating_add(as_ns(earned)).min(full_ns());
@@ -74,20 +74,20 @@ mod tests {
         let mut budget = Budget::full();
         budget.spend(20 * MS);
         assert!(!budget.allows(Duration::ZERO));
-        budget.earn(100 * MS);
+        budget.accrue(100 * MS);
         assert!(budget.allows(MS / 2));
         assert!(!budget.allows(MS));
         budget.spend(3 * MS);
-        budget.earn(300 * MS);
+        budget.accrue(300 * MS);
         assert!(!budget.allows(Duration::ZERO), "2 ms were owed");
-        budget.earn(400 * MS);
+        budget.accrue(400 * MS);
         assert!(budget.allows(MS / 2));
     }
 
     #[test]
     fn no_more_is_saved_up_than_two_seconds_earn() {
         let mut budget = Budget::full();
-        budget.earn(Duration::from_secs(1000));
+        budget.accrue(Duration::from_secs(1000));
         assert!(budget.allows(19 * MS));
         assert!(!budget.allows(20 * MS));
     }

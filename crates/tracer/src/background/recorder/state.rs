@@ -170,7 +170,7 @@ impl State {
     fn tick_with(&mut self, extent: Extent, memory: &ProcessMemory) {
         let began = thread_time();
         self.known_before_ns = self.backlog.known_until_ns(self.taken_ns);
-        self.budget.earn(self.began.elapsed());
+        self.budget.accrue(self.began.elapsed());
         self.rows.clear();
         let mut elapsed_ns = self.elapsed_ns();
         let held = match extent {
@@ -214,13 +214,13 @@ impl State {
             self.backlog.add_apart();
         }
         self.taken_ns = elapsed_ns;
-        if self.backlog.is_long() && self.is_much_untold() {
+        if self.backlog.is_long() && self.is_far_behind() {
             self.prefer_largest(&sites);
         }
     }
 
     /// Is there much more or less live than the file tells by site?
-    fn is_much_untold(&self) -> bool {
+    fn is_far_behind(&self) -> bool {
         let live_bytes = recorded::live_bytes();
         live_bytes.abs_diff(self.live.bytes) > (live_bytes / 64).max(1 << 16)
     }
@@ -287,15 +287,15 @@ impl State {
             if sites.is_empty() {
                 return;
             }
-            if !self.look_at(extent, &sites) {
-                self.backlog.put_back(self.known_before_ns, sites);
+            if !self.read_figures(extent, &sites) {
+                self.backlog.requeue(self.known_before_ns, sites);
                 return;
             }
         }
     }
 
     /// Reads the figures of `sites`; false when it cannot be done now.
-    fn look_at(&mut self, extent: Extent, sites: &[u32]) -> bool {
+    fn read_figures(&mut self, extent: Extent, sites: &[u32]) -> bool {
         let held = match extent {
             Extent::Share(_) => lock::try_hold(),
             Extent::Whole => Some(lock::hold()),
@@ -352,14 +352,14 @@ impl State {
         }
         if result.as_ref().err().is_none_or(WriteError::taken) {
             self.live = live;
-            self.exporter.hand_over();
+            self.exporter.forget_exported();
             for &(site, is_apart) in &self.rows.looked_at {
                 self.backlog.is_written(site, is_apart);
             }
         } else {
             // What the writer did not take is given again, with what is newer, at the next tick.
             let looked_at = self.rows.looked_at.iter().map(|&(site, _)| site);
-            self.backlog.put_back(self.known_before_ns, looked_at);
+            self.backlog.requeue(self.known_before_ns, looked_at);
             self.rows.keep_ended(&mut self.exporter);
         }
     }

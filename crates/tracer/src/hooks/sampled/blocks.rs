@@ -54,7 +54,7 @@ pub(super) fn end(address: usize, is_temporary: bool) -> Option<Ended> {
 }
 
 /// The block did not end after all, as its reallocation failed.
-pub(super) fn undo_end(address: usize, ended: Ended) {
+pub(super) fn restore_block(address: usize, ended: Ended) {
     let mut held = lock::hold();
     let Sampled { block, weight } = ended.sampled;
     insert(&mut held, address, ended.sampled);

@@ -49,7 +49,7 @@ impl Countdown {
 
     /// Counts a block of `size` bytes if it is certain that it holds no sample point.
     #[inline(always)]
-    pub(super) fn passes_over(&self, size: usize) -> bool {
+    pub(super) fn skips(&self, size: usize) -> bool {
         let position = self
             .position
             .load(Ordering::Relaxed)
@@ -77,7 +77,7 @@ impl Countdown {
             }
             if self.ends_in_point.load(Ordering::Relaxed) {
                 self.draw(ceiling);
-                return Some(self.weigh(size));
+                return Some(self.draw_weight(size));
             }
             more -= left;
         } else {
@@ -97,7 +97,7 @@ impl Countdown {
             if self.ends_in_point.load(Ordering::Relaxed) {
                 // Where in the block it is does not matter: the next one is as far from its end as from anywhere.
                 self.draw(ceiling);
-                return Some(self.weigh(size));
+                return Some(self.draw_weight(size));
             }
             more -= distance;
         }
@@ -121,7 +121,7 @@ impl Countdown {
         distance
     }
 
-    fn weigh(&self, size: usize) -> Weight {
+    fn draw_weight(&self, size: usize) -> Weight {
         let mean = MEAN_BYTES.load(Ordering::Relaxed);
         Weight::of(size, mean, 1.0 - self.uniform())
     }
@@ -236,7 +236,7 @@ mod tests {
 
     /// As the hooks count.
     fn allocate(countdown: &Countdown, size: usize) -> Option<Weight> {
-        if countdown.passes_over(size) {
+        if countdown.skips(size) {
             None
         } else {
             countdown.count(size)
@@ -308,9 +308,9 @@ mod tests {
         let _guard = beginning(1 << 50, 2);
         let countdown = Countdown::new();
         assert_eq!(allocate(&countdown, 100), None);
-        assert!(countdown.passes_over(100));
+        assert!(countdown.skips(100));
         begin(64);
-        assert!(!countdown.passes_over(0));
+        assert!(!countdown.skips(0));
         let samples = (0..1000).filter(|_| allocate(&countdown, 1000).is_some());
         assert_eq!(samples.count(), 1000);
     }

@@ -337,7 +337,10 @@ fn fold_into(held: &mut Held, id: u32, target: u32) {
         }
     }
     zero(id);
-    SITES.beside(site).born.fetch_add(1, Ordering::Relaxed);
+    SITES
+        .beside(site)
+        .reuse_count
+        .fetch_add(1, Ordering::Relaxed);
     site.kind.store(UNUSED, Ordering::Relaxed);
     // It may be used again for another path without having changed since the last tick.
     changed::list(id);

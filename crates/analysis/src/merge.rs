@@ -8,7 +8,7 @@ use crate::builder::{Builder, Translation};
 #[derive(Debug, Default)]
 struct Process {
     ids: Translation,
-    /// What is part of the combination: the counters of each of its sites, by its own ids.
+    /// What is part of the merge: the counters of each of its sites, by its own ids.
     counters: Vec<Counters>,
     totals: Totals,
 }
@@ -24,7 +24,7 @@ struct Process {
 /// within the tick and is higher), the others as at their last tick. The highest of these moments is the combined peak, with its
 /// composition. Of one process alone this is its own peak, exactly.
 #[derive(Debug)]
-pub struct Combination {
+pub struct Merge {
     builder: Builder,
     processes: Vec<Process>,
     /// Sites whose counters were set since the last [`Self::take_changes`].
@@ -35,7 +35,7 @@ pub struct Combination {
     taken: [usize; 4],
 }
 
-/// What became new or changed in a [`Combination`], in the form in which a capture stores it.
+/// What became new or changed in a [`Merge`], in the form in which a capture stores it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Changes<'c> {
     /// Strings that appeared.
@@ -52,7 +52,7 @@ pub struct Changes<'c> {
     pub totals: Totals,
 }
 
-impl Combination {
+impl Merge {
     /// Of so many processes, none of which has memory yet.
     #[must_use]
     pub fn new(processes: usize) -> Self {

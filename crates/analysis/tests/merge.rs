@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use heapsight_analysis::Combination;
+use heapsight_analysis::Merge;
 use heapsight_capture::model::{
     Code, CodeKind, Counters, Domain, Node, Site, SiteId, Tables, Totals,
 };
@@ -126,7 +126,7 @@ proptest! {
         // What is known of each process between its ticks.
         let mut known: Vec<BTreeMap<String, u64>> = vec![BTreeMap::new(); 3];
         let (mut peak_bytes, mut peak) = (0, BTreeMap::new());
-        let mut combination = Combination::new(3);
+        let mut merge = Merge::new(3);
         let mut replayed = Tables::default();
         for (who, changes) in &ticks {
             let process = &mut processes[*who];
@@ -135,7 +135,7 @@ proptest! {
                 process.change(NAMES[*name], *bytes);
             }
             let changed = std::mem::take(&mut process.changed);
-            combination.add(*who, &process.tables, &changed);
+            merge.add(*who, &process.tables, &changed);
 
             known[*who] = process.by_name(Counters::live_bytes);
             let mut moments = vec![known.clone()];
@@ -151,11 +151,11 @@ proptest! {
                     (peak_bytes, peak) = (bytes, moment);
                 }
             }
-            prop_assert_eq!(combination.totals().peak_bytes, peak_bytes);
-            prop_assert_eq!(by_name(combination.tables(), |of| of.peak_bytes), peak.clone());
-            prop_assert_eq!(by_name(combination.tables(), Counters::live_bytes), sum(known.iter()));
+            prop_assert_eq!(merge.totals().peak_bytes, peak_bytes);
+            prop_assert_eq!(by_name(merge.tables(), |of| of.peak_bytes), peak.clone());
+            prop_assert_eq!(by_name(merge.tables(), Counters::live_bytes), sum(known.iter()));
 
-            let changes = combination.take_changes();
+            let changes = merge.take_changes();
             replayed.strings.extend_from_slice(changes.strings);
             replayed.codes.extend_from_slice(changes.codes);
             replayed.nodes.extend_from_slice(changes.nodes);
@@ -164,8 +164,8 @@ proptest! {
             for (site, counters) in changes.counters {
                 replayed.counters[site as usize] = counters;
             }
-            prop_assert_eq!(&replayed.counters, &combination.tables().counters);
-            prop_assert_eq!(&replayed.nodes[..], &combination.tables().nodes[..]);
+            prop_assert_eq!(&replayed.counters, &merge.tables().counters);
+            prop_assert_eq!(&replayed.nodes[..], &merge.tables().nodes[..]);
         }
     }
 }
@@ -173,30 +173,30 @@ proptest! {
 #[test]
 fn the_peak_of_one_process_alone_is_its_own() {
     let mut process = Process::new();
-    let mut combination = Combination::new(1);
+    let mut merge = Merge::new(1);
     for bytes in [50, 100, -120, 10, -5, 3] {
         process.change("f", bytes);
         process.change("g", bytes / 2);
     }
-    combination.add(0, &process.tables, &[0, 1]);
-    assert_eq!(combination.totals(), process.tables.totals);
+    merge.add(0, &process.tables, &[0, 1]);
+    assert_eq!(merge.totals(), process.tables.totals);
     assert_eq!(
-        by_name(combination.tables(), |of| of.peak_bytes),
+        by_name(merge.tables(), |of| of.peak_bytes),
         process.by_name(|of| of.peak_bytes)
     );
 }
 
 #[test]
 fn a_process_that_has_ended_has_no_live_memory_but_keeps_its_share_of_the_peak() {
-    let mut combination = Combination::new(2);
+    let mut merge = Merge::new(2);
     for (index, bytes) in [(0, 70), (1, 30)] {
         let mut process = Process::new();
         process.change("f", bytes);
-        combination.add(index, &process.tables, &[0]);
+        merge.add(index, &process.tables, &[0]);
     }
-    combination.end(0);
+    merge.end(0);
     assert_eq!(
-        combination.totals(),
+        merge.totals(),
         Totals {
             live_bytes: 30,
             live_blocks: 30,
@@ -204,7 +204,7 @@ fn a_process_that_has_ended_has_no_live_memory_but_keeps_its_share_of_the_peak()
             ..Totals::default()
         }
     );
-    let [counters] = &combination.tables().counters[..] else {
+    let [counters] = &merge.tables().counters[..] else {
         panic!("one site");
     };
     assert_eq!((counters.live_bytes(), counters.peak_bytes), (30, 100));

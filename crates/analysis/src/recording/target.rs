@@ -2,7 +2,7 @@
 
 /// A moment of a recording, as somebody asks for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Instant {
+pub enum Moment {
     /// Before anything was recorded.
     Start,
     /// When traced memory was highest.
@@ -15,18 +15,18 @@ pub enum Instant {
 
 /// When to look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum When {
+pub enum SeekTarget {
     /// At one moment.
-    At(Instant),
+    At(Moment),
     /// At what happened between two.
-    Between(Instant, Instant),
+    Between(Moment, Moment),
 }
 
 /// The moment, or span of time, that the tables of a capture were brought to: always that of a tick, for nothing is
 /// known in between.
 /// The capture's timeline stays that of the whole recording.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Moment {
+pub enum Reached {
     /// The end of the recording.
     #[default]
     End,
@@ -53,7 +53,7 @@ pub enum Moment {
     },
 }
 
-impl Instant {
+impl Moment {
     /// A moment by name (`start`, `peak`, `end`), or a time in seconds or with its unit (`12.5`, `300ms`, `2m`, `1h`).
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
@@ -91,18 +91,18 @@ impl Instant {
     }
 }
 
-impl When {
+impl SeekTarget {
     /// The span between two moments; `None` if it ends before it begins.
     #[must_use]
-    pub fn between(from: Instant, to: Instant) -> Option<Self> {
+    pub fn between(from: Moment, to: Moment) -> Option<Self> {
         match (from, to) {
-            (Instant::At(a), Instant::At(b)) if a > b => None,
+            (Moment::At(a), Moment::At(b)) if a > b => None,
             _ => Some(Self::Between(from, to)),
         }
     }
 }
 
-impl Moment {
+impl Reached {
     /// The time at which live figures hold; `None` at the end.
     #[must_use]
     pub fn elapsed_ns(self) -> Option<u64> {
