@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -352,6 +353,30 @@ def test_a_recording_whose_hooks_were_taken_away_does_not_call_itself_complete(c
     assert outcome.status == 0
     assert "nothing lost" not in outcome.errors
     assert "lost" in outcome.errors
+
+
+def test_a_recording_puts_hooks_back_at_a_tick_without_being_asked(capture: Path) -> None:
+    code = textwrap.dedent(
+        """
+        import heapsight, os, signal, sys, tracemalloc
+        tracemalloc.stop()
+        while heapsight.get_object_trace(bytearray(10_000)) is None:
+            pass
+        kept = bytearray(10_000_000)
+        for _ in range(2):  # the second tick begins after the block was there
+            size = os.stat(sys.argv[1]).st_size
+            while os.stat(sys.argv[1]).st_size == size:
+                pass
+        os.kill(os.getpid(), signal.SIGKILL)
+        """
+    )
+    start = Start(["-c", code, capture], environment={"PYTHONTRACEMALLOC": "5"})
+    outcome = start.traced(capture)
+    assert outcome.status == -signal.SIGKILL, outcome
+    top = Start(["-m", "heapsight", "top", str(capture)]).plain()
+    assert "9.5 MiB" in top.text, top.text
+    assert "nothing lost" not in top.text
+    assert "lost" in top.text, top.text
 
 
 #: What a sub-interpreter runs; the address of its block goes through a pipe.

@@ -11,8 +11,9 @@ use std::sync::{Mutex, PoisonError};
 
 use heapsight_capture::Exit;
 use heapsight_cli::message;
-use heapsight_tracer::recorder;
+use heapsight_tracer::{recorder, timer};
 use pyo3::ffi;
+use pyo3::prelude::*;
 
 use crate::run::recording::{self, ActiveRun};
 use heapsight_tracer::descriptor::Identity;
@@ -21,10 +22,11 @@ use heapsight_tracer::descriptor::Identity;
 static ENDED: Mutex<Option<ActiveRun>> = Mutex::new(None);
 
 /// Step 1.
-pub(crate) fn end_recording() {
+pub(crate) fn end_recording(py: Python<'_>) {
     let Some(run) = recording::take_active().filter(ActiveRun::is_ours) else {
         return;
     };
+    py.detach(timer::end);
     heapsight_tracer::put_hooks_back();
     audit_if_asked(&run);
     let recorded = recorder::finish(Exit::Interpreter);

@@ -126,10 +126,18 @@ fn paths(spec: &RunSpec) -> Result<(PathBuf, PathBuf), String> {
     Ok((own, first))
 }
 
+/// For the recorder, which never takes the GIL itself. Not by a pending call: without the GIL, interpreters before 3.12 put it into the queue of
+/// whatever interpreter runs, and a main thread that is alone does not look there.
+fn put_hooks_back() {
+    // None when the interpreter has ended: then nothing is traced any more.
+    let _ = Python::try_attach(|_| heapsight_tracer::put_hooks_back());
+}
+
 /// Starts writing to `file`, and remembers that this process does.
 fn record(spec: RunSpec, capture: PathBuf, file: Guarded) -> Result<(), String> {
     let header = heapsight_cli::header_for_run(&spec, &cli::python_version());
-    recorder::begin(file, &header, spec.tick()).map_err(|error| cannot_write(&capture, &error))?;
+    recorder::begin(file, &header, spec.tick(), Some(put_hooks_back))
+        .map_err(|error| cannot_write(&capture, &error))?;
     let run = ActiveRun {
         pid: process::id(),
         spec,
@@ -192,8 +200,8 @@ fn name_thread(name: &str) {
 
 /// Writes the last tick and stops tracing; the summary is printed when the interpreter is done. Does nothing in a forked child.
 #[pyfunction]
-fn run_end() {
-    exit::end_recording();
+fn run_end(py: Python<'_>) {
+    exit::end_recording(py);
 }
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 use heapsight_capture::{Exit, Header};
 
 use self::state::{Extent, State};
+use crate::background::timer;
+use crate::hooks::install::hooks_may_be_gone;
 use crate::interpreter::signals;
 use crate::view;
 
@@ -81,6 +83,7 @@ struct Shared {
     state: Mutex<State>,
     stop: Mutex<bool>,
     stopped: Condvar,
+    repair: Option<fn()>,
 }
 
 impl Shared {
@@ -103,16 +106,23 @@ fn set_held_bytes(bytes: u64) {
 
 static RECORDING: Mutex<Option<Recording>> = Mutex::new(None);
 
-/// Starts writing to `sink` every `tick`. Tracing should be on already. A [`Guarded`](crate::descriptor::Guarded) file is what withstands the traced program.
+/// Starts writing to `sink` every `tick`. Tracing should be on already. When another tool may have taken the hooks away, `repair` is called on a thread
+/// of its own, to take the GIL and [put them back](crate::put_hooks_back). A [`Guarded`](crate::descriptor::Guarded) file is what withstands the traced program.
 ///
 /// # Errors
 /// When the header cannot be written or the thread cannot be made.
-pub fn begin(sink: impl Write + Send + 'static, header: &Header, tick: Duration) -> io::Result<()> {
+pub fn begin(
+    sink: impl Write + Send + 'static,
+    header: &Header,
+    tick: Duration,
+    repair: Option<fn()>,
+) -> io::Result<()> {
     view::recording_begins();
     let shared = Arc::new(Shared {
         state: Mutex::new(State::begin(Box::new(sink), header)?),
         stop: Mutex::new(false),
         stopped: Condvar::new(),
+        repair,
     });
     let mut recording = Recording {
         pid: std::process::id(),
@@ -195,6 +205,11 @@ fn run(shared: &Shared, tick: Duration) {
         }
         drop(guard);
         let is_due = due <= Instant::now();
+        if let Some(repair) = shared.repair
+            && hooks_may_be_gone()
+        {
+            timer::run_errand(repair);
+        }
         let is_near = shared.state().look(is_due, tick);
         look = if is_near { CLOSE_LOOK } else { LOOK };
         if is_due {

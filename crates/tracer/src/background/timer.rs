@@ -4,7 +4,9 @@
 //! takes the number ([`claim`]), once. If nobody has after [`PATIENCE`], the second word, [`Word::Late`], asks that it be made on the
 //! timer's own thread. Arming anew and disarming take the number away, so a call that was asked for before comes to nothing.
 //!
-//! The thread lives while something is armed. It is away around forks ([`pause`]) and gone for good when the interpreter ends ([`end`]):
+//! The thread also runs errands ([`run_errand`]): what another thread of heapsight's own finds must be done with the GIL, which it never takes.
+//!
+//! The thread lives while something is armed or an errand waits. It is away around forks ([`pause`]) and gone for good when the interpreter ends ([`end`]):
 //! while it is on its way into the interpreter or in it, both wait for it a moment, and so must be called without the GIL.
 
 use std::cell::Cell;
@@ -51,10 +53,11 @@ struct Armed {
 
 struct Timer {
     armed: Option<Armed>,
+    errand: Option<fn()>,
     last_ticket: Ticket,
     /// The thread, and the process that it lives in: a forked child has the handle but not the thread.
     thread: Option<(u32, JoinHandle<()>)>,
-    /// Is the thread saying a word, and so maybe in the interpreter?
+    /// Is the thread saying a word or on an errand, and so maybe in the interpreter?
     is_speaking: bool,
     is_paused: bool,
     has_ended: bool,
@@ -67,6 +70,7 @@ struct Timer {
 
 static TIMER: Mutex<Timer> = Mutex::new(Timer {
     armed: None,
+    errand: None,
     last_ticket: 0,
     thread: None,
     is_speaking: false,
@@ -113,6 +117,19 @@ pub fn arm(delay: Duration, callback: Callback) -> std::io::Result<Ticket> {
     started.map(|()| ticket)
 }
 
+/// Has `errand` run on the timer's thread, without any lock: soon, or after the fork that is under way. Another one that still waits is dropped.
+pub(crate) fn run_errand(errand: fn()) {
+    hold_lock_in_forks();
+    let mut timer = timer();
+    if timer.has_ended {
+        return;
+    }
+    timer.errand = Some(errand);
+    // Without a thread it stays to be done.
+    let _ = timer.start_thread();
+    CHANGED.notify_all();
+}
+
 /// Takes back what is armed.
 pub fn disarm() {
     timer().armed = None;
@@ -156,6 +173,7 @@ pub fn end() {
     let mut timer = timer();
     timer.has_ended = true;
     timer.armed = None;
+    timer.errand = None;
     end_thread(timer);
 }
 
@@ -202,7 +220,8 @@ impl Timer {
             .thread
             .as_ref()
             .is_some_and(|(pid, thread)| *pid == std::process::id() && !thread.is_finished());
-        if self.armed.is_none() || self.is_paused || is_alive {
+        let is_idle = self.armed.is_none() && self.errand.is_none();
+        if is_idle || self.is_paused || is_alive {
             return Ok(());
         }
         let spawn = || {
@@ -256,13 +275,18 @@ fn run() {
     let pid = std::process::id();
     let mut timer = timer();
     while !timer.is_paused && !timer.has_ended {
-        if let Some((callback, word, ticket)) = timer.take_word(None) {
+        let errand = timer.errand.take();
+        let word = errand.map_or_else(|| timer.take_word(None), |_| None);
+        if errand.is_some() || word.is_some() {
             timer.is_speaking = true;
             let mask = timer.mask;
             drop(timer);
             match (word, mask) {
-                (Word::Late, Some(mask)) => signals::with_mask(&mask, || callback(word, ticket)),
-                _ => callback(word, ticket),
+                (None, _) => errand.into_iter().for_each(|errand| errand()),
+                (Some((callback, word @ Word::Late, ticket)), Some(mask)) => {
+                    signals::with_mask(&mask, || callback(word, ticket));
+                }
+                (Some((callback, word, ticket)), _) => callback(word, ticket),
             }
             if std::process::id() != pid {
                 return; // a child that the call made by a fork has a thread of its own if it needs one
