@@ -7,6 +7,9 @@ static const char program[] =
     "print(heapsight.is_enabled(), heapsight.get_traced_memory())\n"
     "heapsight.enable()\n"
     "kept = bytearray(1_000_000)\n"
+    "fired = []\n"
+    "heapsight.start_timer(0.01, fired.append, (1,))\n"
+    "while not fired: pass\n"
     "print(heapsight.is_enabled(), heapsight.get_traced_memory() >= 1_000_000, flush=True)\n";
 
 int main(void)

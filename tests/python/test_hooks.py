@@ -355,19 +355,24 @@ def test_a_recording_whose_hooks_were_taken_away_does_not_call_itself_complete(c
     assert "lost" in outcome.errors
 
 
-def test_a_recording_puts_hooks_back_at_a_tick_without_being_asked(capture: Path) -> None:
+@pytest.mark.parametrize("call", ["work()", "threading.Thread(target=work).start()"])
+def test_a_recording_puts_hooks_back_at_a_tick_without_being_asked(capture: Path, call: str) -> None:
     code = textwrap.dedent(
-        """
-        import heapsight, os, signal, sys, tracemalloc
-        tracemalloc.stop()
-        while heapsight.get_object_trace(bytearray(10_000)) is None:
-            pass
-        kept = bytearray(10_000_000)
-        for _ in range(2):  # the second tick begins after the block was there
-            size = os.stat(sys.argv[1]).st_size
-            while os.stat(sys.argv[1]).st_size == size:
+        f"""
+        import heapsight, os, signal, sys, threading, tracemalloc
+        from heapsight import _testing
+
+        def work():
+            tracemalloc.stop()
+            # Of this size: there may be a trace from before at any address.
+            while getattr(heapsight.get_object_trace(bytes(12_345)), "size", 0) < 12_345:
                 pass
-        os.kill(os.getpid(), signal.SIGKILL)
+            kept = bytearray(10_000_000)
+            while _testing.capture_totals(sys.argv[1])[0] < len(kept):
+                pass
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        {call}  # a thread: the main thread waits for it, and runs nothing
         """
     )
     start = Start(["-c", code, capture], environment={"PYTHONTRACEMALLOC": "5"})

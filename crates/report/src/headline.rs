@@ -116,8 +116,11 @@ fn accuracy(capture: &Capture, lost: u64, look: &Look) -> Vec<String> {
 fn warnings(capture: &Capture, lost: u64) -> Vec<String> {
     let mut warnings = Vec::new();
     if lost > 0 {
-        warnings
-            .push("heapsight itself ran out of memory, so the figures are incomplete".to_owned());
+        warnings.push(
+            "the figures are incomplete: heapsight had no memory for those events, or another tool \
+             had taken its hooks away for a while"
+                .to_owned(),
+        );
     }
     let last = capture.timeline.last().map_or(0, |point| point.elapsed_ns);
     let cut = match is_snapshot(capture) {

@@ -201,10 +201,12 @@ fn make(py: Python<'_>, ticket: Ticket) -> PyResult<()> {
     }
 }
 
-/// Once: no thread of ours while the program forks, and no call while the interpreter ends.
+/// Is the present interpreter prepared?
+static IS_PREPARED: AtomicBool = AtomicBool::new(false);
+
+/// Once for each interpreter that the process has in turn: no thread of ours while the program forks, and no call while the interpreter ends.
 fn prepare(py: Python<'_>) -> PyResult<()> {
-    static DONE: AtomicBool = AtomicBool::new(false);
-    if DONE.swap(true, Ordering::Relaxed) {
+    if IS_PREPARED.swap(true, Ordering::Relaxed) {
         return Ok(());
     }
     let hooks = PyDict::new(py);
@@ -322,6 +324,9 @@ fn advance_timer(seconds: u32) {
 }
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    // This is the first interpreter of the process, or one that comes after another's end.
+    timer::begin();
+    IS_PREPARED.store(false, Ordering::Relaxed);
     module.add_function(wrap_pyfunction!(start_timer, module)?)?;
     module.add_function(wrap_pyfunction!(hold_timer, module)?)?;
     module.add_function(wrap_pyfunction!(release_timer, module)?)?;

@@ -177,6 +177,11 @@ pub fn end() {
     end_thread(timer);
 }
 
+/// Undoes [`end`]: an interpreter has begun.
+pub fn begin() {
+    timer().has_ended = false;
+}
+
 /// Moves the timer's clock on, for tests: from the first time on it moves by this alone. What is due then has been said when this returns; what is
 /// late then is said by the thread.
 #[doc(hidden)]
