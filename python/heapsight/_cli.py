@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+# Little is imported here: every `heapsight run` waits for it. `signal` would bring `enum`, and `pathlib` `urllib`.
+import _signal as signal  # type: ignore[import-not-found]
 import os
-import signal
 import site
 import sys
 import warnings
 import zipimport
-from pathlib import Path
 
 from heapsight import _heapsight
 
@@ -26,7 +26,7 @@ def main() -> int:
 
 def own_command() -> list[str]:
     """Return the words that heapsight was called with, without its arguments: `python3 -m heapsight`, or a script."""
-    if Path(sys.argv[0]).name != "__main__.py":
+    if os.path.basename(sys.argv[0]) != "__main__.py":
         return sys.argv[:1]
     words = _original_words()
     return words[: len(words) - len(sys.argv) + 1] or [sys.executable, "-m", "heapsight"]
@@ -59,7 +59,8 @@ def _original_words() -> list[str]:
 def _command_line() -> list[str]:
     """Return the arguments of this process as the system knows them: what ``sys.orig_argv`` is from 3.10 on."""
     try:
-        return [os.fsdecode(word) for word in Path("/proc/self/cmdline").read_bytes().split(b"\0")[:-1]]
+        with open("/proc/self/cmdline", "rb") as words:
+            return [os.fsdecode(word) for word in words.read().split(b"\0")[:-1]]
     except OSError:
         return []
 
@@ -72,7 +73,8 @@ def check_script(path: str) -> str | None:
     if _holds_no_source(path):
         return None
     try:
-        source = Path(path).read_bytes()
+        with open(path, "rb") as file:
+            source = file.read()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # they come when the program is compiled for real
             compile(source, path, "exec", dont_inherit=True)
@@ -104,7 +106,7 @@ def hand_over_problem() -> str | None:
     directories = site.getsitepackages()
     if site.ENABLE_USER_SITE:
         directories.append(site.getusersitepackages())
-    if any(Path(directory, "heapsight.pth").is_file() for directory in directories):
+    if any(os.path.isfile(os.path.join(directory, "heapsight.pth")) for directory in directories):
         return None
     return f"heapsight.pth is in no site directory of {sys.executable}: install heapsight there with pip"
 
