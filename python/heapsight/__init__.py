@@ -67,11 +67,15 @@ else:
     def __dir__():
         return sorted({*globals(), *__all__} - {"TYPE_CHECKING"})
 
-    if "_heapsight_startup" not in sys.modules:
-        # Now, so that a program that traces later does not see these imports. But tracing from start-up must not bring in datetime, json
-        # and the like before the program does: then they are loaded when they are first used.
-        __getattr__("DisplayTop")
-        __getattr__("TakeSnapshot")
+    def _load_all():
+        """Import what is still to be imported, before tracing begins: a program that reads its traces does not see that then.
+
+        Not when tracing has begun with the interpreter: datetime, json and the like must not come before the program wants them.
+        """
+        if "_heapsight_startup" not in sys.modules:
+            __getattr__("DisplayTop")
+            __getattr__("TakeSnapshot")
+
 
 __all__ = [
     "DisplayTop",

@@ -54,6 +54,7 @@ fn start(
             threads: false,
         };
         tracing_filters::show_frames(config.frame_limit);
+        crate::api::control::load_package(py)?;
         tracer::start(&config).map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
         LAST_LIMIT.store(limit, Relaxed);
     }

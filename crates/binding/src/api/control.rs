@@ -118,7 +118,13 @@ pub(crate) fn enable_with_defaults(py: Python<'_>) -> PyResult<()> {
     }
 }
 
+/// Imports the rest of the package, so that tracing does not see that: see `heapsight/__init__.py`.
+pub(crate) fn load_package(py: Python<'_>) -> PyResult<()> {
+    py.import("heapsight")?.call_method0("_load_all").map(drop)
+}
+
 fn start(py: Python<'_>, sample_bytes: Option<u64>) -> PyResult<()> {
+    load_package(py)?;
     let config = Config {
         frame_limit: frame_limit(LIMIT.load(Relaxed)),
         sample_bytes,
