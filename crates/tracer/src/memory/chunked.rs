@@ -112,6 +112,14 @@ impl<T: Zeroed, B: Zeroed> Chunked<T, B> {
         true
     }
 
+    /// Makes the first `count` elements usable, or as many as there is memory for; returns how many these are.
+    pub(crate) fn ensure_first(&self, held: &mut Held, count: u32) -> u32 {
+        (0..count)
+            .step_by(CHUNK_LEN)
+            .find(|&first| !self.ensure(held, first))
+            .unwrap_or(count)
+    }
+
     /// Publishes that elements below `len` are written.
     pub(crate) fn set_len(&self, _held: &mut Held, len: u32) {
         self.len.store(len, Ordering::Release);

@@ -70,8 +70,7 @@ pub(crate) fn list(site: u32) {
 /// No event that lists a site may be under way: none does before the first start, after [`stop`] and in the child of a fork.
 pub(crate) fn start(held: &mut Held) {
     barrier::register();
-    let room = (0..PLACES).take_while(|&place| LIST.ensure(held, place));
-    ROOM.store(room.count() as u32, Ordering::Relaxed);
+    ROOM.store(LIST.ensure_first(held, PLACES), Ordering::Relaxed);
     let used = TAIL.swap(0, Ordering::Relaxed);
     for place in 0..used.min(ROOM.load(Ordering::Relaxed)) {
         read(place);

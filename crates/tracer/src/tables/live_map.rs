@@ -15,7 +15,7 @@
 
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
-use crate::memory::lock::{self, Held};
+use crate::memory::lock::{self, Guarded, Held};
 use crate::memory::mapping::{self, Populated};
 use crate::tables::{side_table, sites, totals};
 
@@ -65,6 +65,22 @@ type Leaf = AtomicU32;
 static TOP: [AtomicPtr<Leaf>; TOP_ENTRIES] =
     [const { AtomicPtr::new(std::ptr::null_mut()) }; TOP_ENTRIES];
 
+/// Which entries of [`TOP`] have a leaf: looking at all two million would touch all their pages.
+static LEAVES: Guarded<Vec<u32>> = Guarded::new(Vec::new());
+
+/// The leaves, each with the address of the first byte that it covers, in address order.
+fn leaves(held: &mut Held) -> Vec<(usize, *mut Leaf)> {
+    let indexes = LEAVES.get(held);
+    indexes.sort_unstable();
+    indexes
+        .iter()
+        .map(|&index| {
+            let leaf = TOP[index as usize].load(Ordering::Acquire);
+            ((index as usize) << LEAF_SHIFT, leaf)
+        })
+        .collect()
+}
+
 /// Is anything known of the block at `address`, which must be the caller's?
 #[inline(always)]
 pub(crate) fn is_known(address: usize) -> bool {
@@ -104,11 +120,13 @@ fn map_leaf(address: usize) -> Option<&'static AtomicU32> {
 }
 
 fn map_leaf_held(held: &mut Held, address: usize) -> Option<&'static AtomicU32> {
-    let slot = &TOP[(address >> LEAF_SHIFT) & (TOP_ENTRIES - 1)];
+    let index = (address >> LEAF_SHIFT) & (TOP_ENTRIES - 1);
+    let slot = &TOP[index];
     if slot.load(Ordering::Relaxed).is_null() {
         // One entry more than the leaf covers: the size of a block that starts in the last one goes behind it.
         let leaf = mapping::map(held, (LEAF_ENTRIES + 1) * size_of::<Leaf>())?;
         slot.store(leaf.cast(), Ordering::Release);
+        LEAVES.get(held).push(index as u32);
     }
     entry(address)
 }
@@ -349,14 +367,12 @@ pub(crate) fn release_range(start: usize, length: usize) {
 
 /// Forgets every block and gives all memory back.
 pub(crate) fn clear() {
-    for slot in &TOP {
-        let leaf = slot.load(Ordering::Relaxed);
-        if !leaf.is_null() {
-            // SAFETY: a whole leaf; zero entries mean "nothing known".
-            unsafe { mapping::discard(leaf.cast(), (LEAF_ENTRIES + 1) * size_of::<Leaf>()) };
-        }
+    let mut held = lock::hold();
+    for (_, leaf) in leaves(&mut held) {
+        // SAFETY: a whole leaf; zero entries mean "nothing known".
+        unsafe { mapping::discard(leaf.cast(), (LEAF_ENTRIES + 1) * size_of::<Leaf>()) };
     }
-    side_table::clear(&mut lock::hold());
+    side_table::clear(&mut held);
 }
 
 /// Calls `visit(address, block)` for every known block, in address order but for those aside, which come last.
@@ -424,11 +440,9 @@ fn entries_to_next(size: usize) -> usize {
 /// Calls `visit(address, entry, word)` for every entry that tells of a block itself; it says how many entries on the next may be.
 fn for_each_entry(mut visit: impl FnMut(usize, &AtomicU32, u32) -> usize) {
     let mut populated = Populated::new();
-    for (top_index, slot) in TOP.iter().enumerate() {
-        let leaf = slot.load(Ordering::Acquire);
-        if !leaf.is_null() {
-            for_each_in_leaf(leaf, top_index << LEAF_SHIFT, &mut populated, &mut visit);
-        }
+    let leaves = leaves(&mut lock::hold());
+    for (base, leaf) in leaves {
+        for_each_in_leaf(leaf, base, &mut populated, &mut visit);
     }
 }
 
