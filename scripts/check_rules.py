@@ -8,10 +8,15 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import wings
+
 ROOT = Path(__file__).resolve().parent.parent
 
 #: Only these may contain `unsafe`; every other crate forbids it.
 UNSAFE_CRATES = {"cpython", "tracer", "binding"}
+
+#: Columns of a line of Rust or Markdown; a row of a table cannot be broken.
+LONGEST_LINE = 120
 
 #: A file longer than this has a second idea in it.
 LONGEST_FILE = 600
@@ -21,6 +26,10 @@ MACHINE_PATH = re.compile(r"(?<![\w.~$}-])/(?:ro[o]t|wor[k])(?=/)")
 
 #: One version of CPython, by name or by number. Only the registry in crates/cpython/src/version may tell versions apart in Rust.
 ONE_VERSION = re.compile(r"\bV3_\d+T?\b|\bMINOR\s*[<>=]=?\s*\d")
+
+#: The one circle of wings in crates/tracer/src: on the way of every event, what each thread keeps, its call path and
+#: its counters need one another.
+HOT_PATH = [["path", "tables", "thread"]]
 
 #: Lines of these are not ours to shorten or to spell.
 GENERATED = {"Cargo.lock", "LICENSE-APACHE", "LICENSE-MIT"}
@@ -51,6 +60,12 @@ def breaches(path: Path) -> Iterator[str]:
         found = MACHINE_PATH.search(line)
         if found:
             yield f"{name}:{number}: names a path of one machine ({found.group()}/…)"
+    if path.suffix in {".rs", ".md"} and name.parts[:2] != ("benchmarks", "runs"):
+        yield from (
+            f"{name}:{number}: {len(line)} columns: more than {LONGEST_LINE}"
+            for number, line in enumerate(lines, 1)
+            if len(line) > LONGEST_LINE and not (path.suffix == ".md" and line.lstrip().startswith("|"))
+        )
     if path.suffix in {".rs", ".py"} and len(lines) > LONGEST_FILE:
         yield f"{name}: {len(lines)} lines: more than {LONGEST_FILE}: look for the second idea in it"
     if path.suffix == ".rs" and not str(name).startswith("crates/cpython/src/version"):
@@ -76,10 +91,18 @@ def crates_without_forbid() -> Iterator[str]:
             yield f"{library.relative_to(ROOT)}: lacks #![forbid(unsafe_code)]"
 
 
+def circles_of_wings() -> Iterator[str]:
+    """Name the circles among the wings of crates/tracer/src beyond the one that docs/architecture.md names."""
+    for circle in wings.circles(wings.arrows()):
+        if circle not in HOT_PATH:
+            yield f"crates/tracer/src: {', '.join(circle)} use one another in a circle (see scripts/wings.py)"
+
+
 def main() -> int:
     """Check everything."""
     found = [breach for path in repository_files() if path.name not in GENERATED for breach in breaches(path)]
     found += crates_without_forbid()
+    found += circles_of_wings()
     for breach in found:
         print(breach, file=sys.stderr)
     return 1 if found else 0

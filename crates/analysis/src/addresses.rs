@@ -1,7 +1,7 @@
 //! Which blocks appeared, went or changed size between two moments.
 //!
-//! Both sides have their blocks in order of address, so they are gone through side by side, and nothing is kept but what is asked for:
-//! for millions of blocks this is some ten times faster than a table by address and a sort.
+//! Both sides have their blocks in order of address, so they are gone through side by side, and nothing is kept but
+//! what is asked for: for millions of blocks this is some ten times faster than a table by address and a sort.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -38,7 +38,8 @@ impl AddressChange {
         (new.abs_diff(self.old_size.unwrap_or(0)), new)
     }
 
-    /// The greater, the earlier it stands in a list: by bytes gained or lost, bytes, blocks gained or lost, blocks, and lowest address.
+    /// The greater, the earlier it stands in a list: by bytes gained or lost, bytes, blocks gained or lost, blocks, and
+    /// lowest address.
     fn rank(&self) -> ((u64, u64), bool, bool, Reverse<u64>) {
         let came_or_went = self.old_size.is_some() != self.new_size.is_some();
         let is_there = self.new_size.is_some();

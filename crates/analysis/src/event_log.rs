@@ -36,7 +36,8 @@ struct SiteState {
     is_off_peak: bool,
 }
 
-/// Plays events back, in their order, counts what becomes of them at each site, and writes that as the ticks of a capture.
+/// Plays events back, in their order, counts what becomes of them at each site, and writes that as the ticks of a
+/// capture.
 pub struct EventLog<W: Write> {
     writer: Writer<W>,
     builder: Builder,
@@ -50,7 +51,8 @@ pub struct EventLog<W: Write> {
     /// The tick that comes next, counting from 1, and the sites that changed since the last one.
     tick: u32,
     changed: Vec<SiteId>,
-    /// Sites whose peak figures were not their live ones at the last tick. A new peak changes them although nothing happens to them.
+    /// Sites whose peak figures were not their live ones at the last tick. A new peak changes them although nothing
+    /// happens to them.
     off_peak: Vec<SiteId>,
     /// The peak that the last tick knew of.
     told_peak: u64,
@@ -97,7 +99,8 @@ impl<W: Write> EventLog<W> {
         self.builder.code(code)
     }
 
-    /// The call path with a call of `code` below `caller`, at a line (0: unknown). [`NO_CALLER`] is the path without frames.
+    /// The call path with a call of `code` below `caller`, at a line (0: unknown). [`NO_CALLER`] is the path without
+    /// frames.
     pub fn call(&mut self, caller: NodeId, code: CodeId, line: u32) -> NodeId {
         self.builder.node(Node {
             parent: caller,

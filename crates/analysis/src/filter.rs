@@ -9,7 +9,8 @@ use pattern::Pattern;
 
 /// Keeps or drops what a file name pattern and a line match.
 ///
-/// A file that is not known matches no pattern. Every `match_…` says whether the thing is to be *kept* according to this filter alone.
+/// A file that is not known matches no pattern. Every `match_…` says whether the thing is to be *kept* according to
+/// this filter alone.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Filter {
     /// Keep what matches, and drop the rest (`true`), or the other way round.
@@ -24,8 +25,8 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// A filter on files that match `pattern`: `*` stands for any characters, none included; a trailing `.pyc` or `.pyo` is
-    /// read as `.py`. On Windows case does not matter and `/` equals `\`.
+    /// A filter on files that match `pattern`: `*` stands for any characters, none included; a trailing `.pyc` or
+    /// `.pyo` is read as `.py`. On Windows case does not matter and `/` equals `\`.
     #[must_use]
     pub fn new(include: bool, pattern: &str, line: Option<i64>, any_frame: bool) -> Self {
         Self {
@@ -114,8 +115,8 @@ impl Filter {
     }
 }
 
-/// Whether filters together keep something, given what each alone says of it: no including filter exists or one of them keeps
-/// it, and no excluding filter drops it.
+/// Whether filters together keep something, given what each alone says of it: no including filter exists or one of them
+/// keeps it, and no excluding filter drops it.
 pub fn keep<'f>(verdicts: impl IntoIterator<Item = (&'f Filter, bool)>) -> bool {
     let (mut any_include, mut included) = (false, false);
     for (filter, kept) in verdicts {

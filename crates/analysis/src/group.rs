@@ -16,8 +16,8 @@ pub struct Query {
     pub metric: Metric,
     /// By what.
     pub group_by: GroupBy,
-    /// Count a block under every distinct key on its call path (a recursive function once), not only under the most recent.
-    /// Without effect on groupings that have one key per path.
+    /// Count a block under every distinct key on its call path (a recursive function once), not only under the most
+    /// recent. Without effect on groupings that have one key per path.
     pub cumulative: bool,
     /// Whether memory of imported code is a sum of its own.
     pub imports: Imports,

@@ -15,8 +15,8 @@ pub(crate) struct Groups<'t> {
     pub keys: Vec<Key<'t>>,
     /// The group of each site.
     pub of_site: Vec<GroupId>,
-    /// For groupings that [can be cumulative](GroupBy::can_be_cumulative): the group of each call path's most recent frame, `None` where it
-    /// has no frame. Empty otherwise.
+    /// For groupings that [can be cumulative](GroupBy::can_be_cumulative): the group of each call path's most recent
+    /// frame, `None` where it has no frame. Empty otherwise.
     pub of_node: Vec<Option<GroupId>>,
 }
 
@@ -99,8 +99,8 @@ fn by_frame(tables: &Tables, by: GroupBy) -> Groups<'_> {
     }
 }
 
-/// Two nodes are one call path when their frames look the same: the tracer also tells apart instructions of one line, code
-/// objects of one function, and threads.
+/// Two nodes are one call path when their frames look the same: the tracer also tells apart instructions of one line,
+/// code objects of one function, and threads.
 fn by_traceback(tables: &Tables) -> Groups<'_> {
     let mut ids = Ids::default();
     let empty = ids.id(None, || Key::Traceback(ROOT));

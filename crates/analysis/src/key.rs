@@ -71,7 +71,8 @@ pub enum Key<'t> {
 }
 
 impl Key<'_> {
-    /// Orders keys of one kind and of the same `tables`: unknown first, then by name and line, paths frame by frame from the most recent.
+    /// Orders keys of one kind and of the same `tables`: unknown first, then by name and line, paths frame by frame
+    /// from the most recent.
     #[must_use]
     pub fn compare(&self, other: &Self, tables: &Tables) -> std::cmp::Ordering {
         match (self, other) {

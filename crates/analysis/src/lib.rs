@@ -1,9 +1,10 @@
 //! What the tables of a capture say: statistics, differences, filters and shorter call paths.
 //!
-//! Everything here is a pure function of [`Tables`](heapsight_capture::model::Tables), and costs time in proportion to the number of distinct
-//! call paths, never to the number of blocks; only `AddressJoin` is about single blocks.
+//! Everything here is a pure function of [`Tables`](heapsight_capture::model::Tables), and costs time in proportion to
+//! the number of distinct call paths, never to the number of blocks; only `AddressJoin` is about single blocks.
 //!
-//! All functions expect tables whose ids are in range, as those of a [`Capture`](heapsight_capture::Capture) are, and panic otherwise.
+//! All functions expect tables whose ids are in range, as those of a [`Capture`](heapsight_capture::Capture) are, and
+//! panic otherwise.
 #![forbid(unsafe_code)]
 
 mod addresses;

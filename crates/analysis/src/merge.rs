@@ -19,10 +19,10 @@ struct Process {
 ///
 /// # The combined peak
 ///
-/// Ticks of different processes fall at different times, and between two ticks of a process only its own peak is known. So the combined
-/// memory is looked at once for each tick: that process as at the tick (or at its own peak, if that came
-/// within the tick and is higher), the others as at their last tick. The highest of these moments is the combined peak, with its
-/// composition. Of one process alone this is its own peak, exactly.
+/// Ticks of different processes fall at different times, and between two ticks of a process only its own peak is known.
+/// So the combined memory is looked at once for each tick: that process as at the tick (or at its own peak, if that
+/// came within the tick and is higher), the others as at their last tick. The highest of these moments is the combined
+/// peak, with its composition. Of one process alone this is its own peak, exactly.
 #[derive(Debug)]
 pub struct Merge {
     builder: Builder,

@@ -4,8 +4,8 @@ use heapsight_capture::model::{Counters, Tables};
 
 /// Puts into counters of the tick at which a recording's peak was first known what its last tick knows of the peak.
 ///
-/// The program goes on while a tick is written: the total may know of a peak that a site's counters, read a moment before, lack a part of.
-/// Later ticks have all of it. `now` becomes as long as `last`: sites are only ever added.
+/// The program goes on while a tick is written: the total may know of a peak that a site's counters, read a moment
+/// before, lack a part of. Later ticks have all of it. `now` becomes as long as `last`: sites are only ever added.
 pub fn settle_peak(now: &mut Vec<Counters>, last: &[Counters]) {
     now.resize(last.len().max(now.len()), Counters::default());
     for (now, last) in now.iter_mut().zip(last) {
@@ -18,7 +18,8 @@ pub fn settle_peak(now: &mut Vec<Counters>, last: &[Counters]) {
 
 /// Makes the blocks that were live at the peak the live ones, so that every live figure is one of the peak.
 ///
-/// What was allocated stays what it was at the tick of these tables; what was freed is what is missing from it at the peak.
+/// What was allocated stays what it was at the tick of these tables; what was freed is what is missing from it at the
+/// peak.
 pub fn live_at_peak(tables: &mut Tables) {
     let mut blocks = 0_u64;
     for counters in &mut tables.counters {
@@ -33,11 +34,12 @@ pub fn live_at_peak(tables: &mut Tables) {
     tables.totals.live_blocks = blocks;
 }
 
-/// Reduces `tables` to what happened after a moment at which the counters were `earlier` (of the same recording, so with the same ids).
+/// Reduces `tables` to what happened after a moment at which the counters were `earlier` (of the same recording, so
+/// with the same ids).
 ///
-/// Allocated, freed and temporary figures are exact. Live figures become what each site gained: what it allocated since and did not
-/// free again. A site that lost memory has none. Counters do not tell apart which of its blocks a site freed, so where
-/// older ones were freed too the gain is less than what is left of the new ones. Peak figures stay.
+/// Allocated, freed and temporary figures are exact. Live figures become what each site gained: what it allocated since
+/// and did not free again. A site that lost memory has none. Counters do not tell apart which of its blocks a site
+/// freed, so where older ones were freed too the gain is less than what is left of the new ones. Peak figures stay.
 pub fn since(tables: &mut Tables, earlier: &[Counters]) {
     for (counters, old) in tables.counters.iter_mut().zip(earlier) {
         for (now, before) in [
@@ -53,8 +55,8 @@ pub fn since(tables: &mut Tables, earlier: &[Counters]) {
     }
 }
 
-/// Makes the live figures of `source` the peak figures of `tables`: for a span of time whose highest moment `source` was.
-/// Sites that `source` does not know yet had nothing then.
+/// Makes the live figures of `source` the peak figures of `tables`: for a span of time whose highest moment `source`
+/// was. Sites that `source` does not know yet had nothing then.
 pub fn set_peak(tables: &mut Tables, source: &[Counters]) {
     let nothing = Counters::default();
     let before = source.iter().chain(std::iter::repeat(&nothing));

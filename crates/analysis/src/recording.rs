@@ -1,7 +1,7 @@
 //! Files with recorded memory: read, and brought to one moment or to the span between two.
 //!
-//! [`Recording::read`] takes captures and pickles of `tracemalloc`'s snapshots. [`Recording::seek`] goes to a moment, for which it
-//! reads the file once more.
+//! [`Recording::read`] takes captures and pickles of `tracemalloc`'s snapshots. [`Recording::seek`] goes to a moment,
+//! for which it reads the file once more.
 
 mod seek;
 mod target;
@@ -57,8 +57,8 @@ impl From<io::Error> for RecordingError {
 }
 
 impl Recording {
-    /// Reads all of `source`, which gives the tables of the end. `modified` is when the file was last written: pickles do not tell
-    /// when the snapshot was taken, and this comes closest.
+    /// Reads all of `source`, which gives the tables of the end. `modified` is when the file was last written: pickles
+    /// do not tell when the snapshot was taken, and this comes closest.
     ///
     /// # Errors
     /// [`RecordingError`], except `EndsOnly` and `OutOfOrder`.
@@ -84,8 +84,9 @@ impl Recording {
         })
     }
 
-    /// Goes from the end to the moment or span, and cuts call paths to the frame limit that was recorded with. `again` opens the same
-    /// file at its beginning; it is called only if the moment takes reading it once more. A pickle knows one moment only and stays at it.
+    /// Goes from the end to the moment or span, and cuts call paths to the frame limit that was recorded with. `again`
+    /// opens the same file at its beginning; it is called only if the moment takes reading it once more. A pickle knows
+    /// one moment only and stays at it.
     ///
     /// # Errors
     /// `EndsOnly`, `OutOfOrder`, or as [`Self::read`] when reading fails this time.

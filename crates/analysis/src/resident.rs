@@ -4,8 +4,8 @@ use heapsight_capture::{Capture, TickSummary};
 
 /// Resident memory of a process at one moment, and where it is: `resident = traced + heapsight + not traced`.
 ///
-/// Traced memory counts as resident, though pages of it that were never written to are not. So the last part is too small
-/// rather than too large, and 0 when the other two already exceed the whole.
+/// Traced memory counts as resident, though pages of it that were never written to are not. So the last part is too
+/// small rather than too large, and 0 when the other two already exceed the whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Resident {
     /// All of it, in bytes.
@@ -14,7 +14,8 @@ pub struct Resident {
     pub traced_bytes: u64,
     /// Bytes that heapsight itself holds.
     pub heapsight_bytes: u64,
-    /// The rest in bytes: the interpreter and its libraries, memory of C extensions, what allocators keep of freed memory.
+    /// The rest in bytes: the interpreter and its libraries, memory of C extensions, what allocators keep of freed
+    /// memory.
     pub untraced_bytes: u64,
 }
 
@@ -42,8 +43,8 @@ impl Resident {
         Self::at(capture.timeline.last()?)
     }
 
-    /// Is more than half of it not traced, and more than any interpreter takes for itself? Then traced memory does not tell
-    /// where this process's memory is.
+    /// Is more than half of it not traced, and more than any interpreter takes for itself? Then traced memory does not
+    /// tell where this process's memory is.
     #[must_use]
     pub fn is_mostly_untraced(&self) -> bool {
         self.untraced_bytes > self.resident_bytes / 2
@@ -56,11 +57,13 @@ impl Resident {
 pub struct HighestResident {
     /// Bytes.
     pub bytes: u64,
-    /// The first tick that knew of it, in nanoseconds since the start of tracing: it came between the tick before and this one.
+    /// The first tick that knew of it, in nanoseconds since the start of tracing: it came between the tick before and
+    /// this one.
     pub elapsed_ns: u64,
 }
 
-/// The highest resident memory of a recording, between ticks too where the kernel tells it. `None` when it is not known.
+/// The highest resident memory of a recording, between ticks too where the kernel tells it. `None` when it is not
+/// known.
 #[must_use]
 pub fn highest_resident(capture: &Capture) -> Option<HighestResident> {
     let bytes_at = |point: &TickSummary| point.highest_rss_bytes.max(point.rss_bytes);
@@ -77,8 +80,9 @@ pub fn highest_resident(capture: &Capture) -> Option<HighestResident> {
 
 /// Resident memory of several processes whose ticks come in the order of time.
 ///
-/// What the processes had together is known at their ticks, and at the highest moment of each, if that came since its tick before.
-/// The highest of these is no more than the highest that they really had, and of one process alone it is just that.
+/// What the processes had together is known at their ticks, and at the highest moment of each, if that came since its
+/// tick before. The highest of these is no more than the highest that they really had, and of one process alone it is
+/// just that.
 #[derive(Clone, Debug, Default)]
 pub struct MergedResident {
     processes: Vec<TickSummary>,

@@ -13,12 +13,13 @@ pub fn standard_error_bytes(mode: Mode, bytes: u64) -> Option<u64> {
     }
 }
 
-/// What to add to and subtract from a sampled figure of `bytes`, in bytes, so that what was there lies between in 95 % of all runs at
-/// least; `None` for exact captures.
+/// What to add to and subtract from a sampled figure of `bytes`, in bytes, so that what was there lies between in 95 %
+/// of all runs at least; `None` for exact captures.
 ///
-/// Two standard errors do for a figure that many samples make up, but not for few: no sample at all is no proof of nothing. With the figure as
-/// `k` mean distances it is `1 + 2 · sqrt(k + 1)` of them. For blocks much smaller than the distance, `k` is a Poisson variable, and no mean
-/// of it is missed in more than 5 % of all runs (see the test). Larger blocks vary less.
+/// Two standard errors do for a figure that many samples make up, but not for few: no sample at all is no proof of
+/// nothing. With the figure as `k` mean distances it is `1 + 2 · sqrt(k + 1)` of them. For blocks much smaller than the
+/// distance, `k` is a Poisson variable, and no mean of it is missed in more than 5 % of all runs (see the test). Larger
+/// blocks vary less.
 #[must_use]
 pub fn margin_bytes(mode: Mode, bytes: u64) -> Option<u64> {
     match mode {
@@ -58,7 +59,8 @@ mod tests {
         assert_eq!(margin_bytes(SAMPLED, 0), Some(3 * DISTANCE));
     }
 
-    /// The judge is the Poisson distribution itself: for each mean, the probabilities of all numbers of samples whose interval misses it.
+    /// The judge is the Poisson distribution itself: for each mean, the probabilities of all numbers of samples whose
+    /// interval misses it.
     #[test]
     fn the_margin_misses_no_more_than_one_figure_in_twenty_whatever_was_there() {
         let distance = DISTANCE as f64;

@@ -19,8 +19,8 @@ pub use pickle::PickleError;
 /// What such a file says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TracemallocSnapshot {
-    /// Call paths with what is live on them; frames have no function names, and blocks no addresses. What was freed or live at the peak is not
-    /// known: the peak is what is live.
+    /// Call paths with what is live on them; frames have no function names, and blocks no addresses. What was freed or
+    /// live at the peak is not known: the peak is what is live.
     pub tables: Tables,
     /// Frames kept of each call path.
     pub traceback_limit: u32,

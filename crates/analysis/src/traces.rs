@@ -1,7 +1,7 @@
 //! Traces of single blocks as `tracemalloc` has them: (domain, size, frames, number of frames there were), in an order.
 //!
-//! A program has few different traces, however many blocks: each is kept once, with how often it comes. Everything that is asked of millions
-//! of blocks costs time by the number of different traces.
+//! A program has few different traces, however many blocks: each is kept once, with how often it comes. Everything that
+//! is asked of millions of blocks costs time by the number of different traces.
 
 mod difference;
 mod group;

@@ -169,7 +169,8 @@ fn play(log: &mut EventLog<&mut Vec<u8>>, sites: &[SiteId], event: Event) {
 }
 
 proptest! {
-    /// Every tick has what a model that keeps everything has at that moment: what came, went, is live, and was at the peak so far.
+    /// Every tick has what a model that keeps everything has at that moment: what came, went, is live, and was at the
+    /// peak so far.
     #[test]
     fn at_every_tick_events_count_as_if_everything_were_kept(
         spans in vec(vec(event(), 0..20), 1..6),

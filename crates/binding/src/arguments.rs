@@ -89,7 +89,8 @@ fn with_type(value: &Bound<'_, PyAny>) -> String {
 #[pyfunction]
 pub(crate) fn shown(value: &Bound<'_, PyAny>) -> String {
     let Ok(text) = value.repr() else {
-        // An integer of more digits than Python is willing to write, or an object of somebody who does not want to be shown.
+        // An integer of more digits than Python is willing to write, or an object of somebody who does not want to be
+        // shown.
         let bits = value.call_method0("bit_length").ok();
         let bits = bits.filter(|_| value.is_instance_of::<PyInt>());
         return bits.map_or_else(

@@ -7,9 +7,10 @@ use pyo3::prelude::*;
 
 /// Runs the command line and returns its exit status.
 ///
-/// `command` is how the user called heapsight, word by word, without what follows.
-/// `heapsight run` replaces this process, so it returns only if it failed. `check_script(path)` gives `"line: message"` for a script
-/// that does not compile, and `hand_over_problem()` says why a new interpreter could not start tracing; both give None when all is well.
+/// `command` is how the user called heapsight, word by word, without what follows. `heapsight run` replaces this
+/// process, so it returns only if it failed. `check_script(path)` gives `"line: message"` for a script that does not
+/// compile, and `hand_over_problem()` says why a new interpreter could not start tracing; both give None when all is
+/// well.
 #[pyfunction]
 fn cli_main(
     argv: Vec<OsString>,

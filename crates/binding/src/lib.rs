@@ -1,7 +1,7 @@
 //! `heapsight._heapsight`: the binding between Python and the engine.
 //!
-//! The only crate that names pyo3, and the only place where Python exceptions are made. It is thin: one file for each thing
-//! that Python can ask for, and each of them translates and calls.
+//! The only crate that names pyo3, and the only place where Python exceptions are made. It is thin: one file for each
+//! thing that Python can ask for, and each of them translates and calls.
 
 // The comments on classes and functions are Python's docstrings, with Python's brackets in their examples.
 #![allow(rustdoc::broken_intra_doc_links)]

@@ -27,8 +27,9 @@ static IN_USE: AtomicBool = AtomicBool::new(false);
 
 /// Start tracing, and keep at most the nframe most recent frames of each traceback. Does nothing when tracing is on.
 ///
-/// extension_blocks says whether to trace what extension modules report themselves, such as the data of numpy's arrays: for that the
-/// interpreter's functions for it are made to lead here. None: unless PYTHONHEAPSIGHT_EXTENSION_BLOCKS is 0.
+/// extension_blocks says whether to trace what extension modules report themselves, such as the data of numpy's arrays:
+/// for that the interpreter's functions for it are made to lead here. None: unless PYTHONHEAPSIGHT_EXTENSION_BLOCKS is
+/// 0.
 #[pyfunction]
 #[pyo3(signature = (*nframe, extension_blocks = None), text_signature = "(nframe=1, /, *, extension_blocks=None)")]
 fn start(
@@ -173,8 +174,8 @@ fn get_tracemalloc_memory() -> u64 {
     tracer::tracer_bytes()
 }
 
-/// The traces of all live blocks; an empty list when tracing is off. Each is a tuple: domain, size in bytes, frames with
-/// the most recent first, how many frames there were.
+/// The traces of all live blocks; an empty list when tracing is off. Each is a tuple: domain, size in bytes, frames
+/// with the most recent first, how many frames there were.
 #[pyfunction]
 fn _get_traces(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
     take_trace_table().to_list(py)
@@ -215,7 +216,8 @@ fn _get_object_traceback<'py>(obj: &Bound<'py, PyAny>) -> PyResult<Option<Bound<
     PyTuple::new(obj.py(), frames).map(Some)
 }
 
-/// The traces of all live blocks, as a table that makes Python objects when they are asked for. Empty when tracing is off.
+/// The traces of all live blocks, as a table that makes Python objects when they are asked for. Empty when tracing is
+/// off.
 #[pyfunction]
 fn take_trace_table() -> TraceTable {
     if is_tracing() {

@@ -1,6 +1,7 @@
 //! The envelope: magic, then frames of (kind, lengths, checksum, compressed payload).
 
-/// First bytes of every capture. The high first byte and the line ends show at once when a transfer treated the file as text.
+/// First bytes of every capture. The high first byte and the line ends show at once when a transfer treated the file as
+/// text.
 pub const MAGIC: [u8; 8] = *b"\x89HEAP\r\n\x1a";
 
 /// Version of the format that this crate writes, and the highest that it reads.
@@ -14,7 +15,8 @@ pub const ENVELOPE_BYTES: usize = 16;
 
 /// A frame may not expand to more than this many times its stored length (plus [`FREE_PLAIN_BYTES`]).
 ///
-/// It bounds what a small hostile file can make a reader allocate. The writer pads the rare payload that compresses better.
+/// It bounds what a small hostile file can make a reader allocate. The writer pads the rare payload that compresses
+/// better.
 pub const MAX_EXPANSION: usize = 32;
 
 /// Plain bytes that any frame may have, however short its stored payload is.

@@ -67,13 +67,15 @@ impl Domain {
     /// What memray calls allocator `n` is stored as `MEMRAY_BASE + n`. No domain of an extension is as high.
     pub const MEMRAY_BASE: u32 = 1 << 29;
 
-    /// The domain of blocks that came from memray's allocator `number`; `None` for one that frees, or that is not known.
+    /// The domain of blocks that came from memray's allocator `number`; `None` for one that frees, or that is not
+    /// known.
     #[must_use]
     pub fn of_memray(number: u32) -> Option<Self> {
         memray_name(number).map(|_| Self(Self::MEMRAY_BASE + number))
     }
 
-    /// Name shown to people: `python.raw`, `python.mem`, `python.obj`, memray's name of the function that was called, or `domain <n>`.
+    /// Name shown to people: `python.raw`, `python.mem`, `python.obj`, memray's name of the function that was called,
+    /// or `domain <n>`.
     #[must_use]
     pub fn name(self) -> String {
         if let Some(name) = self.0.checked_sub(Self::MEMRAY_BASE).and_then(memray_name) {
@@ -164,13 +166,13 @@ pub enum Mode {
     },
     /// A Poisson sample: on average one block in every `mean_bytes` allocated, weighted so that sums are unbiased.
     ///
-    /// A block of `s` bytes is kept with `p = 1 − exp(−(s + 16)/R)`, as `s/p` bytes and `1/p` blocks. The standard error of a figure of `x`
-    /// bytes is at most `sqrt(x · R)`: the block's share of the variance, relative to its share of the figure, is `s·(1−p)/p ≤ R`. That
-    /// of a figure of `n` blocks is at most `sqrt(n · R / (s + 16))` if none is smaller than `s`, so never above `sqrt(n · R / 16)`: the
-    /// smallest blocks are the least sure.
+    /// A block of `s` bytes is kept with `p = 1 − exp(−(s + 16)/R)`, as `s/p` bytes and `1/p` blocks. The standard
+    /// error of a figure of `x` bytes is at most `sqrt(x · R)`: the block's share of the variance, relative to its
+    /// share of the figure, is `s·(1−p)/p ≤ R`. That of a figure of `n` blocks is at most `sqrt(n · R / (s + 16))` if
+    /// none is smaller than `s`, so never above `sqrt(n · R / 16)`: the smallest blocks are the least sure.
     ///
-    /// This holds for what was allocated, freed, temporary and is live, of any set of paths. A *peak* is the highest of all estimates on the
-    /// way, hence an estimate from above: in the mean no lower than what was there.
+    /// This holds for what was allocated, freed, temporary and is live, of any set of paths. A *peak* is the highest of
+    /// all estimates on the way, hence an estimate from above: in the mean no lower than what was there.
     Sampled {
         /// Mean distance between samples, in bytes.
         mean_bytes: u64,

@@ -12,8 +12,8 @@ pub struct Note {
 }
 
 impl Note {
-    /// Name of the note in a capture that tells only what was live at the end and at the peak. The figures of what was allocated, freed or
-    /// temporary, and those of other moments, mean nothing there. The text says why.
+    /// Name of the note in a capture that tells only what was live at the end and at the peak. The figures of what was
+    /// allocated, freed or temporary, and those of other moments, mean nothing there. The text says why.
     pub const ENDS_ONLY: &str = "ends-only";
 
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {

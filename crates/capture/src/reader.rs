@@ -44,8 +44,8 @@ pub struct TickSummary {
 }
 
 impl TickSummary {
-    /// Until when the figures of single call paths are known at this tick, in nanoseconds since the start of tracing. The
-    /// totals are known until [`Self::elapsed_ns`].
+    /// Until when the figures of single call paths are known at this tick, in nanoseconds since the start of tracing.
+    /// The totals are known until [`Self::elapsed_ns`].
     #[must_use]
     pub fn paths_until_ns(&self) -> u64 {
         self.elapsed_ns.saturating_sub(self.paths_lag_ns)
@@ -54,8 +54,8 @@ impl TickSummary {
 
 /// A capture as read.
 ///
-/// Memory grows with the number of distinct names, call paths and ticks, and is bounded by the file's size times a constant:
-/// a frame that claims more than 32 times its stored length is refused.
+/// Memory grows with the number of distinct names, call paths and ticks, and is bounded by the file's size times a
+/// constant: a frame that claims more than 32 times its stored length is refused.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Capture {
     /// What was traced.
@@ -68,8 +68,8 @@ pub struct Capture {
     pub blocks: Option<Vec<Block>>,
     /// Texts that the program added, in the order of the file.
     pub notes: Vec<Note>,
-    /// How tracing ended. `None` when the program was killed, called `os._exit` or still runs, or when reading was stopped
-    /// or failed before the end.
+    /// How tracing ended. `None` when the program was killed, called `os._exit` or still runs, or when reading was
+    /// stopped or failed before the end.
     pub end: Option<End>,
     /// Where the file stops being readable, if it does before its end.
     pub truncation: Option<Truncation>,
@@ -109,7 +109,8 @@ impl Capture {
         self.notes.iter().any(|note| note.name == Note::ENDS_ONLY)
     }
 
-    /// Until when the totals are known: the time of the last tick, in nanoseconds since the start of tracing. 0 without ticks.
+    /// Until when the totals are known: the time of the last tick, in nanoseconds since the start of tracing. 0 without
+    /// ticks.
     #[must_use]
     pub fn totals_until_ns(&self) -> u64 {
         self.timeline.last().map_or(0, |point| point.elapsed_ns)
@@ -122,8 +123,9 @@ impl Capture {
         self.timeline.last().map_or(0, TickSummary::paths_until_ns)
     }
 
-    /// What is wrong with the file, if it could not be read to its end. A recording without an ending is whole: its program was killed, or
-    /// runs on. A snapshot has one tick (its header says 0 ms), is written whole, and so always has an ending.
+    /// What is wrong with the file, if it could not be read to its end. A recording without an ending is whole: its
+    /// program was killed, or runs on. A snapshot has one tick (its header says 0 ms), is written whole, and so always
+    /// has an ending.
     #[must_use]
     pub fn incomplete(&self) -> Option<String> {
         if let Some(truncation) = self.truncation {

@@ -13,19 +13,22 @@ use crate::model::{Code, Counters, Node, Site, SiteId, Totals};
 
 /// What the recorder hands over at one moment.
 ///
-/// Each `new_…` slice continues the corresponding vector of [`Tables`](crate::model::Tables) from where the last tick that
-/// was taken left off; ids are implicit. The first tick's `new_nodes` therefore begins with the root.
+/// Each `new_…` slice continues the corresponding vector of [`Tables`](crate::model::Tables) from where the last tick
+/// that was taken left off; ids are implicit. The first tick's `new_nodes` therefore begins with the root.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tick<'a> {
     /// Nanoseconds since the start of tracing. A value below the last tick's is stored as the last tick's.
     pub elapsed_ns: u64,
     /// Resident memory of the process, in bytes; 0 when unknown.
     pub rss_bytes: u64,
-    /// Highest resident memory of the process so far, as the kernel has kept it between ticks too, in bytes; 0 when unknown.
+    /// Highest resident memory of the process so far, as the kernel has kept it between ticks too, in bytes; 0 when
+    /// unknown.
     pub highest_rss_bytes: u64,
-    /// How old, in nanoseconds, the figures of single call paths may be at this tick. 0: `changed` has all that changed.
+    /// How old, in nanoseconds, the figures of single call paths may be at this tick. 0: `changed` has all that
+    /// changed.
     ///
-    /// Totals are always those of the moment. A recorder that finds more changed than it can write at once writes the rest later.
+    /// Totals are always those of the moment. A recorder that finds more changed than it can write at once writes the
+    /// rest later.
     pub paths_lag_ns: u64,
     /// Totals at this moment.
     pub totals: Totals,

@@ -1,8 +1,8 @@
 //! Files that are written whole or not at all, and leave what stands around them as it is.
 //!
-//! A new file is written under another name in the same folder, then renamed. What would be lost by that is kept: a device, a pipe
-//! or a socket is written to, not replaced; so is the file that a link leads to; mode and owner stay; a file with several
-//! names is overwritten, for a rename would tear the names apart.
+//! A new file is written under another name in the same folder, then renamed. What would be lost by that is kept: a
+//! device, a pipe or a socket is written to, not replaced; so is the file that a link leads to; mode and owner stay; a
+//! file with several names is overwritten, for a rename would tear the names apart.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, BufWriter, ErrorKind, Seek, Write};
@@ -31,8 +31,8 @@ pub enum Existing {
 
 /// Writes the file at `path` through `write`, which gets a buffered file.
 ///
-/// When anything fails, no new file is left and an existing one is as before; except where the content had to be written into
-/// what is there: a device, a file with several names, a file that cannot be replaced in its folder.
+/// When anything fails, no new file is left and an existing one is as before; except where the content had to be
+/// written into what is there: a device, a file with several names, a file that cannot be replaced in its folder.
 ///
 /// # Errors
 /// Whatever `write` or the system says; `AlreadyExists` when something is there that is to be left alone.
@@ -99,8 +99,8 @@ fn fill<E: From<io::Error>>(
     Ok(out.flush()?)
 }
 
-/// A new file in the folder of `target`, which goes with this value. Its name does not grow with that of the target, which may be as
-/// long as the file system allows; no other thread or process has the same.
+/// A new file in the folder of `target`, which goes with this value. Its name does not grow with that of the target,
+/// which may be as long as the file system allows; no other thread or process has the same.
 fn beside(target: &Path) -> io::Result<NamedTempFile> {
     let folder = target
         .parent()
@@ -118,7 +118,8 @@ fn beside(target: &Path) -> io::Result<NamedTempFile> {
         })
 }
 
-/// A new file to take the place of the one at `path`, and the name it has without links; none when the new one would not be like it.
+/// A new file to take the place of the one at `path`, and the name it has without links; none when the new one would
+/// not be like it.
 fn replacement(path: &Path, there: &Metadata) -> io::Result<Option<(NamedTempFile, PathBuf)>> {
     if DESCRIPTORS.iter().any(|names| path.starts_with(names)) {
         return Ok(None);

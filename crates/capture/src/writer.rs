@@ -25,14 +25,14 @@ const PADDING_HEAD_BYTES: usize = 8;
 
 /// Appends frames to a sink, one `write` each.
 ///
-/// Nothing is buffered between calls, so what was written is safe from the death of the process. Memory: one copy of every
-/// site's counters, and buffers that are reused (no allocation once they have grown to the size of a tick).
+/// Nothing is buffered between calls, so what was written is safe from the death of the process. Memory: one copy of
+/// every site's counters, and buffers that are reused (no allocation once they have grown to the size of a tick).
 ///
 /// # When the sink fails
 ///
-/// The writer never leaves half a frame followed by another. When a write fails midway, it keeps the rest of that frame and completes
-/// it first when called again. [`WriteError::taken`] tells the caller which data to give again:
-/// taken data is the writer's to deliver; data that was not taken must be part of the next tick.
+/// The writer never leaves half a frame followed by another. When a write fails midway, it keeps the rest of that frame
+/// and completes it first when called again. [`WriteError::taken`] tells the caller which data to give again: taken
+/// data is the writer's to deliver; data that was not taken must be part of the next tick.
 pub struct Writer<W: Write> {
     sink: W,
     compressor: Compressor<'static>,
@@ -77,8 +77,8 @@ impl<W: Write> Writer<W> {
     /// Writes what became new or changed.
     ///
     /// # Errors
-    /// [`WriteError::Io`] when the sink fails (see [`Writer`] for what to do), [`WriteError::Inconsistent`] when an id of `tick` is
-    /// unknown, [`WriteError::TooLarge`]. After the last two the writer is as before.
+    /// [`WriteError::Io`] when the sink fails (see [`Writer`] for what to do), [`WriteError::Inconsistent`] when an id
+    /// of `tick` is unknown, [`WriteError::TooLarge`]. After the last two the writer is as before.
     pub fn tick(&mut self, tick: &Tick<'_>) -> Result<(), WriteError> {
         self.send_rest()?;
         self.encoder.check(tick).map_err(WriteError::Inconsistent)?;
@@ -142,7 +142,8 @@ impl<W: Write> Writer<W> {
         Ok(self.sink)
     }
 
-    /// The counters of a site as the file will have them once everything that was taken is in the sink. `None` for an unknown site.
+    /// The counters of a site as the file will have them once everything that was taken is in the sink. `None` for an
+    /// unknown site.
     #[must_use]
     pub fn counters(&self, site: SiteId) -> Option<&Counters> {
         self.encoder.counters(site)

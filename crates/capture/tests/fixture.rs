@@ -1,7 +1,7 @@
 //! Files written by every version of the format stay readable.
 //!
-//! When the format changes, add a fixture beside the old ones, and never touch those; bump the version if an older reader would misread it.
-//! `HEAPSIGHT_WRITE_FIXTURE=1` writes the newest one if it does not exist.
+//! When the format changes, add a fixture beside the old ones, and never touch those; bump the version if an older
+//! reader would misread it. `HEAPSIGHT_WRITE_FIXTURE=1` writes the newest one if it does not exist.
 
 mod support;
 

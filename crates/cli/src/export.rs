@@ -45,8 +45,9 @@ pub(crate) fn export(
     let expected = expected_bytes(&view.capture, options.to, &what);
     if let Some(bytes) = expected.filter(|bytes| *bytes >= HUGE_BYTES) {
         console.warn(&format!(
-            "{} will have about {}, for every call path is spelled out in it: --group-by function, filters (-i, -I, -x, -X) and \
-             the formats that are no text of stacks (pprof, firefox, parquet, csv, json) make less",
+            "{} will have about {}, for every call path is spelled out in it: --group-by function, filters \
+             (-i, -I, -x, -X) and the formats that are no text of stacks (pprof, firefox, parquet, csv, json) \
+             make less",
             if path == Path::new("-") { "the output".into() } else { path.display().to_string() },
             format_size(bytes)
         ));

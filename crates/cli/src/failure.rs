@@ -50,16 +50,25 @@ pub(crate) enum Failure {
         reason: heapsight_memray::ReadError,
     },
     #[error(
-        "{} was recorded with memray's --aggregate and tells only what was live at the end and at the peak: {unknown} is not known",
+        "{} was recorded with memray's --aggregate and tells only what was live at the end and at the peak: \
+         {unknown} is not known",
         path.display()
     )]
     EndsOnly {
         path: PathBuf,
         unknown: &'static str,
     },
-    #[error("{files} of another run, whose first process is not among these files: leave {pronoun} out", files = is_or_are(.files), pronoun = if .files.len() == 1 { "it" } else { "them" })]
+    #[error(
+        "{files} of another run, whose first process is not among these files: leave {pronoun} out",
+        files = is_or_are(.files),
+        pronoun = if .files.len() == 1 { "it" } else { "them" }
+    )]
     OfAnotherRun { files: Vec<PathBuf> },
-    #[error("{} has no table of blocks, which {option} needs: record it with traces, as Snapshot.create(with_traces=True) does", path.display())]
+    #[error(
+        "{} has no table of blocks, which {option} needs: \
+         record it with traces, as Snapshot.create(with_traces=True) does",
+        path.display()
+    )]
     NoBlocks { path: PathBuf, option: &'static str },
     #[error("{}: the snapshot is incomplete, only a part was read: {what}", path.display())]
     Incomplete { path: PathBuf, what: String },

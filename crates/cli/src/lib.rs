@@ -1,8 +1,9 @@
 //! The command line: `heapsight run`, and `top`, `stats`, `diff`, `merge` and `export` on what it wrote.
 //!
-//! Everything but Python itself: the binding passes in what only a running interpreter knows (a [`Context`]) and gets an exit status
-//! back. `heapsight run` never runs the program in this process: it checks its input, hands its settings over in one environment variable
-//! ([`RunSpec`]), and replaces this process with a plain interpreter, so that the program is `__main__` in the ordinary way.
+//! Everything but Python itself: the binding passes in what only a running interpreter knows (a [`Context`]) and gets
+//! an exit status back. `heapsight run` never runs the program in this process: it checks its input, hands its settings
+//! over in one environment variable ([`RunSpec`]), and replaces this process with a plain interpreter, so that the
+//! program is `__main__` in the ordinary way.
 //!
 //! # Exit statuses of heapsight itself
 //!

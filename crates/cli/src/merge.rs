@@ -70,8 +70,8 @@ pub(crate) fn merge(
     ))
 }
 
-/// At the end of a run that asked for it: combines the captures of all its processes, `path` being that of the first. Gives the new capture, or
-/// one line saying why there is none; `None` when nobody asked.
+/// At the end of a run that asked for it: combines the captures of all its processes, `path` being that of the first.
+/// Gives the new capture, or one line saying why there is none; `None` when nobody asked.
 #[must_use]
 pub fn merge_at_exit(spec: &RunSpec, path: &Path) -> Option<Result<PathBuf, String>> {
     if !spec.merge || spec.is_child {
@@ -184,7 +184,8 @@ fn combine(processes: &mut [Process], out: &mut dyn Write, path: &Path) -> Resul
         elapsed_ns = time_ns.saturating_sub(start_ns);
         if process.is_over {
             running -= 1;
-            // What is live when the last process ends is what is live at the end of the whole. Snapshots say nothing of an end.
+            // What is live when the last process ends is what is live at the end of the whole. Snapshots say nothing of
+            // an end.
             if running > 0 && process.capture().header.tick_ms > 0 {
                 merge.end(index);
                 resident.end(index);
@@ -253,7 +254,8 @@ fn combined_header(processes: &[Process]) -> Header {
     header
 }
 
-/// The weaker of two: the error of a sum is no larger than with the coarser sample, and paths may be as short as the shorter limit.
+/// The weaker of two: the error of a sum is no larger than with the coarser sample, and paths may be as short as the
+/// shorter limit.
 fn combined_mode(a: Mode, b: Mode) -> Mode {
     match (a, b) {
         (Mode::Sampled { mean_bytes: a }, Mode::Sampled { mean_bytes: b }) => Mode::Sampled {

@@ -50,7 +50,8 @@ pub(crate) fn create(path: &Path, force: bool) -> Result<(), Failure> {
     })
 }
 
-/// Writes a file through `write`: all of it, or nothing. An existing file is replaced only with `force`, and only once the new one is complete.
+/// Writes a file through `write`: all of it, or nothing. An existing file is replaced only with `force`, and only once
+/// the new one is complete.
 pub(crate) fn write_whole(
     path: &Path,
     force: bool,

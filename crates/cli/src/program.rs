@@ -90,7 +90,8 @@ impl<'a> Program<'a> {
         safe.collect()
     }
 
-    /// Finds what Python would find wrong before it runs anything. Modules and code are left to Python itself, whose message is as good.
+    /// Finds what Python would find wrong before it runs anything. Modules and code are left to Python itself, whose
+    /// message is as good.
     pub(crate) fn check(
         &self,
         syntax_check: &dyn Fn(&Path) -> Result<(), String>,

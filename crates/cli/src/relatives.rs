@@ -1,4 +1,5 @@
-//! Which captures belong together: those of the processes of one run have the same run id in their headers, whatever their names are.
+//! Which captures belong together: those of the processes of one run have the same run id in their headers, whatever
+//! their names are.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -7,12 +8,12 @@ use heapsight_capture::{Header, Replay};
 
 use crate::failure::Failure;
 
-/// The files to read for those that were named: the capture of a run's first process stands for those of its children too, which are
-/// beside it, unless some of them are named.
+/// The files to read for those that were named: the capture of a run's first process stands for those of its children
+/// too, which are beside it, unless some of them are named.
 ///
 /// # Errors
-/// When there are children of different runs and the first process of one of them is missing: files of an older run, most likely, that were
-/// left where a newer one writes.
+/// When there are children of different runs and the first process of one of them is missing: files of an older run,
+/// most likely, that were left where a newer one writes.
 pub(crate) fn of(named: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     let known: Vec<(&PathBuf, Header)> = named
         .iter()
@@ -96,7 +97,8 @@ mod tests {
         Writer::create(file, &header).expect("writable");
     }
 
-    /// A folder with the captures of a run 1 and its children 9 and 8, what an older run 2 left, a run 3 alone, and other files.
+    /// A folder with the captures of a run 1 and its children 9 and 8, what an older run 2 left, a run 3 alone, and
+    /// other files.
     fn folder() -> tempfile::TempDir {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = |name: &str| folder.path().join(name);

@@ -91,8 +91,8 @@ impl RunSpec {
         Ok(serde_json::to_string(self)?)
     }
 
-    /// What the children of this process are to do; `None` when they are not followed. `output` is the first process's capture, as an
-    /// absolute path.
+    /// What the children of this process are to do; `None` when they are not followed. `output` is the first process's
+    /// capture, as an absolute path.
     #[must_use]
     pub fn for_children(&self, output: &Path) -> Option<Self> {
         self.follow.then(|| Self {
@@ -104,8 +104,8 @@ impl RunSpec {
         })
     }
 
-    /// Makes the empty capture of this child: `run-PID.heapsight` beside `run.heapsight`, with a further number if there is one (a process
-    /// that has replaced its image keeps its id).
+    /// Makes the empty capture of this child: `run-PID.heapsight` beside `run.heapsight`, with a further number if
+    /// there is one (a process that has replaced its image keeps its id).
     ///
     /// # Errors
     /// When it cannot be made.
@@ -161,8 +161,8 @@ impl RunSpec {
     }
 }
 
-/// The header of the capture that `spec` asks for, with this process's particulars: to be called in the process that is traced, when
-/// tracing begins.
+/// The header of the capture that `spec` asks for, with this process's particulars: to be called in the process that is
+/// traced, when tracing begins.
 #[must_use]
 pub fn header_for_run(spec: &RunSpec, python_version: &str) -> Header {
     let text = |path: std::io::Result<PathBuf>| {

@@ -23,8 +23,9 @@ pub enum SummaryError {
     Write(#[from] io::Error),
 }
 
-/// Reads the finished capture at `path`, or the one that all processes were combined in, and writes the summary to `out`, which is standard error: so it is written in the look of that.
-/// Writes nothing if `spec` asks for no summary; a closed pipe is no error.
+/// Reads the finished capture at `path`, or the one that all processes were combined in, and writes the summary to
+/// `out`, which is standard error: so it is written in the look of that. Writes nothing if `spec` asks for no summary;
+/// a closed pipe is no error.
 ///
 /// # Errors
 /// When the capture cannot be read or the summary cannot be written.

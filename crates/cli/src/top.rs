@@ -13,8 +13,8 @@ use crate::view::View;
 
 /// Shows the files. All are read before the first is shown, so that a wrong name does not leave half an answer.
 ///
-/// One recording is a report with a picture. Several files, and snapshots that a program took of itself, are lines: each file
-/// compared with the one before.
+/// One recording is a report with a picture. Several files, and snapshots that a program took of itself, are lines:
+/// each file compared with the one before.
 pub(crate) fn top(
     options: &TopOptions,
     files: &Files,

@@ -65,7 +65,8 @@ impl View {
             Ok(files.progress.reading(path, file, bytes))
         };
         let recording = recording.seek(when, again).map_err(failed)?;
-        // A recording that is cut short is an everyday thing, and its summary says so: the program was killed. A snapshot is written whole.
+        // A recording that is cut short is an everyday thing, and its summary says so: the program was killed. A
+        // snapshot is written whole.
         let missing = recording.capture.incomplete();
         if let Some(what) = missing.filter(|_| recording.capture.header.tick_ms == 0) {
             files.found_incomplete(path, what);

@@ -1,7 +1,7 @@
 //! Decodes the line tables in the files given, and compares every line with the one that the interpreter gave.
 //!
-//! tests/interpreters/dump_line_tables.py writes the files and describes the format. Prints how much agreed, or the first
-//! disagreement, and then the exit status is 1.
+//! tests/interpreters/dump_line_tables.py writes the files and describes the format. Prints how much agreed, or the
+//! first disagreement, and then the exit status is 1.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;

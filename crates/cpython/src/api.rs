@@ -1,7 +1,7 @@
 //! The few C functions of CPython that the tracer needs, declared by hand.
 //!
-//! `PyMem_*Allocator` and `PyGILState_GetThisThreadState` are exported by every build since 3.5 although the limited API does
-//! not list them; the others differ between versions and are looked up by name at start-up.
+//! `PyMem_*Allocator` and `PyGILState_GetThisThreadState` are exported by every build since 3.5 although the limited
+//! API does not list them; the others differ between versions and are looked up by name at start-up.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::sync::OnceLock;
@@ -92,14 +92,16 @@ unsafe extern "C" {
 /// The thread is attached.
 #[must_use]
 pub unsafe fn in_main_interpreter() -> bool {
-    // SAFETY: 1. both are exported by every build since 3.9. 2. The first wants an attached thread, which the caller promises.
+    // SAFETY: 1. both are exported by every build since 3.9. 2. The first wants an attached thread, which the caller
+    // promises.
     unsafe { PyInterpreterState_Get() == PyInterpreterState_Main() }
 }
 
 /// A function that gives the thread state holding the GIL, without checks.
 pub type GetThreadState = unsafe extern "C" fn() -> *mut c_void;
 
-/// Looks up `_PyThreadState_UncheckedGet`: on ≤ 3.11 the state that holds the GIL, from 3.12 on the calling thread's attached one.
+/// Looks up `_PyThreadState_UncheckedGet`: on ≤ 3.11 the state that holds the GIL, from 3.12 on the calling thread's
+/// attached one.
 #[must_use]
 pub fn unchecked_thread_state_getter() -> Option<GetThreadState> {
     [
@@ -163,7 +165,8 @@ pub fn running_build() -> Result<&'static Known, UnsupportedVersion> {
 /// Which interpreter runs in this process.
 #[must_use]
 pub fn running_version() -> RunningVersion {
-    // SAFETY: Py_GetVersion returns a static NUL-terminated string and may be called at any time, even before initialisation.
+    // SAFETY: Py_GetVersion returns a static NUL-terminated string and may be called at any time, even before
+    // initialisation.
     let text = unsafe { CStr::from_ptr(Py_GetVersion()) }
         .to_string_lossy()
         .into_owned();

@@ -4,7 +4,8 @@ use std::ffi::c_void;
 
 use crate::version::Offsets;
 
-/// Fields of `PyCFunctionObject` (Include/cpython/methodobject.h), the same from 3.9 to 3.15: they begin behind the object's header.
+/// Fields of `PyCFunctionObject` (Include/cpython/methodobject.h), the same from 3.9 to 3.15: they begin behind the
+/// object's header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fields {
     /// `m_ml`: the definition, a `PyMethodDef`.
@@ -31,10 +32,12 @@ impl Fields {
     }
 }
 
-/// The place of `vectorcall` in a built-in function; `None` if the fields beside it are not what the interpreter's API says they are.
+/// The place of `vectorcall` in a built-in function; `None` if the fields beside it are not what the interpreter's API
+/// says they are.
 ///
 /// # Safety
-/// 1. `function` is a live object for which `PyCFunction_GetFunction` gave `known` and `PyCFunction_GetSelf` gave `receiver`.
+/// 1. `function` is a live object for which `PyCFunction_GetFunction` gave `known` and `PyCFunction_GetSelf` gave
+///    `receiver`.
 /// 2. `offsets` are those of the interpreter that runs.
 #[must_use]
 pub unsafe fn vectorcall_place(
@@ -45,8 +48,8 @@ pub unsafe fn vectorcall_place(
 ) -> Option<*mut *const c_void> {
     let fields = Fields::of(offsets);
     let object = function.cast::<u8>();
-    // SAFETY: 1. a live built-in function has these fields in the builds of the registry, which tests/interpreters compares with their
-    // headers. 2. Its definition lives as long as it does.
+    // SAFETY: 1. a live built-in function has these fields in the builds of the registry, which tests/interpreters
+    // compares with their headers. 2. Its definition lives as long as it does.
     unsafe {
         let definition: *const u8 = object.add(fields.definition).cast::<*const u8>().read();
         let is_as_known = definition

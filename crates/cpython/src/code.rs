@@ -62,7 +62,8 @@ unsafe fn unicode<V: Version>(object: *const u8) -> String {
     }
     let header = V::OFFSETS.object_header;
     let layout = V::OFFSETS.unicode;
-    // SAFETY: a live `str`, promised by the caller of `identity`; identifiers and file names made by the compiler are compact.
+    // SAFETY: a live `str`, promised by the caller of `identity`; identifiers and file names made by the compiler are
+    // compact.
     unsafe {
         let length: isize = load(object, header);
         let length = usize::try_from(length).unwrap_or(0).min(MAX_STRING_CHARS);

@@ -14,8 +14,9 @@ pub struct Frame(pub *const u8);
 /// Before: the code object's address (16-aligned, 47 bits) times 2¹⁷, plus the number of the instruction.
 pub type Position = u64;
 
-/// Before 3.11, the positions of code objects at neighbouring addresses, 16 bytes apart, are 2²¹ instructions of two bytes apart. A
-/// code object has 176 bytes, eleven times that, so the instructions of 46 MB of bytecode have positions that nothing else has.
+/// Before 3.11, the positions of code objects at neighbouring addresses, 16 bytes apart, are 2²¹ instructions of two
+/// bytes apart. A code object has 176 bytes, eleven times that, so the instructions of 46 MB of bytecode have positions
+/// that nothing else has.
 const NEIGHBOUR_SHIFT: u32 = 21;
 
 /// `owner` of a generator's or coroutine's frame.
@@ -23,7 +24,8 @@ const OWNED_BY_GENERATOR: u8 = 1;
 
 #[inline(always)]
 pub(crate) unsafe fn load<T: Copy>(base: *const u8, offset: usize) -> T {
-    // SAFETY: the caller promises that `base` is a live structure of the running version, where the field at `offset` is a T.
+    // SAFETY: the caller promises that `base` is a live structure of the running version, where the field at `offset`
+    // is a T.
     unsafe { base.add(offset).cast::<T>().read() }
 }
 
@@ -129,7 +131,8 @@ pub unsafe fn code<V: Version>(frame: Frame) -> *const u8 {
 
 /// Byte offset of the current instruction in the code object's bytecode.
 ///
-/// `None` for a frame that is still being set up (`_PyFrame_IsIncomplete` in pycore_frame.h), which `sys._getframe` skips, too.
+/// `None` for a frame that is still being set up (`_PyFrame_IsIncomplete` in pycore_frame.h), which `sys._getframe`
+/// skips, too.
 ///
 /// # Safety
 /// As [`code`]; `code` is this frame's.
@@ -152,7 +155,8 @@ pub unsafe fn instruction_offset<V: Version>(frame: Frame, code: *const u8) -> O
                     return None;
                 }
                 let bytes = u32::try_from(bytes).unwrap_or(0);
-                // Else every path through a call would be there twice: before the interpreter specialises the call, and after.
+                // Else every path through a call would be there twice: before the interpreter specialises the call, and
+                // after.
                 let is_prefix = !V::OFFSETS.call_prefixes.is_empty()
                     && V::OFFSETS
                         .call_prefixes

@@ -3,9 +3,9 @@
 //! Nothing here allocates through Python, takes the GIL or calls a function that could run Python code, so all of
 //! it may be used inside an allocator hook, with or without the GIL, by the thread whose frames are read.
 //!
-//! **Duties of the caller.** The functions of [`frame`] and [`code`] dereference interpreter memory at the offsets of one
-//! [`version::Version`]; the caller must have checked with [`api::running_version`] that this is the version that runs, and may
-//! only walk frames of its own thread (no other thread changes those, GIL or not).
+//! **Duties of the caller.** The functions of [`frame`] and [`code`] dereference interpreter memory at the offsets of
+//! one [`version::Version`]; the caller must have checked with [`api::running_version`] that this is the version that
+//! runs, and may only walk frames of its own thread (no other thread changes those, GIL or not).
 //!
 //! **Non-goals.** Other processes' memory, other threads' frames, 32-bit builds.
 

@@ -1,17 +1,19 @@
 //! Which line each instruction belongs to: the tables that the compiler leaves in code objects, decoded.
 //!
-//! Tracing keeps instruction offsets only; lines are found when somebody reads, here. The functions are pure: a table goes in as
-//! bytes, so they serve a capture made by another interpreter as well. Tables may come from a damaged file: whatever is in them,
-//! decoding ends after at most one step for each byte, and gives some line or none.
+//! Tracing keeps instruction offsets only; lines are found when somebody reads, here. The functions are pure: a table
+//! goes in as bytes, so they serve a capture made by another interpreter as well. Tables may come from a damaged file:
+//! whatever is in them, decoding ends after at most one step for each byte, and gives some line or none.
 
 use crate::version;
 
 /// How a version of CPython writes its line tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LineTableFormat {
-    /// `co_lnotab`, up to 3.9: pairs of (bytes to advance, unsigned; lines to advance, signed). Objects/lnotab_notes.txt.
+    /// `co_lnotab`, up to 3.9: pairs of (bytes to advance, unsigned; lines to advance, signed).
+    /// Objects/lnotab_notes.txt.
     Increments,
-    /// `co_linetable` of 3.10: pairs of (length in bytes, unsigned; line difference, signed, −128 = no line), one for each range.
+    /// `co_linetable` of 3.10: pairs of (length in bytes, unsigned; line difference, signed, −128 = no line), one for
+    /// each range.
     Ranges,
     /// The location table, since 3.11: an entry of one or more bytes for each range. Objects/locations.md.
     Locations,
@@ -209,7 +211,8 @@ impl Lines<'_> {
     }
 }
 
-/// A number in chunks of six bits, lowest first, where bit 6 says that another follows; the sign is the lowest bit of the whole.
+/// A number in chunks of six bits, lowest first, where bit 6 says that another follows; the sign is the lowest bit of
+/// the whole.
 fn signed_varint(bytes: &[u8]) -> i64 {
     let mut value: u64 = 0;
     for (index, byte) in bytes.iter().enumerate() {

@@ -1,24 +1,27 @@
-//! Marks that the tracer leaves in frames, to know without looking that the callers below a frame are the same as before.
+//! Marks that the tracer leaves in frames, to know without looking that the callers below a frame are the same as
+//! before.
 //!
-//! The last call path of a thread is kept as a list of frames. To use it again, every frame below the leaf would have to be
-//! compared, which is what makes deep stacks slow. A *trusted* frame ends the comparison: its mark says that since the
-//! mark was set this invocation has neither ended nor been suspended, so whatever called it is still waiting at the same place.
+//! The last call path of a thread is kept as a list of frames. To use it again, every frame below the leaf would have
+//! to be compared, which is what makes deep stacks slow. A *trusted* frame ends the comparison: its mark says that
+//! since the mark was set this invocation has neither ended nor been suspended, so whatever called it is still waiting
+//! at the same place.
 //!
 //! Three kinds of place carry a mark, each of them reset by the interpreter itself at the right moment:
 //!
-//! * **`stacktop` of a frame that executes (3.11–3.13).** `_PyFrame_GetStackPointer` sets it to −1 when the frame (re)starts, a push sets
-//!   it to the number of locals, a call that the interpreter inlines and a `yield` save the stack depth there. In between
-//!   nobody reads it but to ask whether it is negative (frame traversal, locals), so a token below −1 survives exactly as
-//!   long as the invocation runs its own bytecode or waits in a C function.
-//! * **The stack slot at `stacktop` of a frame that waits for an inlined call (3.11–3.13).** The slot is above the top, thus dead: the
-//!   collector and frame copies stop below it. It held the call's first operand (callable, `NULL`, subscripted container or
-//!   attribute owner) when the call began, so it is inside the frame; and whatever the frame calls next from the same stack depth has to
-//!   push its own first operand there. So a token (odd, never an object's address) in it survives exactly as long as this call.
-//!   The same holds for `await` and `yield from` (`SEND_GEN`: the slot held the value sent), but not where `for` resumes a
-//!   generator (its operand stays on the stack below the slot), nor in the shims around `__init__` (nothing was pushed): those
-//!   are not marked, and a mark found there is not believed.
-//! * **`f_trace_lines` (3.9, 3.10), `visited` (3.14).** Set to a fixed value when a frame is made for a call, only ever tested
-//!   for truth. Generators keep it from one resumption to the next, so theirs is not used.
+//! * **`stacktop` of a frame that executes (3.11–3.13).** `_PyFrame_GetStackPointer` sets it to −1 when the frame
+//!   (re)starts, a push sets it to the number of locals, a call that the interpreter inlines and a `yield` save the
+//!   stack depth there. In between nobody reads it but to ask whether it is negative (frame traversal, locals), so a
+//!   token below −1 survives exactly as long as the invocation runs its own bytecode or waits in a C function.
+//! * **The stack slot at `stacktop` of a frame that waits for an inlined call (3.11–3.13).** The slot is above the top,
+//!   thus dead: the collector and frame copies stop below it. It held the call's first operand (callable, `NULL`,
+//!   subscripted container or attribute owner) when the call began, so it is inside the frame; and whatever the frame
+//!   calls next from the same stack depth has to push its own first operand there. So a token (odd, never an object's
+//!   address) in it survives exactly as long as this call. The same holds for `await` and `yield from` (`SEND_GEN`: the
+//!   slot held the value sent), but not where `for` resumes a generator (its operand stays on the stack below the
+//!   slot), nor in the shims around `__init__` (nothing was pushed): those are not marked, and a mark found there is
+//!   not believed.
+//! * **`f_trace_lines` (3.9, 3.10), `visited` (3.14).** Set to a fixed value when a frame is made for a call, only ever
+//!   tested for truth. Generators keep it from one resumption to the next, so theirs is not used.
 
 use crate::frame::{self, Frame, load};
 use crate::version::{Mark, Send, Version};
@@ -47,10 +50,12 @@ pub const fn supported<V: Version>() -> bool {
     !matches!(V::OFFSETS.mark, Mark::None)
 }
 
-/// Does `frame` wait in the interpreter's own loop for `callee`, in a call whose first operand was in the slot at `stacktop`?
+/// Does `frame` wait in the interpreter's own loop for `callee`, in a call whose first operand was in the slot at
+/// `stacktop`?
 ///
 /// # Safety
-/// Both are live frames of version `V` on the calling thread's stack, `frame` a Python frame and the caller of `callee`.
+/// Both are live frames of version `V` on the calling thread's stack, `frame` a Python frame and the caller of
+/// `callee`.
 #[inline(always)]
 unsafe fn is_inlined_call<V: Version>(
     frame: Frame,
@@ -58,8 +63,9 @@ unsafe fn is_inlined_call<V: Version>(
     is_entry: Option<usize>,
     send: Option<Send>,
 ) -> bool {
-    // SAFETY: promised by the caller. From 3.12 on a shim stands between a frame entered from C and its caller. The instruction
-    // pointer points into the bytecode of the frame's code object, which is alive, and behind a `SEND_GEN` or some other instruction.
+    // SAFETY: promised by the caller. From 3.12 on a shim stands between a frame entered from C and its caller. The
+    // instruction pointer points into the bytecode of the frame's code object, which is alive, and behind a `SEND_GEN`
+    // or some other instruction.
     unsafe {
         if frame::is_generator::<V>(callee) {
             return send.is_some_and(|send| {
@@ -75,11 +81,13 @@ unsafe fn is_inlined_call<V: Version>(
 /// Does `frame` still carry `token`? `callee` is the frame above it on the present stack, if any.
 ///
 /// # Safety
-/// Both are live frames of version `V` on the calling thread's stack, `frame` the caller of `callee`; `frame` is a complete Python frame, not a shim.
+/// Both are live frames of version `V` on the calling thread's stack, `frame` the caller of `callee`; `frame` is a
+/// complete Python frame, not a shim.
 #[inline(always)]
 #[must_use]
 pub unsafe fn is_valid<V: Version>(frame: Frame, callee: Option<Frame>, token: Token) -> bool {
-    // SAFETY: promised by the caller; the slot at a non-negative `stacktop` below an inlined call lies inside the frame.
+    // SAFETY: promised by the caller; the slot at a non-negative `stacktop` below an inlined call lies inside the
+    // frame.
     unsafe {
         match V::OFFSETS.mark {
             Mark::None => false,
@@ -111,8 +119,8 @@ pub unsafe fn is_valid<V: Version>(frame: Frame, callee: Option<Frame>, token: T
 #[inline(always)]
 pub unsafe fn set<V: Version>(frame: Frame, callee: Option<Frame>, token: Token) {
     let at = frame.0.cast_mut();
-    // SAFETY: promised by the caller; only the thread that runs the frame writes to it, and that is this one. See the module's page for why
-    // the interpreter does not notice.
+    // SAFETY: promised by the caller; only the thread that runs the frame writes to it, and that is this one. See the
+    // module's page for why the interpreter does not notice.
     unsafe {
         match V::OFFSETS.mark {
             Mark::None => {}

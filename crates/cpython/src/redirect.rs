@@ -1,17 +1,18 @@
 //! Sends the calls of one exported function of the interpreter to another function, for as long as is wanted.
 //!
-//! the interpreter's own tracer's C functions are called by extension modules directly; there is no hook. So the first bytes of such a function
-//! become a jump. What makes this safe:
+//! the interpreter's own tracer's C functions are called by extension modules directly; there is no hook. So the first
+//! bytes of such a function become a jump. What makes this safe:
 //!
-//! 1. **No memory is ever writable and executable.** The page is copied to a new one, changed there, made executable and no longer
-//!    writable, and then put in the place of the old one by a single `mremap`. Nothing on disk is touched. The new page is a private mapping of
-//!    the same place in the same file, so that perf and debuggers still know the functions there (`file_pages`).
-//! 2. **Other threads see the old page or the new one**, never a mixture: the kernel exchanges the mapping under its own lock, and a
-//!    processor that runs from it is interrupted to drop its copy.
-//! 3. **The function is long enough**, by the size in its symbol, so the jump destroys nothing but the function itself; that
-//!    is not entered any more but through its first byte.
-//! 4. What is left: a thread that stands between the first instructions at that very moment, in the few that set up its stack
-//!    frame. The caller holds the GIL, as callers of the redirected functions do; see `docs/safety.md`.
+//! 1. **No memory is ever writable and executable.** The page is copied to a new one, changed there, made executable
+//!    and no longer writable, and then put in the place of the old one by a single `mremap`. Nothing on disk is
+//!    touched. The new page is a private mapping of the same place in the same file, so that perf and debuggers still
+//!    know the functions there (`file_pages`).
+//! 2. **Other threads see the old page or the new one**, never a mixture: the kernel exchanges the mapping under its
+//!    own lock, and a processor that runs from it is interrupted to drop its copy.
+//! 3. **The function is long enough**, by the size in its symbol, so the jump destroys nothing but the function itself;
+//!    that is not entered any more but through its first byte.
+//! 4. What is left: a thread that stands between the first instructions at that very moment, in the few that set up its
+//!    stack frame. The caller holds the GIL, as callers of the redirected functions do; see `docs/safety.md`.
 
 mod file_pages;
 
@@ -99,8 +100,8 @@ const RTLD_DL_SYMENT: c_int = 1;
 fn function_bytes(entry: *const c_void) -> Option<usize> {
     let dladdr1 = api::symbol(c"dladdr1")?;
     let mut symbol: *mut c_void = std::ptr::null_mut();
-    // SAFETY: a function of this signature, where it exists; with this flag the last argument receives an `Elf64_Sym *`, valid
-    // as long as the library is loaded, which the interpreter is.
+    // SAFETY: a function of this signature, where it exists; with this flag the last argument receives an
+    // `Elf64_Sym *`, valid as long as the library is loaded, which the interpreter is.
     unsafe {
         let dladdr1 = std::mem::transmute::<*mut c_void, DlAddr1>(dladdr1);
         let mut info: libc::Dl_info = std::mem::zeroed();
@@ -127,7 +128,8 @@ unsafe fn exchange(entry: usize, code: &[u8]) -> io::Result<()> {
         Some(copy) => copy,
         None => map_nameless(length)?,
     };
-    // SAFETY: 1. the copy is as long as the pages that are copied, which are mapped and readable; nobody else knows of it.
+    // SAFETY: 1. the copy is as long as the pages that are copied, which are mapped and readable; nobody else knows of
+    // it.
     // 2. `entry` and its code lie inside. 3. The exchange replaces exactly the pages that were copied.
     unsafe {
         std::ptr::copy_nonoverlapping(first as *const u8, copy.cast::<u8>(), length);
@@ -149,7 +151,8 @@ unsafe fn exchange(entry: usize, code: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// A new mapping of no file, readable and writable: where the interpreter's file was replaced or removed since it started.
+/// A new mapping of no file, readable and writable: where the interpreter's file was replaced or removed since it
+/// started.
 fn map_nameless(length: usize) -> io::Result<*mut c_void> {
     // SAFETY: an anonymous mapping at an address of the kernel's choice touches no memory that exists.
     let copy = unsafe {

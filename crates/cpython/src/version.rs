@@ -1,11 +1,13 @@
 //! Where things are in a running interpreter: one file of offsets for each minor version.
 //!
 //! Every constant is in bytes and was read from that version's headers; `tests/interpreters` compares each with the
-//! real headers of every interpreter on the machine. A version that has no file here is refused: offsets are never guessed.
+//! real headers of every interpreter on the machine. A version that has no file here is refused: offsets are never
+//! guessed.
 
 use crate::line_table::LineTableFormat;
 
-/// Declares the modules of all versions, and makes of them whatever depends on which versions there are. Nothing else names them.
+/// Declares the modules of all versions, and makes of them whatever depends on which versions there are. Nothing else
+/// names them.
 macro_rules! registry {
     ($($module:ident: $Version:ident,)+) => {
         $(
@@ -173,10 +175,12 @@ pub enum Mark {
         locals_plus: usize,
         /// Offset of `is_entry` (3.11): true for a frame that was entered from C.
         is_entry: Option<usize>,
-        /// The instruction that resumes a generator for `await` and `yield from` without leaving the interpreter (3.12, 3.13).
+        /// The instruction that resumes a generator for `await` and `yield from` without leaving the interpreter (3.12,
+        /// 3.13).
         send: Option<Send>,
     },
-    /// 3.14, 3.15: `visited` is cleared whenever a frame is pushed; only the collector's root marking looks at it, as a hint.
+    /// 3.14, 3.15: `visited` is cleared whenever a frame is pushed; only the collector's root marking looks at it, as a
+    /// hint.
     Visited {
         /// Offset of the byte in the frame.
         visited: usize,
@@ -208,12 +212,14 @@ pub struct Unicode {
     pub compact_data: usize,
 }
 
-/// What stands in a memory block before the object (`_PyType_PreHeaderSize` of Include/internal/pycore_object.h). See [`crate::object`].
+/// What stands in a memory block before the object (`_PyType_PreHeaderSize` of Include/internal/pycore_object.h). See
+/// [`crate::object`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PreHeader {
     /// Bytes before an object of a type that the collector knows (`PyGC_Head`); 0 in free-threaded builds.
     pub collector_bytes: usize,
-    /// Flags of the type: with any of them, two pointers stand before that, to the instance's dictionary and to its weak references.
+    /// Flags of the type: with any of them, two pointers stand before that, to the instance's dictionary and to its
+    /// weak references.
     pub managed_flags: u64,
 }
 
@@ -227,8 +233,8 @@ const MANAGED_WEAKREF: u64 = 1 << 3;
 pub struct Offsets {
     /// Where the running frame is.
     pub current_frame: CurrentFrame,
-    /// `gilstate.tstate_current` in `_PyRuntime`: the state of the thread that holds the GIL. `None` since 3.12, which keeps it in a
-    /// thread-local variable.
+    /// `gilstate.tstate_current` in `_PyRuntime`: the state of the thread that holds the GIL. `None` since 3.12, which
+    /// keeps it in a thread-local variable.
     pub runtime_current: Option<usize>,
     /// `interp` in the thread state.
     pub tstate_interp: usize,

@@ -1,4 +1,5 @@
-//! Writes a recording of memray as a capture: `cargo run --release -p heapsight-memray --example to_capture RECORDING CAPTURE`.
+//! Writes a recording of memray as a capture:
+//! `cargo run --release -p heapsight-memray --example to_capture RECORDING CAPTURE`.
 
 use std::error::Error;
 use std::fs::File;

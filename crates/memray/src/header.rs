@@ -35,8 +35,8 @@ pub(crate) struct Header {
     /// How many of its outermost frames are memray's own.
     pub skipped_frames: u64,
     pub traces_python_allocators: bool,
-    /// `PY_VERSION_HEX` of the headers that memray was compiled with, so no more of it holds than the first two numbers; 0 in formats that do
-    /// not have it.
+    /// `PY_VERSION_HEX` of the headers that memray was compiled with, so no more of it holds than the first two
+    /// numbers; 0 in formats that do not have it.
     python_version: u32,
     /// How that version of Python writes line tables.
     pub line_tables: LineTableFormat,
@@ -128,7 +128,8 @@ impl Header {
         })
     }
 
-    /// Nanoseconds from the start to the end, if that was written: at least a millisecond, and not before `last_ns`, when memray last looked.
+    /// Nanoseconds from the start to the end, if that was written: at least a millisecond, and not before `last_ns`,
+    /// when memray last looked.
     pub(crate) fn length_ns(&self, last_ns: u64) -> u64 {
         let length_ms = self.end_ms.saturating_sub(self.start_ms);
         length_ms.saturating_mul(NS_PER_MS).max(last_ns)

@@ -1,11 +1,12 @@
 //! Reads what `memray run` wrote, and writes it as a capture.
 //!
-//! memray's file is a stream of records: which frame was entered or left, which block came or went, when memray looked at the process. It is
-//! documented by its source only (`records.h`, `record_writer.cpp`), and each format is read by the versions of memray that write it and by
-//! no other. Those of [`FORMATS`] are read here, in one pass, without memray; any other is refused by its number.
+//! memray's file is a stream of records: which frame was entered or left, which block came or went, when memray looked
+//! at the process. It is documented by its source only (`records.h`, `record_writer.cpp`), and each format is read by
+//! the versions of memray that write it and by no other. Those of [`FORMATS`] are read here, in one pass, without
+//! memray; any other is refused by its number.
 //!
-//! **Cost.** Some 30 ns for each event. Memory grows with distinct call paths and with what is live, never with the length of the stream; a
-//! length in the file is bounded before memory is asked for.
+//! **Cost.** Some 30 ns for each event. Memory grows with distinct call paths and with what is live, never with the
+//! length of the stream; a length in the file is bounded before memory is asked for.
 //!
 //! **Not read**: native frames, the lifetimes of objects, and which thread asked for a block.
 #![forbid(unsafe_code)]
@@ -47,7 +48,8 @@ pub enum ReadError {
     Format(u32),
     /// Line tables of a version of Python that is not known.
     #[error(
-        "it was recorded on Python 3.{0}, whose line tables heapsight does not know (it knows {supported}): upgrade heapsight",
+        "it was recorded on Python 3.{0}, whose line tables heapsight does not know (it knows {supported}): \
+         upgrade heapsight",
         supported = heapsight_cpython::version::supported()
     )]
     PythonVersion(u8),
@@ -62,7 +64,8 @@ pub enum ReadError {
     Write(#[from] WriteError),
 }
 
-/// Reads a recording from `source` and writes it to `sink` as a capture. Gives sentences on what the recording does not tell.
+/// Reads a recording from `source` and writes it to `sink` as a capture. Gives sentences on what the recording does not
+/// tell.
 ///
 /// A recording that is cut short or damaged is read up to there; its capture has no end then.
 ///
@@ -76,7 +79,9 @@ pub fn read(source: impl Read, sink: impl Write) -> Result<Vec<String>, ReadErro
     let mut log = EventLog::new(Writer::create(sink, &header.of_capture())?);
     let mut said = Vec::new();
     if !header.traces_python_allocators {
-        said.push("recorded without --trace-python-allocators: of Python's small blocks only the arenas that hold them are seen".to_owned());
+        let text = "recorded without --trace-python-allocators: \
+                    of Python's small blocks only the arenas that hold them are seen";
+        said.push(text.to_owned());
     }
     if header.is_aggregate {
         let text = "recorded with --aggregate: only what was live at the end and at the peak is known, \
@@ -98,7 +103,8 @@ pub fn read(source: impl Read, sink: impl Write) -> Result<Vec<String>, ReadErro
             "the file is damaged ({what}, at byte {} of what it holds): what comes after is missing",
             input.position()
         )),
-        // A file that is not compressed may end anywhere: so does that of a program that was killed, which the lack of an end tells.
+        // A file that is not compressed may end anywhere: so does that of a program that was killed, which the lack of
+        // an end tells.
         Some(Stop::End) if !is_compressed && !header.is_aggregate => {}
         Some(Stop::End) => {
             said.push("the file was cut short: what comes after the cut is missing".to_owned());

@@ -44,8 +44,9 @@ pub(crate) fn open<'a>(mut source: impl Read + 'a) -> Result<Source<'a>, ReadErr
 
 /// A source without the zero bytes at its end.
 ///
-/// memray makes a file longer before it writes there. When its process is killed, zeros are left, which would look like parts of the last
-/// record; a record that was written whole ends with something else, but for one that has itself lost some zeros, which counts as not written.
+/// memray makes a file longer before it writes there. When its process is killed, zeros are left, which would look like
+/// parts of the last record; a record that was written whole ends with something else, but for one that has itself lost
+/// some zeros, which counts as not written.
 struct WithoutTrailingZeros<R> {
     source: R,
     /// Zeros to give before what is ahead.

@@ -1,4 +1,5 @@
-//! Bytes that were changed, or were never a recording's: no panic, no hang, and no more memory than the bytes account for.
+//! Bytes that were changed, or were never a recording's: no panic, no hang, and no more memory than the bytes account
+//! for.
 
 use std::fs;
 use std::path::PathBuf;

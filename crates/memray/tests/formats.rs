@@ -166,7 +166,8 @@ fn what_is_no_recording_or_of_another_format_is_refused_by_name() {
     assert_eq!(
         refusal(b"memray\0\x0c\0\0\0\0\0\x63\x03 and more"),
         format!(
-            "it was recorded on Python 3.99, whose line tables heapsight does not know (it knows {}): upgrade heapsight",
+            "it was recorded on Python 3.99, whose line tables heapsight does not know (it knows {}): \
+             upgrade heapsight",
             supported()
         )
     );

@@ -19,7 +19,8 @@ const MAX_COLUMNS: usize = 100;
 const BLOCKS: [&str; 9] = [" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
 const ASCII: [&str; 4] = [" ", ".", ":", "#"];
 
-/// Draws `timeline`, with the highest value and the time written beside it. Empty without at least two ticks, or without memory.
+/// Draws `timeline`, with the highest value and the time written beside it. Empty without at least two ticks, or
+/// without memory.
 pub(crate) fn chart(timeline: &[TickSummary], look: &Look) -> String {
     let highest = timeline
         .iter()

@@ -1,4 +1,5 @@
-//! The top of a snapshot in plain lines, and how it differs from an earlier one: one line for each place, stable, easy to search.
+//! The top of a snapshot in plain lines, and how it differs from an earlier one: one line for each place, stable, easy
+//! to search.
 //!
 //! ```text
 //! 2026-11-22 14:33:07: Top 2 allocations per filename and line number (compared to 2026-11-22 14:32:57)
@@ -10,7 +11,8 @@
 //! process_memory.rss: 61 MiB (+2 MiB)
 //! ```
 //!
-//! Pure formatting: plain values in, text out. Lines are as long as they need to be, whatever the width of the terminal.
+//! Pure formatting: plain values in, text out. Lines are as long as they need to be, whatever the width of the
+//! terminal.
 
 use std::fmt::Write;
 

@@ -121,8 +121,8 @@ pub enum ExportError {
     NotBuilt(&'static str),
 }
 
-/// How many bytes the file will have, roughly, if its format spells out every stack frame by frame: the only thing that makes a large file of
-/// a small capture. `None` for other formats.
+/// How many bytes the file will have, roughly, if its format spells out every stack frame by frame: the only thing that
+/// makes a large file of a small capture. `None` for other formats.
 #[must_use]
 pub fn expected_bytes(capture: &Capture, format: Format, options: &ExportOptions) -> Option<u64> {
     match format {

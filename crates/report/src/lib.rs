@@ -1,6 +1,7 @@
 //! Captures as people read them.
 //!
-//! [`summary()`] is the text report. Everything is written for a [`Look`]: so many columns, with colours or not, with Unicode or not.
+//! [`summary()`] is the text report. Everything is written for a [`Look`]: so many columns, with colours or not, with
+//! Unicode or not.
 #![forbid(unsafe_code)]
 
 mod blocks;

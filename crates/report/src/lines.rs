@@ -261,7 +261,8 @@ struct Extra {
 /// Name of that note.
 const NOTE: &str = "snapshot";
 
-/// The process's figures and the program's own, in order. A note that makes no sense is passed over: somebody else may have written it.
+/// The process's figures and the program's own, in order. A note that makes no sense is passed over: somebody else may
+/// have written it.
 fn figures(shown: Shown<'_>) -> Vec<(String, f64, MetricFormat)> {
     let note = shown
         .capture

@@ -142,7 +142,8 @@ fn columns(variable: Option<&str>) -> usize {
     }
 }
 
-/// Whether the locale's encoding is UTF-8. Where no locale is set at all (containers), terminals are UTF-8 all the same.
+/// Whether the locale's encoding is UTF-8. Where no locale is set at all (containers), terminals are UTF-8 all the
+/// same.
 fn locale_is_unicode(variable: impl Fn(&str) -> Option<String>) -> bool {
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
         .into_iter()

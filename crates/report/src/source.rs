@@ -28,7 +28,8 @@ impl Source {
         }
     }
 
-    /// The line without its indentation, or `None` when the file cannot be read, was changed since, or has no such line, or an empty one.
+    /// The line without its indentation, or `None` when the file cannot be read, was changed since, or has no such
+    /// line, or an empty one.
     pub(crate) fn line(&mut self, filename: &str, line: u32) -> Option<String> {
         let index = usize::try_from(line).ok()?.checked_sub(1)?;
         if !self.files.contains_key(filename) {

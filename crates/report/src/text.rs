@@ -79,7 +79,8 @@ pub(crate) fn right(text: &str, columns: usize) -> String {
     padding(text, columns) + text
 }
 
-/// Joins `pieces` with spaces into lines of at most `columns`, later lines indented by `indent` spaces. A piece is never broken.
+/// Joins `pieces` with spaces into lines of at most `columns`, later lines indented by `indent` spaces. A piece is
+/// never broken.
 pub(crate) fn wrap<'p>(
     pieces: impl IntoIterator<Item = &'p str>,
     columns: usize,

@@ -1,4 +1,5 @@
-//! Exports hold the figures of the capture. The real readers of the formats are put to them in tests/python/test_cli_export.py.
+//! Exports hold the figures of the capture. The real readers of the formats are put to them in
+//! tests/python/test_cli_export.py.
 
 mod support;
 

@@ -1,4 +1,5 @@
-//! Whatever a damaged or malicious capture holds, reports and exports are made of it without a panic. The same is fuzzed: see fuzz/.
+//! Whatever a damaged or malicious capture holds, reports and exports are made of it without a panic. The same is
+//! fuzzed: see fuzz/.
 
 use heapsight_analysis::recording::Reached;
 use heapsight_analysis::{GroupBy, Imports, Metric, Query, live_at_peak, truncate};

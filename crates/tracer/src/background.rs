@@ -1,7 +1,8 @@
-//! Threads of the tracer's own: the recorder that appends to the capture, and the timer. And the descriptors they write to.
+//! Threads of the tracer's own: the recorder that appends to the capture, and the timer. And the descriptors they write
+//! to.
 //!
-//! They block all signals and do not take the GIL (but what the timer calls may), and are away while the program forks: Python 3.12 and newer warns of a fork in a
-//! process with other threads, and counts them by asking the system.
+//! They block all signals and do not take the GIL (but what the timer calls may), and are away while the program forks:
+//! Python 3.12 and newer warns of a fork in a process with other threads, and counts them by asking the system.
 
 pub mod descriptor;
 mod limits;
@@ -9,8 +10,8 @@ mod process_memory;
 pub mod recorder;
 pub mod timer;
 
-/// Ends all threads of the tracer's own until [`resume`]. To be called before a fork; without the GIL if [`timer::has_thread`]. Nothing is lost: what they would have done meanwhile
-/// they do later.
+/// Ends all threads of the tracer's own until [`resume`]. To be called before a fork; without the GIL if
+/// [`timer::has_thread`]. Nothing is lost: what they would have done meanwhile they do later.
 pub fn pause() {
     recorder::pause();
     timer::pause();

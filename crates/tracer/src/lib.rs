@@ -6,14 +6,15 @@
 //!       path (frames) ┘ └ sites (counters of call path × domain), totals (peak)
 //! ```
 //!
-//! Nothing here allocates through Python or waits for the GIL, and no panic crosses a hook. A hook takes no lock on the way
-//! of a call path that is known; the one lock (`lock`) guards insertions. When the tracer gets no memory it counts the loss, which
-//! every report shows, and the program goes on.
+//! Nothing here allocates through Python or waits for the GIL, and no panic crosses a hook. A hook takes no lock on the
+//! way of a call path that is known; the one lock (`lock`) guards insertions. When the tracer gets no memory it counts
+//! the loss, which every report shows, and the program goes on.
 //!
 //! **Duties of the caller.** [`start`], [`stop`], [`clear`] and [`snapshot()`] are called with the GIL held.
 
 mod background;
 mod config;
+mod countdown;
 mod hooks;
 mod interpreter;
 mod memory;
@@ -42,7 +43,6 @@ pub use hooks::install::{
 };
 pub use interpreter::signals::Actions as SignalActions;
 pub use memory::reserve;
-pub use path::name_thread;
 #[doc(hidden)]
 pub use readout::audit::audit;
 pub use readout::size_counts::{SizeCount, snapshot_with_sizes};
@@ -51,6 +51,7 @@ pub use readout::snapshot::{
     traced_memory, tracer_bytes,
 };
 pub use tables::path_filter::PathFilter;
+pub use thread::name_thread;
 pub use tracemalloc::extension::{track, untrack};
 pub use tracemalloc::{extension_calls, objects};
 pub use view::{clear, configuration, is_tracing, reset_peak, set_path_filter, start, stop};
@@ -61,14 +62,16 @@ pub fn page_bytes() -> usize {
     memory::mapping::page_size()
 }
 
-/// Sets how many call paths there may be before idle ones are folded together. For tests: the default suits every program.
+/// Sets how many call paths there may be before idle ones are folded together. For tests: the default suits every
+/// program.
 #[doc(hidden)]
 pub fn set_path_limit(paths: u32) {
     tables::recycle::set_limit(paths);
 }
 
-/// Sets the seed from which every later [`start`] draws its sample; `None`: another one each time. For tests, which must not depend on luck.
+/// Sets the seed from which every later [`start`] draws its sample; `None`: another one each time. For tests, which
+/// must not depend on luck.
 #[doc(hidden)]
 pub fn fix_sampling_seed(seed: Option<u64>) {
-    hooks::sampled::fix_seed(seed);
+    countdown::fix_seed(seed);
 }

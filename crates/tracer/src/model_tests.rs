@@ -50,7 +50,8 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// Slots 0–29 are neighbours, 16 bytes apart where the blocks before them are small; the rest is misaligned or far away.
+/// Slots 0–29 are neighbours, 16 bytes apart where the blocks before them are small; the rest is misaligned or far
+/// away.
 fn address(place: usize) -> usize {
     match place {
         0..30 => BASE + place * (1 << 20) + (place & 3) * 16,

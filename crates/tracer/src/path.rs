@@ -2,10 +2,10 @@
 //!
 //! The path is a list of [`Entry`], outermost first. An allocation finds the running frame in it (or its nearest caller
 //! that is there), compares the entries below until one is *trusted* ([`heapsight_cpython::mark`]) or the outermost is
-//! reached, looks up the call-path tree from the outermost changed entry upwards, and marks what it had to compare. Each frame
-//! is thus compared about once after it was called or returned into, however deep the stack.
+//! reached, looks up the call-path tree from the outermost changed entry upwards, and marks what it had to compare.
+//! Each frame is thus compared about once after it was called or returned into, however deep the stack.
 
-mod base;
+pub(crate) mod base;
 mod leaf;
 mod walk;
 
@@ -20,8 +20,6 @@ use crate::memory::zeroed::{self, Zeroable};
 use crate::session;
 use crate::tables::{codes, tree};
 
-pub use base::set_thread_name as name_thread;
-
 /// One frame of the thread's last call path.
 #[derive(Clone, Copy)]
 struct Entry {
@@ -29,7 +27,8 @@ struct Entry {
     position: Position,
     /// Number of the mark left in the frame.
     token: Token,
-    /// The call path up to this frame. Equal to the caller's for a frame that is not shown (a shim, a frame being set up).
+    /// The call path up to this frame. Equal to the caller's for a frame that is not shown (a shim, a frame being set
+    /// up).
     node: u32,
     /// False for frames that are not shown: nothing is known of what their fields mean.
     shown: bool,
@@ -147,7 +146,8 @@ impl PathCache {
         if thread_state.is_null() {
             return self.base;
         }
-        // SAFETY: promised by the caller; the running frame and, by the argument of `mark`, every caller of a trusted frame are live.
+        // SAFETY: promised by the caller; the running frame and, by the argument of `mark`, every caller of a trusted
+        // frame are live.
         unsafe {
             let Some(leaf) = frame::current::<V>(thread_state) else {
                 return self.base;
@@ -372,8 +372,8 @@ pub(crate) unsafe fn verify<V: Version>(node: u32, thread_state: *const u8) {
 struct Resolved {
     code: u32,
     offset: u32,
-    /// Is every frame at the same position the same? Not so where a generator is made: the frame at that instruction is shown
-    /// once it is the generator's, and not while it still is the caller's.
+    /// Is every frame at the same position the same? Not so where a generator is made: the frame at that instruction is
+    /// shown once it is the generator's, and not while it still is the caller's.
     holds_for_position: bool,
 }
 

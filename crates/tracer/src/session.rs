@@ -2,14 +2,14 @@
 //! whether it still holds.
 //!
 //! * The **mode** is the one word that every hook reads first. Hooks stay installed; "off" is a mode.
-//! * The **generation** goes up whenever the tables are emptied. Numbers of paths, sites and codes mean something within
-//!   one generation only.
+//! * The **generation** goes up whenever the tables are emptied. Numbers of paths, sites and codes mean something
+//!   within one generation only.
 //! * The **cache epoch** goes up whenever what threads remember of call paths may be wrong, a new generation included.
 //!
 //! **Changing a session while hooks run.** Whoever changes one holds the GIL, so no event under that GIL is under way.
-//! Events without it (raw domain, interpreters with a GIL of their own, free-threaded builds) announce themselves in the
-//! [`Presence`] of their thread; [`close`] waits until nobody is present ([`gate`]). From then on until [`open`] nobody
-//! reads or writes the tables but the one who changes them.
+//! Events without it (raw domain, interpreters with a GIL of their own, free-threaded builds) announce themselves in
+//! the [`Presence`] of their thread; [`close`] waits until nobody is present ([`gate`]). From then on until [`open`]
+//! nobody reads or writes the tables but the one who changes them.
 
 mod gate;
 #[cfg(test)]
@@ -183,7 +183,8 @@ pub(crate) unsafe fn add(held: &mut Held, presence: *mut Presence) {
 /// Takes a thread's presence out.
 pub(crate) fn remove(held: &mut Held, presence: *mut Presence) {
     let mut link: *mut AtomicPtr<Presence> = PRESENT.get(held);
-    // SAFETY: links are those of the list, which only the holder of the lock changes; its members stay where they are (`add`).
+    // SAFETY: links are those of the list, which only the holder of the lock changes; its members stay where they are
+    // (`add`).
     unsafe {
         loop {
             let at = (*link).load(Ordering::Relaxed);
@@ -221,8 +222,8 @@ fn is_any_thread_inside() -> bool {
     false
 }
 
-/// The longest that [`close`] waits. An event takes microseconds; one that is not over by then never will be: its thread
-/// left it by `longjmp`, or is stopped by a debugger.
+/// The longest that [`close`] waits. An event takes microseconds; one that is not over by then never will be: its
+/// thread left it by `longjmp`, or is stopped by a debugger.
 const LONGEST_EVENT: Duration = Duration::from_secs(1);
 
 /// Waits until no event that found the session as it was before is under way.

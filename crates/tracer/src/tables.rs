@@ -10,6 +10,7 @@ pub(crate) mod live_map;
 pub(crate) mod path_filter;
 pub(crate) mod recorded;
 pub(crate) mod recycle;
+pub(crate) mod sampled_blocks;
 pub(crate) mod shared_total;
 pub(crate) mod side_table;
 pub(crate) mod sites;

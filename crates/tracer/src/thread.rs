@@ -8,11 +8,12 @@ use std::sync::OnceLock;
 
 use heapsight_cpython::version::Version;
 
-use crate::hooks::sampled::Countdown;
+use crate::config;
+use crate::countdown::Countdown;
 use crate::interpreter::event::{self, RAW, Sharing};
 use crate::interpreter::thread_slot;
 use crate::memory::lock;
-use crate::path::PathCache;
+use crate::path::{PathCache, base};
 use crate::session::{self, Presence};
 use crate::tables::shared_total;
 use crate::tables::sites::OwnSites;
@@ -25,7 +26,8 @@ pub(crate) struct Thread {
     pub(crate) presence: Presence,
     /// Sampled tracing: to the next sample point among what this thread allocates side by side with others.
     pub(crate) countdown: Countdown,
-    /// Sampled tracing: address of the block that it sampled last, and what told then whether anything is allocated later.
+    /// Sampled tracing: address of the block that it sampled last, and what told then whether anything is allocated
+    /// later.
     pub(crate) last_sampled: (usize, i64),
     /// Where it counts what it does side by side with other threads; [`NO_SHARD`] until it does. See [`shared_total`].
     shard: u8,
@@ -50,14 +52,29 @@ pub(crate) fn existing() -> *mut Thread {
     thread_slot::get()
 }
 
+/// Gives the calling thread the name under which its call paths are kept from now on, if threads are kept apart. Not to
+/// be called in a hook.
+pub fn name_thread(name: &str) {
+    if !config::threads_apart() {
+        return;
+    }
+    let is_set = base::set_given_name(name);
+    let thread = existing();
+    if is_set && !thread.is_null() {
+        // SAFETY: the calling thread's own state, which lives until the thread ends; no event is going on in this
+        // thread, so nothing else has a reference to its path cache.
+        unsafe { (*thread).path.invalidate() };
+    }
+}
+
 #[cold]
 #[inline(never)]
 fn make() -> *mut Thread {
     let (Some(path), layout) = (PathCache::new(), Layout::new::<Thread>()) else {
         return std::ptr::null_mut();
     };
-    // SAFETY: 1. the layout is not empty. 2. every field is written before anybody else can see the pointer. The stack of
-    // the thread may be small, so the whole is never built there.
+    // SAFETY: 1. the layout is not empty. 2. every field is written before anybody else can see the pointer. The stack
+    // of the thread may be small, so the whole is never built there.
     let thread = unsafe {
         let thread = alloc::alloc(layout).cast::<Thread>();
         if thread.is_null() {
@@ -148,8 +165,8 @@ impl Drop for Event {
     }
 }
 
-/// In the child of a fork: forgets the other threads, which the child does not have. What is kept for them is lost: they
-/// may have been changing it.
+/// In the child of a fork: forgets the other threads, which the child does not have. What is kept for them is lost:
+/// they may have been changing it.
 pub(crate) fn after_fork_in_child() {
     let thread = existing();
     let presence = if thread.is_null() {
@@ -173,8 +190,8 @@ fn end_of_thread_key() -> Option<libc::pthread_key_t> {
 unsafe extern "C" fn end_of_thread(thread: *mut libc::c_void) {
     let thread = thread.cast::<Thread>();
     thread_slot::set(std::ptr::null_mut::<Thread>());
-    // SAFETY: the value was made by `make` of this very thread with this layout, and its slot and the list of presences are
-    // empty of it: nobody else can reach it.
+    // SAFETY: the value was made by `make` of this very thread with this layout, and its slot and the list of presences
+    // are empty of it: nobody else can reach it.
     unsafe {
         session::remove(&mut lock::hold(), &raw mut (*thread).presence);
         thread.drop_in_place();

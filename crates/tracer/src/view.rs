@@ -1,7 +1,7 @@
 //! What the program sees, and what it may do to it.
 //!
-//! Without a recording the program owns the session: it starts and stops it. A recording owns its session; what the program
-//! then asks for acts on its *view* alone: the recording misses nothing ([`crate::tables::recorded`]).
+//! Without a recording the program owns the session: it starts and stops it. A recording owns its session; what the
+//! program then asks for acts on its *view* alone: the recording misses nothing ([`crate::tables::recorded`]).
 
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -31,8 +31,9 @@ fn between_events(change: impl FnOnce(&mut lock::Held)) {
     });
 }
 
-/// Starts tracing, for the program; does nothing when it is on already. Under a recording the program sees from now on what
-/// it allocates, with at most as many frames as it asks for; a sample cannot be asked for then. Call with the GIL held.
+/// Starts tracing, for the program; does nothing when it is on already. Under a recording the program sees from now on
+/// what it allocates, with at most as many frames as it asks for; a sample cannot be asked for then. Call with the GIL
+/// held.
 ///
 /// # Errors
 /// [`StartError`]; nothing has changed then.
@@ -68,8 +69,8 @@ pub fn clear() {
     }
 }
 
-/// Makes the present the highest point: the peak is from now on the highest traced memory since this call. Call with the
-/// GIL held.
+/// Makes the present the highest point: the peak is from now on the highest traced memory since this call. Call with
+/// the GIL held.
 pub fn reset_peak() {
     if recorded::is_recorded() {
         between_events(recorded::reset_view_peak);

@@ -10,7 +10,8 @@ pub(super) struct Block {
     pub site: SiteId,
 }
 
-/// Tables that the blocks are spread over. One that grows needs room for its new size and its old one at once, so they are many.
+/// Tables that the blocks are spread over. One that grows needs room for its new size and its old one at once, so they
+/// are many.
 const TABLES: usize = 64;
 
 /// Site and size in one word. The few blocks for which one of them is too large are kept apart.

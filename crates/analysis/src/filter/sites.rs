@@ -5,8 +5,9 @@ use heapsight_capture::model::{Site, SiteId, Tables};
 use super::{Filter, keep};
 use crate::path::is_frame;
 
-/// Drops the sites whose call path `filters` do not keep together (see [`keep`]). Names and call paths stay, so ids of those stay valid;
-/// ids of sites change. Totals stay those of the whole capture. Gives the new id of each site, `None` for those dropped.
+/// Drops the sites whose call path `filters` do not keep together (see [`keep`]). Names and call paths stay, so ids of
+/// those stay valid; ids of sites change. Totals stay those of the whole capture. Gives the new id of each site, `None`
+/// for those dropped.
 ///
 /// Time: filters × (names + call paths), however many blocks there are.
 pub fn apply_filters(tables: &mut Tables, filters: &[Filter]) -> Vec<Option<SiteId>> {

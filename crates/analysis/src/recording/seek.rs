@@ -109,7 +109,8 @@ mod tests {
 
     const SECOND: u64 = 1_000_000_000;
 
-    /// One site whose live bytes at 1 s, 2 s … are given, with blocks of one byte; each tick allocates what is new and frees what is gone.
+    /// One site whose live bytes at 1 s, 2 s … are given, with blocks of one byte; each tick allocates what is new and
+    /// frees what is gone.
     fn recording(live: &[u64]) -> Vec<u8> {
         let mut writer = Writer::create(Vec::new(), &Header::default()).expect("a Vec");
         let mut counters = Counters::default();

@@ -81,7 +81,8 @@ impl Moment {
         Self::after_seconds(number.parse::<f64>().ok()? * seconds)
     }
 
-    /// So many seconds after the start of tracing. `None` for what is no time of a recording: negative, not a number, or beyond five centuries.
+    /// So many seconds after the start of tracing. `None` for what is no time of a recording: negative, not a number,
+    /// or beyond five centuries.
     #[must_use]
     pub fn after_seconds(seconds: f64) -> Option<Self> {
         let ns = seconds * 1e9;

@@ -120,7 +120,8 @@ proptest! {
                 .map(|each| {
                     let paths = if each.side == Side::New { new_traces.paths() } else { old_traces.paths() };
                     let changes = (each.bytes_change, each.blocks_change);
-                    (changes.0.abs(), each.bytes, changes.1.abs(), each.blocks, owned(each.places(paths).rev()), changes)
+                    let places = owned(each.places(paths).rev());
+                    (changes.0.abs(), each.bytes, changes.1.abs(), each.blocks, places, changes)
                 })
                 .collect();
             prop_assert_eq!(found, expected);
@@ -136,7 +137,8 @@ proptest! {
             .map(|position| traces.rows()[traces.row_at(position) as usize])
             .filter(|row| row.domain != 1)
             .collect();
-        let found: Vec<TraceRow> = (0..kept.len()).map(|position| kept.rows()[kept.row_at(position) as usize]).collect();
+        let row_at = |position| kept.rows()[kept.row_at(position) as usize];
+        let found: Vec<TraceRow> = (0..kept.len()).map(row_at).collect();
         prop_assert_eq!(found, expected);
     }
 }

@@ -47,8 +47,8 @@ pub fn plain(tables: &Tables) -> Vec<PlainSite> {
         .collect()
 }
 
-/// Tables of up to 20 call paths over few names. Several nodes, codes and sites look alike on purpose: the tracer tells apart more
-/// than people see.
+/// Tables of up to 20 call paths over few names. Several nodes, codes and sites look alike on purpose: the tracer tells
+/// apart more than people see.
 pub fn tables() -> impl Strategy<Value = Tables> {
     let names = ["a.py", "b.py", "f", "g", "MainThread", "worker"];
     let code = (0..2_u32, 2..4_u32, 1..3_u32);

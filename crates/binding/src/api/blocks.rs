@@ -6,7 +6,8 @@ use heapsight_capture::Block;
 use heapsight_capture::model::SiteId;
 use heapsight_tracer::LiveBlocks;
 
-/// Blocks, in order of address, as they were when the snapshot was taken, shared by everything made from it, with what became of their sites since.
+/// Blocks, in order of address, as they were when the snapshot was taken, shared by everything made from it, with what
+/// became of their sites since.
 #[derive(Clone, Debug)]
 pub(crate) struct BlockTable {
     source: Arc<Source>,

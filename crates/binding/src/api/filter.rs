@@ -11,9 +11,9 @@ use crate::arguments;
 
 /// Keeps (`include` true) or drops what was allocated in the files that match `pattern`.
 ///
-/// In `pattern` only `*` is special: any characters, none included; a trailing `.pyc` or `.pyo` is read as `.py`. `lineno` limits the
-/// filter to one line; None or less than 1 means every line. `traceback` true looks at every frame of a trace, false at the
-/// most recent only. Immutable, hashable.
+/// In `pattern` only `*` is special: any characters, none included; a trailing `.pyc` or `.pyo` is read as `.py`.
+/// `lineno` limits the filter to one line; None or less than 1 means every line. `traceback` true looks at every frame
+/// of a trace, false at the most recent only. Immutable, hashable.
 ///
 /// >>> Filter(False, "*/site-packages/*").match("/venv/site-packages/x.py", 3)
 /// False
@@ -24,7 +24,10 @@ pub(crate) struct Filter(pub(crate) analysis::Filter);
 #[pymethods]
 impl Filter {
     #[new]
-    #[pyo3(signature = (include, pattern, lineno = None, traceback = None), text_signature = "(include, pattern, lineno=None, traceback=False)")]
+    #[pyo3(
+        signature = (include, pattern, lineno = None, traceback = None),
+        text_signature = "(include, pattern, lineno=None, traceback=False)"
+    )]
     fn new(
         include: &Bound<'_, PyAny>,
         pattern: &Bound<'_, PyAny>,
@@ -146,7 +149,8 @@ fn boolean(value: &Bound<'_, PyAny>, name: &str) -> PyResult<bool> {
     }
 }
 
-/// Filters that decide together: a trace is kept if there is no include filter or at least one matches, and no exclude filter drops it.
+/// Filters that decide together: a trace is kept if there is no include filter or at least one matches, and no exclude
+/// filter drops it.
 ///
 /// >>> filters = Filters([Filter(True, "*/app/*"), Filter(False, "*/app/cache.py")])
 /// >>> filters.match("/srv/app/main.py", 1), filters.match("/srv/app/cache.py", 1), filters.match("/lib/os.py", 1)

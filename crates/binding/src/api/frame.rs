@@ -11,7 +11,8 @@ use crate::arguments;
 
 /// One line of a call path. Immutable, hashable; sorts by file name, line, name, with unknown ones first.
 ///
-/// `filename`, `lineno` and `name` (the qualified name of the function) are None when unknown. `str()` is `filename:lineno`.
+/// `filename`, `lineno` and `name` (the qualified name of the function) are None when unknown. `str()` is
+/// `filename:lineno`.
 ///
 /// >>> frame = Frame("app.py", 7, "main")
 /// >>> str(frame), frame.lineno

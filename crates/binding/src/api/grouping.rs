@@ -1,4 +1,5 @@
-//! Statistics of a snapshot and differences between two: tables of the engine until somebody reads them as Python objects.
+//! Statistics of a snapshot and differences between two: tables of the engine until somebody reads them as Python
+//! objects.
 
 use std::sync::Arc;
 
@@ -75,7 +76,8 @@ impl Grouped {
         }
     }
 
-    /// How it differs from `old`; from itself, so not at all, when there is none. None when the two are not grouped alike.
+    /// How it differs from `old`; from itself, so not at all, when there is none. None when the two are not grouped
+    /// alike.
     #[pyo3(signature = (old = None))]
     fn compare(&self, py: Python<'_>, old: Option<&Bound<'_, Self>>) -> Option<Differences> {
         let old = old.map_or(&self.0, |old| &old.get().0);

@@ -47,7 +47,8 @@ pub(crate) fn traces<'py>(
     Ok(traces)
 }
 
-/// The traces made lately: many blocks have the same size and call path, and traces never change, so they can share one.
+/// The traces made lately: many blocks have the same size and call path, and traces never change, so they can share
+/// one.
 struct RecentTraces<'a> {
     tables: &'a Arc<Tables>,
     /// One place for each hash: what comes later takes it.

@@ -78,8 +78,8 @@ fn take_snapshot(py: Python<'_>, unix_ns: u64, with_traces: bool) -> PyResult<Sn
     })
 }
 
-/// Reads a capture, or a pickle that `tracemalloc`'s `Snapshot.dump` made, and goes to the moment `at`. Reads `content`, if
-/// that is given, as that of the file.
+/// Reads a capture, or a pickle that `tracemalloc`'s `Snapshot.dump` made, and goes to the moment `at`. Reads
+/// `content`, if that is given, as that of the file.
 ///
 /// # Errors
 /// `OSError` when the file cannot be read, `ValueError` when it is something else or refers to what is no data.

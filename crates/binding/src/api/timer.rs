@@ -1,8 +1,9 @@
 //! `start_timer` and `stop_timer`: a Python function called from time to time.
 //!
-//! When the time has come, the call is left to the interpreter as a *pending call*: it makes it between two instructions of the main thread. If
-//! that does not come within a tenth of a second, because it waits for something, the timer's own thread takes the GIL and
-//! makes the call. Whoever is first takes it; a timer that was replaced or stopped meanwhile has nothing to take.
+//! When the time has come, the call is left to the interpreter as a *pending call*: it makes it between two
+//! instructions of the main thread. If that does not come within a tenth of a second, because it waits for something,
+//! the timer's own thread takes the GIL and makes the call. Whoever is first takes it; a timer that was replaced or
+//! stopped meanwhile has nothing to take.
 
 mod interrupt;
 
@@ -52,12 +53,13 @@ fn state() -> MutexGuard<'static, State> {
     STATE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Calls `func(*args, **kwargs)` every `delay` seconds. Enables tracing if it is off. There is one timer: a second call takes the place of the
-/// first.
+/// Calls `func(*args, **kwargs)` every `delay` seconds. Enables tracing if it is off. There is one timer: a second call
+/// takes the place of the first.
 ///
-/// The function is called in the main thread, between two of its instructions; when that waits for something (a lock, a sleep, a file), after
-/// a tenth of a second in a thread of heapsight's own. It is never called while it is still running. KeyboardInterrupt and
-/// SystemExit raised by it are raised in the main thread; any other exception goes to `sys.unraisablehook`. The timer goes on in either case.
+/// The function is called in the main thread, between two of its instructions; when that waits for something (a lock, a
+/// sleep, a file), after a tenth of a second in a thread of heapsight's own. It is never called while it is still
+/// running. KeyboardInterrupt and SystemExit raised by it are raised in the main thread; any other exception goes to
+/// `sys.unraisablehook`. The timer goes on in either case.
 #[pyfunction]
 #[pyo3(signature = (delay, func, args = None, kwargs = None), text_signature = "(delay, func, args=(), kwargs={})")]
 fn start_timer(
@@ -204,7 +206,8 @@ fn make(py: Python<'_>, ticket: Ticket) -> PyResult<()> {
 /// Is the present interpreter prepared?
 static IS_PREPARED: AtomicBool = AtomicBool::new(false);
 
-/// Once for each interpreter that the process has in turn: no thread of ours while the program forks, and no call while the interpreter ends.
+/// Once for each interpreter that the process has in turn: no thread of ours while the program forks, and no call while
+/// the interpreter ends.
 fn prepare(py: Python<'_>) -> PyResult<()> {
     if IS_PREPARED.swap(true, Ordering::Relaxed) {
         return Ok(());

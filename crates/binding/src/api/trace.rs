@@ -11,7 +11,8 @@ use crate::arguments;
 
 /// A live memory block: `size` in bytes, and `traceback`, the list of frames that allocated it, most recent first.
 ///
-/// The list is empty for a block that was not allocated by Python code. Immutable, hashable; each reading of `traceback` makes a new list.
+/// The list is empty for a block that was not allocated by Python code. Immutable, hashable; each reading of
+/// `traceback` makes a new list.
 ///
 /// >>> trace = Trace(512, [Frame("app.py", 7)])
 /// >>> trace.size, str(trace.traceback[0])
@@ -23,7 +24,8 @@ pub(crate) struct Trace {
     frames: Frames,
 }
 
-/// Where the frames of a trace are. Millions of traces share one snapshot's tables; their frames become objects when somebody looks.
+/// Where the frames of a trace are. Millions of traces share one snapshot's tables; their frames become objects when
+/// somebody looks.
 #[derive(Clone, Debug)]
 enum Frames {
     InTables(Arc<Tables>, NodeId),

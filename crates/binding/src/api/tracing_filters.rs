@@ -30,8 +30,8 @@ fn add_filter(filter: &Bound<'_, PyAny>) -> PyResult<()> {
     Ok(())
 }
 
-/// Adds a filter that leaves out the files matching `pattern`, at the first call in the process: heapsight is imported again by each
-/// sub-interpreter.
+/// Adds a filter that leaves out the files matching `pattern`, at the first call in the process: heapsight is imported
+/// again by each sub-interpreter.
 #[pyfunction]
 fn leave_own_files_out(pattern: &Bound<'_, PyAny>) -> PyResult<()> {
     static DONE: AtomicBool = AtomicBool::new(false);

@@ -1,7 +1,7 @@
 //! The end of a recorded run, in two steps.
 //!
-//! 1. As the first-registered `atexit` callback, after everything of the program's own: the last tick is written while the program's
-//!    objects are still there, for "live at exit" is of no use once the interpreter has freed everything.
+//! 1. As the first-registered `atexit` callback, after everything of the program's own: the last tick is written while
+//!    the program's objects are still there, for "live at exit" is of no use once the interpreter has freed everything.
 //! 2. As a C-level exit function, after finalisers have run and standard output is flushed: the summary, so that it is
 //!    the last thing on standard error.
 
@@ -44,7 +44,8 @@ pub(crate) fn end_recording(py: Python<'_>) {
         return;
     }
     *ENDED.lock().unwrap_or_else(PoisonError::into_inner) = Some(run);
-    // SAFETY: 1. the thread state is attached: we were called from Python. 2. the function has C's calling convention, and unwinds never.
+    // SAFETY: 1. the thread state is attached: we were called from Python. 2. the function has C's calling convention,
+    // and unwinds never.
     // 3. this library is never unloaded: CPython does not close extension modules.
     if unsafe { ffi::Py_AtExit(Some(print_summary)) } != 0 {
         print_summary(); // the table of exit functions is full: early is better than never

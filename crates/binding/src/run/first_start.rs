@@ -1,8 +1,9 @@
 //! Whether this is the start that may switch tracing on.
 //!
-//! `site` runs in every interpreter of a process, so in each sub-interpreter, and a program may run it again. What the process was started
-//! with was meant for it as a whole: tracing begins with the main interpreter, once, and sees the sub-interpreters too. A second start would
-//! forget all traces, and under `heapsight run --follow` write over the recording.
+//! `site` runs in every interpreter of a process, so in each sub-interpreter, and a program may run it again. What the
+//! process was started with was meant for it as a whole: tracing begins with the main interpreter, once, and sees the
+//! sub-interpreters too. A second start would forget all traces, and under `heapsight run --follow` write over the
+//! recording.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 

@@ -1,10 +1,11 @@
 //! Forks of a recorded program: heapsight's own threads are away while they happen.
 //!
-//! Python 3.12 and newer warns of a fork in a process that has other threads, and counts them by asking the system: before or
-//! after the `after_in_parent` hooks, depending on the version. A process whose first thread forks may have no other one, so there our
-//! threads are started again only when `os.fork` has returned: by a pending call, which the first thread runs right then. Where another
-//! thread forks there are two at least, and Python warns with us as without us. So there they are started at once: the first thread
-//! may be waiting, and run no pending call for as long as the program lives.
+//! Python 3.12 and newer warns of a fork in a process that has other threads, and counts them by asking the system:
+//! before or after the `after_in_parent` hooks, depending on the version. A process whose first thread forks may have
+//! no other one, so there our threads are started again only when `os.fork` has returned: by a pending call, which the
+//! first thread runs right then. Where another thread forks there are two at least, and Python warns with us as without
+//! us. So there they are started at once: the first thread may be waiting, and run no pending call for as long as the
+//! program lives.
 
 use std::ffi::{c_int, c_void};
 use std::ptr;
@@ -24,7 +25,8 @@ static FORKING_FRAME: AtomicPtr<ffi::PyFrameObject> = AtomicPtr::new(ptr::null_m
 fn run_before_fork(py: Python<'_>) {
     before(py);
     if recording::is_following() {
-        // The child's file begins here: without this, the parent's share of their combined memory would be known from its next tick on only.
+        // The child's file begins here: without this, the parent's share of their combined memory would be known from
+        // its next tick on only.
         recorder::tick_now();
     }
 }
@@ -62,7 +64,8 @@ fn schedule() {
     }
 }
 
-/// Called by the interpreter between two instructions of the main thread: of the frame that forked, or of a hook below it.
+/// Called by the interpreter between two instructions of the main thread: of the frame that forked, or of a hook below
+/// it.
 extern "C" fn resume(_: *mut c_void) -> c_int {
     if Python::attach(is_below_the_forking_frame) {
         schedule();

@@ -1,11 +1,14 @@
-//! The ways out of a process that run no exit function: `os._exit`, `os.abort`, and `os.exec…`, which lets another program take its place.
+//! The ways out of a process that run no exit function: `os._exit`, `os.abort`, and `os.exec…`, which lets another
+//! program take its place.
 //!
-//! Before any of them the recorder writes a tick, so that nothing of the recording is lost. A built-in function is called through a pointer
-//! that its object holds (`vectorcall`, PEP 590), and that one is replaced: by one C function of ours, which writes the tick and calls what was
-//! there. The objects stay, and so does all that a program can ask of them: the definition, from which their hash is made, too.
+//! Before any of them the recorder writes a tick, so that nothing of the recording is lost. A built-in function is
+//! called through a pointer that its object holds (`vectorcall`, PEP 590), and that one is replaced: by one C function
+//! of ours, which writes the tick and calls what was there. The objects stay, and so does all that a program can ask of
+//! them: the definition, from which their hash is made, too.
 //!
-//! From 3.11 on the interpreter calls a function past that pointer where it has often been called from the same instruction. These do not come back,
-//! so this concerns an `os.exec…` alone that failed there some ten times before. The recording then ends with the tick before.
+//! From 3.11 on the interpreter calls a function past that pointer where it has often been called from the same
+//! instruction. These do not come back, so this concerns an `os.exec…` alone that failed there some ten times before.
+//! The recording then ends with the tick before.
 
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -42,13 +45,15 @@ pub(crate) fn arrange(py: Python<'_>) {
         if original(function.as_ptr()).is_some()
             && let Some(place) = vectorcall_of(function)
         {
-            // SAFETY: as above. The thread is attached, so nobody calls the function meanwhile; and one who did would find either.
+            // SAFETY: as above. The thread is attached, so nobody calls the function meanwhile; and one who did would
+            // find either.
             unsafe { place.write(Some(stand_in)) };
         }
     }
 }
 
-/// Where the object of a built-in function holds what it is called through. `None` when it is none, or not as we know them.
+/// Where the object of a built-in function holds what it is called through. `None` when it is none, or not as we know
+/// them.
 fn vectorcall_of(function: &Bound<'_, PyAny>) -> Option<*mut Option<vectorcallfunc>> {
     let object = function.as_ptr();
     let build = running_build().ok()?;
@@ -96,7 +101,8 @@ unsafe extern "C" fn stand_in(
 fn write_tick() {
     // A panic must not reach C; it has said what is wrong, and the process goes its way.
     let _ = catch_unwind(AssertUnwindSafe(|| {
-        // A forked child that is not recorded leaves the recorder alone: its locks may be held by threads that stayed in the parent.
+        // A forked child that is not recorded leaves the recorder alone: its locks may be held by threads that stayed
+        // in the parent.
         if recording::is_recorded() {
             recorder::tick_now();
         }

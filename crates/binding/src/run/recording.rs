@@ -78,8 +78,8 @@ pub(crate) fn is_following() -> bool {
         .is_some_and(|run| run.is_ours() && run.spec.follow)
 }
 
-/// Starts tracing and recording as `heapsight run` asked in `spec`. `argv` is `sys.argv` of this process: a followed child's own.
-/// Returns what the children are to find in `HEAPSIGHT_RUN`; None when they are not followed.
+/// Starts tracing and recording as `heapsight run` asked in `spec`. `argv` is `sys.argv` of this process: a followed
+/// child's own. Returns what the children are to find in `HEAPSIGHT_RUN`; None when they are not followed.
 ///
 /// # Errors
 /// `RuntimeError` with one line saying what failed; nothing is traced then.
@@ -126,8 +126,8 @@ fn paths(spec: &RunSpec) -> Result<(PathBuf, PathBuf), String> {
     Ok((own, first))
 }
 
-/// For the recorder, which never takes the GIL itself. Not by a pending call: without the GIL, interpreters before 3.12 put it into the queue of
-/// whatever interpreter runs, and a main thread that is alone does not look there.
+/// For the recorder, which never takes the GIL itself. Not by a pending call: without the GIL, interpreters before 3.12
+/// put it into the queue of whatever interpreter runs, and a main thread that is alone does not look there.
 fn put_hooks_back() {
     // None when the interpreter has ended: then nothing is traced any more.
     let _ = Python::try_attach(|_| heapsight_tracer::put_hooks_back());
@@ -149,8 +149,8 @@ fn record(spec: RunSpec, capture: PathBuf, file: Guarded) -> Result<(), String> 
     Ok(())
 }
 
-/// In a forked child: records it into a file of its own, if children are followed. Only what the child allocates itself counts: what it
-/// inherited is in its parent's file. Returns one line if that fails; the child then goes on untraced.
+/// In a forked child: records it into a file of its own, if children are followed. Only what the child allocates itself
+/// counts: what it inherited is in its parent's file. Returns one line if that fails; the child then goes on untraced.
 #[pyfunction]
 fn run_follow_fork() -> Option<String> {
     // Another thread of the parent may have held the lock: that thread is not here to give it back.
@@ -198,7 +198,8 @@ fn name_thread(name: &str) {
     heapsight_tracer::name_thread(name);
 }
 
-/// Writes the last tick and stops tracing; the summary is printed when the interpreter is done. Does nothing in a forked child.
+/// Writes the last tick and stops tracing; the summary is printed when the interpreter is done. Does nothing in a
+/// forked child.
 #[pyfunction]
 fn run_end(py: Python<'_>) {
     exit::end_recording(py);

@@ -10,7 +10,8 @@ use pyo3::types::{PyList, PyTuple};
 /// A frame: file name, line (0 when unknown), qualified name of the function.
 type Frame = (String, u32, String);
 
-/// The size of the traced block at exactly this address, and its call path, most recent frame first; None when there is none.
+/// The size of the traced block at exactly this address, and its call path, most recent frame first; None when there is
+/// none.
 #[pyfunction]
 fn trace_of_address(address: usize) -> Option<(usize, Vec<Frame>)> {
     let (block, tables) = heapsight_tracer::trace_of(address)?;
@@ -20,7 +21,8 @@ fn trace_of_address(address: usize) -> Option<(usize, Vec<Frame>)> {
 
 /// Every live traced block: address, size, number of its allocator domain, and call path, most recent frame first.
 ///
-/// Blocks with the same call path share one tuple of it, and paths share their frames: there are many blocks, few paths, fewer frames.
+/// Blocks with the same call path share one tuple of it, and paths share their frames: there are many blocks, few
+/// paths, fewer frames.
 #[pyfunction]
 fn get_blocks(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
     let (tables, blocks) = heapsight_tracer::snapshot_with_blocks();

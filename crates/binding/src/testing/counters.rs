@@ -4,8 +4,9 @@ use heapsight_analysis::path;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
-/// Traced bytes now and at the peak, and every call path that anything was ever allocated on: number of the allocator domain, file name and
-/// line of each frame, most recent first, and (bytes, blocks) allocated, freed, temporary, and live at the peak.
+/// Traced bytes now and at the peak, and every call path that anything was ever allocated on: number of the allocator
+/// domain, file name and line of each frame, most recent first, and (bytes, blocks) allocated, freed, temporary, and
+/// live at the peak.
 #[pyfunction]
 fn get_counters(py: Python<'_>) -> PyResult<((u64, u64), Bound<'_, PyList>)> {
     let tables = heapsight_tracer::snapshot_of_all_paths();

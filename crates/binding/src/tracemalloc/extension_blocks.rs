@@ -1,5 +1,5 @@
-//! Whether blocks that extension modules report themselves are traced: the one thing for which code of the interpreter is changed, so there
-//! is a way to do without.
+//! Whether blocks that extension modules report themselves are traced: the one thing for which code of the interpreter
+//! is changed, so there is a way to do without.
 
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 

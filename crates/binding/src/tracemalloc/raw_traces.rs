@@ -16,7 +16,8 @@ pub(super) fn read(traces: &Bound<'_, PyAny>) -> PyResult<Option<Traces>> {
     };
     let mut reader = Reader::default();
     let mut order = Vec::with_capacity(traces.len());
-    // Objects that were seen, by where they are. Each is kept alive by `seen_objects`, whatever happens to the list meanwhile.
+    // Objects that were seen, by where they are. Each is kept alive by `seen_objects`, whatever happens to the list
+    // meanwhile.
     let mut seen = HashMap::new();
     let mut seen_objects = Vec::new();
     for trace in traces.iter() {
@@ -27,7 +28,8 @@ pub(super) fn read(traces: &Bound<'_, PyAny>) -> PyResult<Option<Traces>> {
                 let Some(row) = reader.row(&trace) else {
                     return Ok(None);
                 };
-                // Tuples that are not shared are as many as there are blocks: remembering them would cost more than it saves.
+                // Tuples that are not shared are as many as there are blocks: remembering them would cost more than it
+                // saves.
                 if trace.get_refcnt() > 2 {
                     seen.insert(address, row);
                     seen_objects.push(trace);

@@ -116,7 +116,8 @@ impl TraceTable {
         std::ptr::eq(mine, theirs) || mine.len() == theirs.len() && same_order(mine, theirs)
     }
 
-    /// Sums by 'traceback', 'filename' or 'lineno', the largest first: frames with the most recent first, bytes, blocks.
+    /// Sums by 'traceback', 'filename' or 'lineno', the largest first: frames with the most recent first, bytes,
+    /// blocks.
     fn statistics<'py>(
         &self,
         py: Python<'py>,
@@ -267,7 +268,8 @@ impl<'py, 't> Objects<'py, 't> {
         PyTuple::new(self.py, frames)
     }
 
-    /// Names are known by where they are: they stay there while the table is borrowed. An empty one has no place of its own.
+    /// Names are known by where they are: they stay there while the table is borrowed. An empty one has no place of its
+    /// own.
     fn frame(&mut self, filename: &'t str, line: u32) -> PyResult<Bound<'py, PyTuple>> {
         let place = (filename.as_ptr(), line);
         if let Some(known) = self.frames.get(&place).filter(|_| !filename.is_empty()) {

@@ -55,7 +55,8 @@ impl<R: Read> Replay<R> {
         })
     }
 
-    /// Applies the next tick; false when there is none. The ending and damage are known (in [`Self::capture`]) only then.
+    /// Applies the next tick; false when there is none. The ending and damage are known (in [`Self::capture`]) only
+    /// then.
     ///
     /// # Errors
     /// When the source fails.
@@ -63,7 +64,8 @@ impl<R: Read> Replay<R> {
         self.apply_frames(Goal::Tick)
     }
 
-    /// Applies every tick at or before `elapsed_ns`, with the table of blocks that belongs to it. The ending is read only with `u64::MAX`.
+    /// Applies every tick at or before `elapsed_ns`, with the table of blocks that belongs to it. The ending is read
+    /// only with `u64::MAX`.
     ///
     /// # Errors
     /// When the source fails.
@@ -185,7 +187,8 @@ fn read_header<R: Read>(frames: &mut Frames<R>) -> Result<Header, ReadError> {
     }
 }
 
-/// True when the tick in `payload` is later than `elapsed_ns`. An unreadable one is not: applying it says what is wrong.
+/// True when the tick in `payload` is later than `elapsed_ns`. An unreadable one is not: applying it says what is
+/// wrong.
 fn starts_after(payload: &[u8], progress: &Progress, elapsed_ns: u64) -> bool {
     starts_at(payload, progress).is_ok_and(|start| start > elapsed_ns)
 }

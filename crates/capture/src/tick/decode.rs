@@ -30,7 +30,8 @@ pub(crate) fn starts_at(payload: &[u8], progress: &Progress) -> Result<u64, Malf
         .ok_or("the time exceeds 64 bits")
 }
 
-/// Applies one tick to `tables` and `progress`, and names the sites whose counters it sets. On failure both are as before.
+/// Applies one tick to `tables` and `progress`, and names the sites whose counters it sets. On failure both are as
+/// before.
 pub(crate) fn apply(
     payload: &[u8],
     tables: &mut Tables,

@@ -60,7 +60,8 @@ impl Encoder {
         Ok(())
     }
 
-    /// Appends `tick`, which [`Self::check`] accepted. Changes nothing here: call [`Self::commit`] once the bytes are safe.
+    /// Appends `tick`, which [`Self::check`] accepted. Changes nothing here: call [`Self::commit`] once the bytes are
+    /// safe.
     pub(crate) fn encode(&self, tick: &Tick<'_>, out: &mut Vec<u8>) {
         put(out, tick.elapsed_ns.saturating_sub(self.elapsed_ns));
         put_change(out, self.rss_bytes, tick.rss_bytes);

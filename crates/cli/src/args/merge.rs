@@ -10,8 +10,8 @@ use super::show::ShowOptions;
 /// Options of `heapsight merge`.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct MergeOptions {
-    /// Captures of processes that belong together. That of a run's first process ('heapsight run --follow') brings those of its children along,
-    /// which are beside it, unless some of them are named too
+    /// Captures of processes that belong together. That of a run's first process ('heapsight run --follow') brings
+    /// those of its children along, which are beside it, unless some of them are named too
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
 

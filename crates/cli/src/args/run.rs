@@ -13,8 +13,8 @@ const DEFAULT_SAMPLE: &str = "512K";
 const AFTER_HELP: &str = "\
 What follows SCRIPT, MODULE or CODE belongs to the program, options included.
 
-The program runs in a plain Python of its own: arguments, sys.path, __main__, standard streams, signals, exceptions and exit \
-status are those of 'python SCRIPT ARGS...'.
+The program runs in a plain Python of its own: arguments, sys.path, __main__, standard streams, signals, exceptions \
+and exit status are those of 'python SCRIPT ARGS...'.
 
 If heapsight cannot do what was asked, it says so in one line before anything runs, with exit status 1 (a syntax error \
 in SCRIPT, tracing cannot start), 2 (a value that is wrong, no such script, the capture exists or cannot be created) \

@@ -168,7 +168,10 @@ fn write(path: &Path, pid: u32, snapshot: Option<usize>) {
         ];
         writer.blocks(&blocks[snapshot..]).expect("writable");
         let note = format!(
-            r#"{{"rss":100000000,"vms":null,"metrics":[{{"name":"queue","value":{},"format":"int"}},{{"name":"process_memory.rss","value":100000000,"format":"size"}}]}}"#,
+            concat!(
+                r#"{{"rss":100000000,"vms":null,"metrics":[{{"name":"queue","value":{},"format":"int"}},"#,
+                r#"{{"name":"process_memory.rss","value":100000000,"format":"size"}}]}}"#
+            ),
             12 + snapshot
         );
         writer

@@ -71,7 +71,8 @@ fn what_sums_do_not_tell_is_refused() {
     ] {
         let words = [words, &[&path]].concat();
         let expected = format!(
-            "{path} was recorded with memray's --aggregate and tells only what was live at the end and at the peak: {unknown} is not known"
+            "{path} was recorded with memray's --aggregate and tells only what was live at the end and at the peak: \
+             {unknown} is not known"
         );
         assert_eq!(refusal(&words), (1, expected), "{words:?}");
     }

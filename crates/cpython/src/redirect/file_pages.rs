@@ -1,7 +1,8 @@
 //! Pages of code as the file has them, to be changed without losing their name.
 //!
-//! What tells functions by address (perf, core dumps) asks the kernel which file is mapped there, and where in it. A copy of a page that is itself
-//! a private mapping of that place in that file gives the same answer in the page's stead, whatever was written into it.
+//! What tells functions by address (perf, core dumps) asks the kernel which file is mapped there, and where in it. A
+//! copy of a page that is itself a private mapping of that place in that file gives the same answer in the page's
+//! stead, whatever was written into it.
 
 use std::ffi::c_void;
 use std::fs::{self, File};
@@ -14,14 +15,16 @@ struct Region<'a> {
     end: usize,
     /// Of its first byte in the file.
     offset: u64,
-    /// Device and inode, as the kernel tells them here: `stat` may have other ones for the same file (overlayfs, btrfs).
+    /// Device and inode, as the kernel tells them here: `stat` may have other ones for the same file (overlayfs,
+    /// btrfs).
     file: (&'a str, u64),
     path: &'a str,
 }
 
 impl<'a> Region<'a> {
     fn parse(line: &'a str) -> Option<Self> {
-        // Fields are separated by one space, but for the path, before which there are several and in which there may be some.
+        // Fields are separated by one space, but for the path, before which there are several and in which there may be
+        // some.
         let mut fields = line.splitn(6, ' ');
         let (start, end) = fields.next()?.split_once('-')?;
         let _permissions = fields.next()?;
@@ -50,8 +53,8 @@ impl<'a> Region<'a> {
     }
 }
 
-/// A new private mapping, readable and writable, of what the file has for the pages `[first, first + length)`. `None` when they are of no file,
-/// or the file is not to be had any more.
+/// A new private mapping, readable and writable, of what the file has for the pages `[first, first + length)`. `None`
+/// when they are of no file, or the file is not to be had any more.
 pub(super) fn remap(first: usize, length: usize, page: usize) -> Option<*mut c_void> {
     let maps = fs::read_to_string("/proc/self/maps").ok()?;
     let region = Region::of(&maps, first).filter(|region| region.file.1 != 0)?;
@@ -100,7 +103,7 @@ mod tests {
 
     #[test]
     fn a_line_of_the_kernel_is_read() {
-        let line = "7f00a000-7f00c000 r-xp 00025000 103:02 1234567                    /usr/lib/a b/libpython3.12.so.1.0";
+        let line = "7f00a000-7f00c000 r-xp 00025000 103:02 1234567              /usr/lib/a b/libpython3.12.so.1.0";
         let region = Region {
             start: 0x7f00_a000,
             end: 0x7f00_c000,

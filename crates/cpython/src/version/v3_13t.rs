@@ -4,8 +4,8 @@ use super::{
 };
 use crate::line_table::LineTableFormat;
 
-/// CPython 3.13, free-threaded build: `PyObject` is 32 bytes instead of 16, which moves all that follows it in an object; frames are
-/// as in [`V3_13`](super::V3_13).
+/// CPython 3.13, free-threaded build: `PyObject` is 32 bytes instead of 16, which moves all that follows it in an
+/// object; frames are as in [`V3_13`](super::V3_13).
 ///
 /// No mark: the argument for marks rests on the GIL, under which no other thread looks at a frame.
 pub struct V3_13T;

@@ -8,12 +8,13 @@ use crate::line_table::LineTableFormat;
 ///
 /// Shims start at `FRAME_OWNED_BY_INTERPRETER` = 3; `FRAME_OWNED_BY_CSTACK` = 4 comes after it.
 ///
-/// About the mark. `visited` is the byte after `owner`: a `uint8_t` in release builds, but one bit of it with `lltrace` in the other seven in
-/// debug builds, where a mark would switch on tracing. `_PyFrame_Initialize`, `_PyFrame_PushTrampolineUnchecked` and `_PyFrame_Copy`
-/// (pycore_interpframe.h) clear it, so it starts at 0 with every invocation; resuming a generator does not. Up to 3.14.4 the
-/// incremental collector's `mark_stacks` sets it to 1 on every frame of every thread, which wipes a mark, and stops
-/// descending at a frame where it is not 0: all that it misses then is to spare the objects of the frames below the search for
-/// garbage that follows, which finds them alive anyway. From 3.14.5 on that collector is gone and nobody reads the byte.
+/// About the mark. `visited` is the byte after `owner`: a `uint8_t` in release builds, but one bit of it with `lltrace`
+/// in the other seven in debug builds, where a mark would switch on tracing. `_PyFrame_Initialize`,
+/// `_PyFrame_PushTrampolineUnchecked` and `_PyFrame_Copy` (pycore_interpframe.h) clear it, so it starts at 0 with every
+/// invocation; resuming a generator does not. Up to 3.14.4 the incremental collector's `mark_stacks` sets it to 1 on
+/// every frame of every thread, which wipes a mark, and stops descending at a frame where it is not 0: all that it
+/// misses then is to spare the objects of the frames below the search for garbage that follows, which finds them alive
+/// anyway. From 3.14.5 on that collector is gone and nobody reads the byte.
 pub struct V3_14;
 
 impl Version for V3_14 {

@@ -8,12 +8,13 @@ use crate::line_table::LineTableFormat;
 ///
 /// The mark is that of [`V3_14`](super::V3_14), and no collector of this version reads the byte.
 ///
-/// There is another marker, not used here: `last_profiled_frame` in the thread state (offset 88, a frame's address, followed at
-/// 96 by the word `last_profiled_frame_seq`). Wherever the interpreter takes a frame off the chain (return, `yield`, the
-/// creation of a generator, `throw`, a failed set-up; see `_PyThreadState_UpdateLastProfiledFrame` in pycore_interpframe.h) and it is that very
-/// frame, the pointer moves to the caller and the sequence number grows by one. So what is below it has not changed
-/// since it was set. But each thread has only one, and it belongs to the sampling profiler of another process
-/// (`profiling.sampling`), which writes it at any moment: two users would corrupt each other's stacks.
+/// There is another marker, not used here: `last_profiled_frame` in the thread state (offset 88, a frame's address,
+/// followed at 96 by the word `last_profiled_frame_seq`). Wherever the interpreter takes a frame off the chain (return,
+/// `yield`, the creation of a generator, `throw`, a failed set-up; see `_PyThreadState_UpdateLastProfiledFrame` in
+/// pycore_interpframe.h) and it is that very frame, the pointer moves to the caller and the sequence number grows by
+/// one. So what is below it has not changed since it was set. But each thread has only one, and it belongs to the
+/// sampling profiler of another process (`profiling.sampling`), which writes it at any moment: two users would corrupt
+/// each other's stacks.
 pub struct V3_15;
 
 impl Version for V3_15 {

@@ -1,4 +1,5 @@
-//! Records of formats 12 and 13: the kind and its flags share a byte, and addresses that came up lately are named by a number of four bits.
+//! Records of formats 12 and 13: the kind and its flags share a byte, and addresses that came up lately are named by a
+//! number of four bits.
 
 use std::io::Read;
 

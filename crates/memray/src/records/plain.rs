@@ -1,4 +1,5 @@
-//! Records of format 11: four bits for the kind and four for its flags, every address in full, and other numbers for the functions.
+//! Records of format 11: four bits for the kind and four for its flags, every address in full, and other numbers for
+//! the functions.
 
 use std::io::Read;
 

@@ -1,4 +1,5 @@
-//! `outer;inner 123`: one line for each stack, bytes (of the chosen metric) at the end. Frames only: threads are added up.
+//! `outer;inner 123`: one line for each stack, bytes (of the chosen metric) at the end. Frames only: threads are added
+//! up.
 
 use std::borrow::Cow;
 use std::io::{self, Write};

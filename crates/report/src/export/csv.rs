@@ -1,5 +1,5 @@
-//! Comma-separated values (RFC 4180, lines ended by a line feed). A call path is told once, as a row that names its caller's row by number:
-//! spelled out in every row, the paths of a deep recursion would take gigabytes.
+//! Comma-separated values (RFC 4180, lines ended by a line feed). A call path is told once, as a row that names its
+//! caller's row by number: spelled out in every row, the paths of a deep recursion would take gigabytes.
 
 use std::borrow::Cow;
 use std::io::{self, Write};

@@ -1,4 +1,5 @@
-//! The Firefox Profiler's processed profile: the stacks as a thread whose samples weigh bytes, and traced memory over time as a counter.
+//! The Firefox Profiler's processed profile: the stacks as a thread whose samples weigh bytes, and traced memory over
+//! time as a counter.
 
 use std::io::{self, Write};
 use std::time::Duration;

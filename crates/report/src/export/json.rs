@@ -1,7 +1,9 @@
-//! Everything that is known, as JSON: header, totals, timeline, functions, call paths as a tree, and the counters of each site.
+//! Everything that is known, as JSON: header, totals, timeline, functions, call paths as a tree, and the counters of
+//! each site.
 //!
-//! The shape is described in docs/how-to/export.md; `format` rises when an existing field changes its meaning. Functions are told once, and
-//! the two long tables by column, so that a name is not repeated in every row; everything is written as it is read.
+//! The shape is described in docs/how-to/export.md; `format` rises when an existing field changes its meaning.
+//! Functions are told once, and the two long tables by column, so that a name is not repeated in every row; everything
+//! is written as it is read.
 
 use std::io::{self, Write};
 

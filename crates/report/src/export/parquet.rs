@@ -184,7 +184,8 @@ fn write_numbers<W: Write + Send>(
     write_column::<Int64Type>(group, &values, Some(&levels), None)
 }
 
-/// A list is spelled out value by value: definition level 0 is the empty list, repetition level 1 goes on with the same row.
+/// A list is spelled out value by value: definition level 0 is the empty list, repetition level 1 goes on with the same
+/// row.
 fn write_call_paths<W: Write + Send>(
     group: &mut Group<'_, W>,
     tables: &Tables,

@@ -1,8 +1,8 @@
 //! pprof's profile: gzipped protobuf, with the sample types of Go's heap profiles in Go's order.
 //!
-//! The messages are those of <https://github.com/google/pprof/blob/main/proto/profile.proto>, written down here by field number, with only
-//! the fields that are used. The samples, of which there may be gigabytes before compression, are written one by one: a message is
-//! the concatenation of its fields, in any order.
+//! The messages are those of <https://github.com/google/pprof/blob/main/proto/profile.proto>, written down here by
+//! field number, with only the fields that are used. The samples, of which there may be gigabytes before compression,
+//! are written one by one: a message is the concatenation of its fields, in any order.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -304,7 +304,8 @@ fn places(stacks: &Stacks, strings: &mut Strings) -> (Vec<Function>, Vec<Locatio
     (functions, locations)
 }
 
-/// The name of a function. All modules have code of the same name, `<module>`: which one it is stands in the file's name only.
+/// The name of a function. All modules have code of the same name, `<module>`: which one it is stands in the file's
+/// name only.
 fn shown_name<'l>(name: &'l str, filename: &str) -> Cow<'l, str> {
     if name != "<module>" {
         return name.into();

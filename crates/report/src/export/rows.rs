@@ -26,7 +26,8 @@ pub(super) struct Row<'t> {
 /// A counted column: its name, and its value.
 pub(super) type Figure = (&'static str, fn(&Counters) -> u64);
 
-/// The counted columns, in order: name and value. All are never negative, live ones being what was allocated and not freed.
+/// The counted columns, in order: name and value. All are never negative, live ones being what was allocated and not
+/// freed.
 pub(super) const FIGURES: [Figure; 10] = [
     ("live_bytes", Counters::live_bytes),
     ("live_blocks", Counters::live_blocks),
@@ -51,7 +52,8 @@ pub(super) fn rows<'t>(
     }
 }
 
-/// The call paths that have no row of their own but that others continue: each has a row without figures, so that every caller is in the table.
+/// The call paths that have no row of their own but that others continue: each has a row without figures, so that every
+/// caller is in the table.
 pub(super) fn callers<'t>(
     tables: &'t Tables,
     group_by: Option<GroupBy>,

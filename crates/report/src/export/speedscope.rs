@@ -51,7 +51,8 @@ struct Profile<'a> {
     weights: Weights<'a>,
 }
 
-/// The stacks that have memory of a metric, each as the labels of its frames. Made while they are written: together they may take gigabytes.
+/// The stacks that have memory of a metric, each as the labels of its frames. Made while they are written: together
+/// they may take gigabytes.
 struct Samples<'a>(&'a Stacks, Metric);
 
 impl Serialize for Samples<'_> {

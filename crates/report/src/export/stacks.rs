@@ -10,8 +10,8 @@ use super::rows::threads;
 /// What stands for memory that was asked for outside Python code.
 pub(super) const NO_FRAME: &str = "<no Python frame>";
 
-/// Frames that are spelled out of one stack, in formats that are no tree: the most recent ones. Where a deep recursion allocates at
-/// every depth, an export would otherwise grow with the square of the depth.
+/// Frames that are spelled out of one stack, in formats that are no tree: the most recent ones. Where a deep recursion
+/// allocates at every depth, an export would otherwise grow with the square of the depth.
 pub(super) const MOST_FRAMES: usize = 1000;
 
 /// What stands for the frames beyond those.
@@ -114,7 +114,8 @@ impl Stacks {
         labels
     }
 
-    /// How many bytes it takes to spell out `stacks`, given how many each label takes. Exact up to [`MOST_FRAMES`] frames.
+    /// How many bytes it takes to spell out `stacks`, given how many each label takes. Exact up to [`MOST_FRAMES`]
+    /// frames.
     pub(super) fn spelled_bytes(
         &self,
         label_bytes: &[u64],

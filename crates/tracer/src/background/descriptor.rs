@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 
 /// Where our descriptors are put if the process's limit allows.
 ///
-/// A program sees its own descriptors counted from 3 as always, and `os.closerange(3, 256)`, as daemons do, spares ours.
+/// A program sees its own descriptors counted from 3 as always, and `os.closerange(3, 256)`, as daemons do, spares
+/// ours.
 const FIRST_DESCRIPTOR: libc::c_int = 700;
 
 /// Which file a descriptor stands for.
@@ -39,8 +40,8 @@ impl From<&Metadata> for Identity {
 
 /// An open file, closed on exec, out of the program's way, and never mistaken for a file of the program's.
 ///
-/// A program may close descriptors that it did not open, and get their numbers back for files of its own. So every use first makes
-/// sure that the descriptor still stands for the file, and opens the file again if not.
+/// A program may close descriptors that it did not open, and get their numbers back for files of its own. So every use
+/// first makes sure that the descriptor still stands for the file, and opens the file again if not.
 #[derive(Debug)]
 pub struct Guarded {
     /// Closed on drop only if it is still ours.

@@ -1,7 +1,8 @@
-//! How close the process is to a limit on its memory: of its control group, beyond which the kernel kills it, or on its addresses.
+//! How close the process is to a limit on its memory: of its control group, beyond which the kernel kills it, or on its
+//! addresses.
 //!
-//! There is no warning that a thread could wait for without the program's noticing, and that comes early enough. So whoever wants to know
-//! asks often: [`Limits::is_near`] costs a few system calls.
+//! There is no warning that a thread could wait for without the program's noticing, and that comes early enough. So
+//! whoever wants to know asks often: [`Limits::is_near`] costs a few system calls.
 
 use std::fs;
 use std::os::unix::fs::FileExt;
@@ -60,8 +61,8 @@ struct Group {
 }
 
 impl Group {
-    /// Of the group that `groups` (the text of `/proc/self/cgroup`) names and those around it, the one with the least room. `None` when
-    /// none has a limit.
+    /// Of the group that `groups` (the text of `/proc/self/cgroup`) names and those around it, the one with the least
+    /// room. `None` when none has a limit.
     fn tightest(mount: &Path, groups: &str) -> Option<Self> {
         let own = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;
         let own = mount.join(own);

@@ -70,7 +70,8 @@ mod tests {
 
     #[test]
     fn sizes_are_found_by_their_names() {
-        let text = b"Name:\tVmRSS: 3 kB\nVmPeak:\t  99 kB\nVmSize:\t  40 kB\nVmHWM:\t 12 kB\nVmRSS:\t\t 8 kB\nThreads:\t1\n";
+        let text = b"Name:\tVmRSS: 3 kB\nVmPeak:\t  99 kB\nVmSize:\t  40 kB\nVmHWM:\t 12 kB\n\
+                     VmRSS:\t\t 8 kB\nThreads:\t1\n";
         let expected = ProcessMemory {
             resident_bytes: 8 << 10,
             highest_resident_bytes: 12 << 10,

@@ -1,4 +1,5 @@
-//! Writes a capture file while the program runs: a native thread, without the GIL, that appends at each tick what has changed.
+//! Writes a capture file while the program runs: a native thread, without the GIL, that appends at each tick what has
+//! changed.
 
 mod backlog;
 mod bits;
@@ -9,7 +10,6 @@ mod tests;
 mod tracer_bytes;
 
 use std::io::{self, Write};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -20,6 +20,7 @@ use self::state::{Extent, State};
 use crate::background::timer;
 use crate::hooks::install::hooks_may_be_gone;
 use crate::interpreter::signals;
+use crate::readout::snapshot;
 use crate::view;
 
 /// What became of a recording.
@@ -92,22 +93,11 @@ impl Shared {
     }
 }
 
-/// What the recording holds on the heap since its last tick.
-static HELD_BYTES: AtomicU64 = AtomicU64::new(0);
-
-/// Bytes on the heap that the recording holds.
-pub(crate) fn held_bytes() -> u64 {
-    HELD_BYTES.load(Ordering::Relaxed)
-}
-
-fn set_held_bytes(bytes: u64) {
-    HELD_BYTES.store(bytes, Ordering::Relaxed);
-}
-
 static RECORDING: Mutex<Option<Recording>> = Mutex::new(None);
 
-/// Starts writing to `sink` every `tick`. Tracing should be on already. When another tool may have taken the hooks away, `repair` is called on a thread
-/// of its own, to take the GIL and [put them back](crate::put_hooks_back). A [`Guarded`](crate::descriptor::Guarded) file is what withstands the traced program.
+/// Starts writing to `sink` every `tick`. Tracing should be on already. When another tool may have taken the hooks
+/// away, `repair` is called on a thread of its own, to take the GIL and [put them back](crate::put_hooks_back). A
+/// [`Guarded`](crate::descriptor::Guarded) file is what withstands the traced program.
 ///
 /// # Errors
 /// When the header cannot be written or the thread cannot be made.
@@ -165,7 +155,8 @@ pub(super) fn resume() {
     }
 }
 
-/// Writes the last tick and closes the file. `None` when nothing was being recorded by this process (a forked child has none of its own).
+/// Writes the last tick and closes the file. `None` when nothing was being recorded by this process (a forked child has
+/// none of its own).
 #[must_use]
 pub fn finish(exit: Exit) -> Option<Recorded> {
     // A child made by `fork` may find the lock taken by a thread that it does not have.
@@ -176,7 +167,7 @@ pub fn finish(exit: Exit) -> Option<Recorded> {
     recording.end_thread();
     view::recording_ends();
     let finished = recording.shared.state().finish(exit);
-    set_held_bytes(0);
+    snapshot::set_recorder_bytes(0);
     let (bytes_written, failure) = finished?;
     Some(Recorded {
         bytes_written,

@@ -1,13 +1,16 @@
 //! A timer: a native thread that sleeps until a time comes, says so, and says it once more when nobody has answered.
 //!
-//! Whoever arms it is given a number. The first word, [`Word::Due`], asks for the call to be made where it is made best; whoever makes it
-//! takes the number ([`claim`]), once. If nobody has after [`PATIENCE`], the second word, [`Word::Late`], asks that it be made on the
-//! timer's own thread. Arming anew and disarming take the number away, so a call that was asked for before comes to nothing.
+//! Whoever arms it is given a number. The first word, [`Word::Due`], asks for the call to be made where it is made
+//! best; whoever makes it takes the number ([`claim`]), once. If nobody has after [`PATIENCE`], the second word,
+//! [`Word::Late`], asks that it be made on the timer's own thread. Arming anew and disarming take the number away, so a
+//! call that was asked for before comes to nothing.
 //!
-//! The thread also runs errands ([`run_errand`]): what another thread of heapsight's own finds must be done with the GIL, which it never takes.
+//! The thread also runs errands ([`run_errand`]): what another thread of heapsight's own finds must be done with the
+//! GIL, which it never takes.
 //!
-//! The thread lives while something is armed or an errand waits. It is away around forks ([`pause`]) and gone for good when the interpreter ends ([`end`]):
-//! while it is on its way into the interpreter or in it, both wait for it a moment, and so must be called without the GIL.
+//! The thread lives while something is armed or an errand waits. It is away around forks ([`pause`]) and gone for good
+//! when the interpreter ends ([`end`]): while it is on its way into the interpreter or in it, both wait for it a
+//! moment, and so must be called without the GIL.
 
 use std::cell::Cell;
 use std::sync::{Condvar, Mutex, MutexGuard, Once, OnceLock, PoisonError};
@@ -28,8 +31,8 @@ pub enum Word {
 /// Number of an arming.
 pub type Ticket = usize;
 
-/// What is called with each word: on the timer's thread, without the GIL and without any lock. [`Word::Due`] may come on the thread that calls
-/// [`advance`].
+/// What is called with each word: on the timer's thread, without the GIL and without any lock. [`Word::Due`] may come
+/// on the thread that calls [`advance`].
 pub type Callback = fn(Word, Ticket);
 
 /// For how long nobody may take the call before it is made on the timer's thread.
@@ -61,8 +64,8 @@ struct Timer {
     is_speaking: bool,
     is_paused: bool,
     has_ended: bool,
-    /// Signals that the thread which armed it last had blocked: those that a call on the timer's thread has blocked, too, for what it
-    /// starts inherits them. Otherwise the timer's thread has all of them blocked.
+    /// Signals that the thread which armed it last had blocked: those that a call on the timer's thread has blocked,
+    /// too, for what it starts inherits them. Otherwise the timer's thread has all of them blocked.
     mask: Option<signals::Mask>,
     /// The time, where a test has taken the clock over.
     set_by_test: Option<Duration>,
@@ -91,7 +94,8 @@ fn timer() -> MutexGuard<'static, Timer> {
     TIMER.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Has `callback` called when `delay` is over. Takes the place of what was armed before. Does nothing once the interpreter has ended.
+/// Has `callback` called when `delay` is over. Takes the place of what was armed before. Does nothing once the
+/// interpreter has ended.
 ///
 /// # Errors
 /// When the system gives no thread; nothing is armed then.
@@ -117,7 +121,8 @@ pub fn arm(delay: Duration, callback: Callback) -> std::io::Result<Ticket> {
     started.map(|()| ticket)
 }
 
-/// Has `errand` run on the timer's thread, without any lock: soon, or after the fork that is under way. Another one that still waits is dropped.
+/// Has `errand` run on the timer's thread, without any lock: soon, or after the fork that is under way. Another one
+/// that still waits is dropped.
 pub(crate) fn run_errand(errand: fn()) {
     hold_lock_in_forks();
     let mut timer = timer();
@@ -152,8 +157,8 @@ pub fn has_thread() -> bool {
     timer().thread.is_some()
 }
 
-/// Ends the thread until [`resume`]. To be called before a fork, without the GIL: Python 3.12 and newer warns of a fork in a process with
-/// other threads. A call that takes longer than a second goes on.
+/// Ends the thread until [`resume`]. To be called before a fork, without the GIL: Python 3.12 and newer warns of a fork
+/// in a process with other threads. A call that takes longer than a second goes on.
 pub fn pause() {
     let mut timer = timer();
     timer.is_paused = true;
@@ -168,7 +173,8 @@ pub fn resume() {
     let _ = timer.start_thread();
 }
 
-/// Nothing is said from now on. To be called when the interpreter ends, without the GIL. A call that takes longer than a second is left alone.
+/// Nothing is said from now on. To be called when the interpreter ends, without the GIL. A call that takes longer than
+/// a second is left alone.
 pub fn end() {
     let mut timer = timer();
     timer.has_ended = true;
@@ -182,8 +188,8 @@ pub fn begin() {
     timer().has_ended = false;
 }
 
-/// Moves the timer's clock on, for tests: from the first time on it moves by this alone. What is due then has been said when this returns; what is
-/// late then is said by the thread.
+/// Moves the timer's clock on, for tests: from the first time on it moves by this alone. What is due then has been said
+/// when this returns; what is late then is said by the thread.
 #[doc(hidden)]
 pub fn advance(by: Duration) {
     let mut timer = timer();

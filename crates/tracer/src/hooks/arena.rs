@@ -13,7 +13,8 @@ type Free = unsafe extern "C" fn(*mut c_void, *mut c_void, usize);
 static ORIGINAL_CTX: AtomicPtr<c_void> = AtomicPtr::new(std::ptr::null_mut());
 static ORIGINAL_FREE: AtomicUsize = AtomicUsize::new(0);
 
-/// Hooks the end of arenas, once and for good: arenas may outlive tracing, and the hook costs one call for each megabyte.
+/// Hooks the end of arenas, once and for good: arenas may outlive tracing, and the hook costs one call for each
+/// megabyte.
 pub(crate) fn install() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -22,7 +23,8 @@ pub(crate) fn install() {
             alloc: None,
             free: None,
         };
-        // SAFETY: both functions take a pointer to a PyObjectArenaAllocator; the GIL is held. `ctx` and `alloc` stay as they are.
+        // SAFETY: both functions take a pointer to a PyObjectArenaAllocator; the GIL is held. `ctx` and `alloc` stay as
+        // they are.
         unsafe {
             api::PyObject_GetArenaAllocator(&raw mut arenas);
             let Some(original) = arenas.free else { return };

@@ -1,5 +1,5 @@
-//! Where a hook goes on when the mode is not the one that it was made for: tracing is off, or another tool holds hooks of
-//! an earlier session and calls them, or somebody checks whether the hooks are still reached.
+//! Where a hook goes on when the mode is not the one that it was made for: tracing is off, or another tool holds hooks
+//! of an earlier session and calls them, or somebody checks whether the hooks are still reached.
 //!
 //! Slow next to a hook that fits, which is what everybody has unless another tool sits on top.
 

@@ -1,7 +1,7 @@
 //! The hooks that record every block. One set of functions for each interpreter version, domain and depth.
 //!
-//! No panic, no Python allocation, no GIL and no call into CPython but the original allocator and the getters of the thread
-//! state. Only the outermost call counts: what pymalloc asks of the raw domain for a large block is that block.
+//! No panic, no Python allocation, no GIL and no call into CPython but the original allocator and the getters of the
+//! thread state. Only the outermost call counts: what pymalloc asks of the raw domain for a large block is that block.
 
 use std::ffi::c_void;
 
@@ -31,8 +31,8 @@ const fn own_mode(full: bool) -> Mode {
     }
 }
 
-/// The hooks of `DOMAIN`, for an allocator below them with that `ctx`. `FULL` records whole call paths, else the running
-/// frame only.
+/// The hooks of `DOMAIN`, for an allocator below them with that `ctx`. `FULL` records whole call paths, else the
+/// running frame only.
 pub(crate) fn allocator<V: Version, const DOMAIN: u32, const FULL: bool>(
     ctx: *mut c_void,
 ) -> PyMemAllocatorEx {
@@ -49,8 +49,8 @@ unsafe extern "C" fn malloc<V: Version, const DOMAIN: u32, const FULL: bool>(
     ctx: *mut c_void,
     size: usize,
 ) -> *mut c_void {
-    // SAFETY: CPython calls a hook of `DOMAIN` with the `ctx` that it was installed with, and keeps the domain's rules on
-    // the GIL.
+    // SAFETY: CPython calls a hook of `DOMAIN` with the `ctx` that it was installed with, and keeps the domain's rules
+    // on the GIL.
     unsafe {
         if session::mode() != const { own_mode(FULL) } {
             return dispatch::malloc::<V, DOMAIN>(ctx, size);

@@ -15,7 +15,7 @@ use crate::hooks::{arena, exact, sampled};
 use crate::interpreter::{attached_state, finalization, original, unwinding};
 use crate::memory::{lock, reserve};
 use crate::session::{self, Mode};
-use crate::tables::{codes, live_map, sites, totals, tree};
+use crate::tables::{codes, live_map, sampled_blocks, sites, totals, tree};
 use crate::thread;
 use crate::tracemalloc::{self, extension, objects};
 
@@ -53,9 +53,9 @@ const DOMAINS: usize = 3;
 /// The hooks of all domains, for allocators with these `ctx`.
 type MakeHooks = fn([*mut std::ffi::c_void; DOMAINS]) -> [PyMemAllocatorEx; DOMAINS];
 
-/// Looks up what the hooks need of the interpreter: where it keeps the thread state. To be called once, when the extension
-/// is imported: it detaches and attaches the calling thread, so that other threads may run. Looks up nothing on a version
-/// that is not known. And has threads wait that the interpreter ends.
+/// Looks up what the hooks need of the interpreter: where it keeps the thread state. To be called once, when the
+/// extension is imported: it detaches and attaches the calling thread, so that other threads may run. Looks up nothing
+/// on a version that is not known. And has threads wait that the interpreter ends.
 pub fn prepare() {
     static ONCE: Once = Once::new();
     unwinding::hang_ended_threads();
@@ -67,8 +67,8 @@ pub fn prepare() {
         stop();
         finalization::revoke();
     }
-    // Not inside the `Once`: a thread that waits for it would keep the GIL from the one that looks. Two that look find the
-    // same.
+    // Not inside the `Once`: a thread that waits for it would keep the GIL from the one that looks. Two that look find
+    // the same.
     if !ONCE.is_completed() && original::find_thread_state_getter() {
         finalization::find();
         (interpreter.find_state)();
@@ -236,9 +236,9 @@ fn address_of(allocator: &PyMemAllocatorEx) -> usize {
     allocator.malloc.map_or(0, |malloc| malloc as usize)
 }
 
-/// Sees to it that every domain's allocations reach a hook, for `mode` where that can be chosen: under another tool's hooks
-/// those of an earlier session stay, which find their way by themselves ([`crate::hooks::dispatch`]). Gives the domains
-/// that were not reached before, bit by bit. Call with the GIL, under [`session::change`].
+/// Sees to it that every domain's allocations reach a hook, for `mode` where that can be chosen: under another tool's
+/// hooks those of an earlier session stay, which find their way by themselves ([`crate::hooks::dispatch`]). Gives the
+/// domains that were not reached before, bit by bit. Call with the GIL, under [`session::change`].
 fn install(interpreter: &Interpreter, mode: Mode) -> Result<u8, StartError> {
     let before: [PyMemAllocatorEx; DOMAINS] = std::array::from_fn(present);
     let mut installed = 0;
@@ -297,8 +297,9 @@ pub fn hooks_may_be_gone() -> bool {
         })
 }
 
-/// Puts hooks back that another tool took away when it stopped; true when there were any. What was allocated and freed in
-/// between is not known, which is counted as a loss, so that no report calls itself complete. Call with the GIL held.
+/// Puts hooks back that another tool took away when it stopped; true when there were any. What was allocated and freed
+/// in between is not known, which is counted as a loss, so that no report calls itself complete. Call with the GIL
+/// held.
 pub fn put_hooks_back() -> bool {
     if !hooks_may_be_gone() {
         return false;
@@ -332,7 +333,7 @@ pub fn stop() {
 pub(crate) fn forget_all() {
     live_map::clear();
     let mut held = lock::hold();
-    sampled::forget_all(&mut held);
+    sampled_blocks::forget_all(&mut held);
     extension::clear(&mut held);
     totals::reset();
     sites::reset(&mut held);
@@ -349,7 +350,7 @@ pub fn clear() {
         session::close();
         live_map::clear();
         let mut held = lock::hold();
-        sampled::forget_all(&mut held);
+        sampled_blocks::forget_all(&mut held);
         extension::clear(&mut held);
         totals::reset();
         sites::zero_counters();
@@ -359,8 +360,8 @@ pub fn clear() {
     });
 }
 
-/// The interpreter is about to be torn down: from now on no thread without the GIL reads frames, as the main thread frees
-/// thread states that it does not wait for. Call with the GIL held.
+/// The interpreter is about to be torn down: from now on no thread without the GIL reads frames, as the main thread
+/// frees thread states that it does not wait for. Call with the GIL held.
 pub fn finalization_begins() {
     finalization::begin();
 }

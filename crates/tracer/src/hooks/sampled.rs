@@ -1,13 +1,11 @@
-//! Sampled tracing: a Poisson process over the bytes allocated picks the blocks to trace ([`countdown`]).
+//! Sampled tracing: a Poisson process over the bytes allocated picks the blocks to trace ([`crate::countdown`]).
 //!
-//! A block that is sampled with probability `p` is traced with weight `1/p` blocks and `s/p` bytes (Horvitz–Thompson), so every sum over
-//! paths is unbiased. [`blocks`] keeps the weight with the block: what is subtracted at its end is what was added at its birth.
+//! A block that is sampled with probability `p` is traced with weight `1/p` blocks and `s/p` bytes (Horvitz–Thompson),
+//! so every sum over paths is unbiased. [`sampled_blocks`] keeps the weight with the block: what is subtracted at its
+//! end is what was added at its birth.
 //!
-//! A malloc costs one addition, a free one bit test ([`watch`]). What fails has no part: a failed allocation is none, and after a failed
-//! reallocation the old block lives on.
-
-mod blocks;
-mod countdown;
+//! A malloc costs one addition, a free one bit test ([`watch`]). What fails has no part: a failed allocation is none,
+//! and after a failed reallocation the old block lives on.
 
 use std::ffi::c_void;
 
@@ -15,17 +13,15 @@ use heapsight_cpython::api::{self, PyMemAllocatorEx};
 use heapsight_cpython::version::Version;
 
 use crate::config;
+use crate::countdown::{self, Countdown, Weight};
 use crate::hooks::dispatch;
 use crate::interpreter::event::{self, RAW, Sharing};
 use crate::interpreter::original;
 use crate::memory::lock;
 use crate::session::{self, Mode};
 use crate::tables::live_map::Block;
-use crate::tables::{codes, sites, totals, watch};
+use crate::tables::{codes, sampled_blocks, sites, totals, watch};
 use crate::thread::{self, Event, Thread};
-
-pub(crate) use blocks::{forget_all, heap_bytes, live_block, live_blocks, live_weights};
-pub(crate) use countdown::{Countdown, Weight, fix_seed};
 
 /// The domain that code objects are allocated in.
 const OBJ: u32 = api::DOMAIN_OBJ as u32;
@@ -44,7 +40,7 @@ const fn shares_countdown<V: Version, const DOMAIN: u32>() -> bool {
 
 /// Gets ready for `config`, from a state without sampled blocks.
 pub(crate) fn prepare(config: &config::Config) {
-    forget_all(&mut lock::hold());
+    sampled_blocks::forget_all(&mut lock::hold());
     countdown::begin(config.sample_bytes.unwrap_or(0));
 }
 
@@ -79,8 +75,8 @@ unsafe extern "C" fn malloc<V: Version, const DOMAIN: u32, const FULL: bool>(
     ctx: *mut c_void,
     size: usize,
 ) -> *mut c_void {
-    // SAFETY: CPython calls a hook of `DOMAIN` with the `ctx` that it was installed with, and keeps the domain's rules on
-    // the GIL.
+    // SAFETY: CPython calls a hook of `DOMAIN` with the `ctx` that it was installed with, and keeps the domain's rules
+    // on the GIL.
     unsafe {
         if session::mode() != const { own_mode(FULL) } {
             return dispatch::malloc::<V, DOMAIN>(ctx, size);
@@ -200,8 +196,8 @@ pub(crate) unsafe fn record_realloc<V: Version, const DOMAIN: u32, const FULL: b
         if is_part_of_another::<DOMAIN>(thread) {
             return ask();
         }
-        // Ended first: when the block moves, its old address may be another thread's before the original returns. So the two
-        // never count at once, as they do not in the exact mode.
+        // Ended first: when the block moves, its old address may be another thread's before the original returns. So
+        // the two never count at once, as they do not in the exact mode.
         let generation = session::generation();
         let ended = if watch::may_hold(old as usize) {
             end::<V, DOMAIN>(thread, old as usize)
@@ -214,7 +210,7 @@ pub(crate) unsafe fn record_realloc<V: Version, const DOMAIN: u32, const FULL: b
             && let Some(_event) = Event::begin::<V, DOMAIN>(thread)
             && session::generation() == generation
         {
-            blocks::restore_block(old as usize, ended);
+            sampled_blocks::restore_block(old as usize, ended);
         }
         count_new::<V, DOMAIN, FULL>(thread, block, size);
         block
@@ -230,12 +226,12 @@ pub(crate) unsafe fn record_realloc<V: Version, const DOMAIN: u32, const FULL: b
 unsafe fn end<V: Version, const DOMAIN: u32>(
     thread: *mut Thread,
     address: usize,
-) -> Option<blocks::Ended> {
+) -> Option<sampled_blocks::Ended> {
     // SAFETY: promised by the caller.
     unsafe {
         let is_temporary = is_temporary(thread, address);
         let _event = Event::begin::<V, DOMAIN>(thread)?;
-        blocks::end(address, is_temporary)
+        sampled_blocks::end(address, is_temporary)
     }
 }
 
@@ -281,11 +277,11 @@ pub(crate) unsafe fn forget_block<V: Version, const DOMAIN: u32>(address: usize)
     unsafe { end::<V, DOMAIN>(thread::current(), address) };
 }
 
-/// Counts a block of `size` bytes if there is nothing else to do for it: it holds no sample point, and what the original allocator asks of
-/// the raw domain for it, if anything, is not counted twice.
+/// Counts a block of `size` bytes if there is nothing else to do for it: it holds no sample point, and what the
+/// original allocator asks of the raw domain for it, if anything, is not counted twice.
 ///
-/// The caller asks the original then, as its last act: that is a jump, not a call. What is counted here may still fail: that makes the way
-/// to the next sample point no longer, for an exponential distribution has no memory.
+/// The caller asks the original then, as its last act: that is a jump, not a call. What is counted here may still fail:
+/// that makes the way to the next sample point no longer, for an exponential distribution has no memory.
 #[inline(always)]
 unsafe fn skips<V: Version, const DOMAIN: u32>(size: usize) -> bool {
     if DOMAIN != RAW && size.wrapping_sub(1) >= SMALL_REQUEST {
@@ -404,7 +400,7 @@ unsafe fn sample<V: Version, const DOMAIN: u32, const FULL: bool>(
             totals::count_loss();
         }
         if site != 0 && site != sites::EXCLUDED {
-            blocks::begin(address, Block { site, size }, weight);
+            sampled_blocks::begin(address, Block { site, size }, weight);
         }
         (*thread).last_sampled = (address, stamp(thread));
     }

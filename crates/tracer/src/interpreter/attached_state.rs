@@ -1,11 +1,12 @@
-//! The calling thread's attached `PyThreadState`, read in one instruction where the interpreter keeps it in memory that we can find.
+//! The calling thread's attached `PyThreadState`, read in one instruction where the interpreter keeps it in memory that
+//! we can find.
 //!
-//! Its getter costs two calls for each allocation in a shared libpython, and the registers of the hook. Up to 3.11 it reads a word of
-//! `_PyRuntime`, which is exported. Since 3.12 it reads the thread-local `_Py_tss_tstate`, which is not. That
-//! one is found by what it does: it lies in the thread-local block of a loaded module, holds the state while
-//! the thread is attached and null while it is not. Its distance from the thread pointer is the same in every thread if the
-//! module was there when the program started, which is checked on another thread. The word of `_PyRuntime` must pass the same test of what it
-//! does. Where any of this fails, the getter is called as before.
+//! Its getter costs two calls for each allocation in a shared libpython, and the registers of the hook. Up to 3.11 it
+//! reads a word of `_PyRuntime`, which is exported. Since 3.12 it reads the thread-local `_Py_tss_tstate`, which is
+//! not. That one is found by what it does: it lies in the thread-local block of a loaded module, holds the state while
+//! the thread is attached and null while it is not. Its distance from the thread pointer is the same in every thread if
+//! the module was there when the program started, which is checked on another thread. The word of `_PyRuntime` must
+//! pass the same test of what it does. Where any of this fails, the getter is called as before.
 
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -23,8 +24,9 @@ pub(crate) fn get<V: Version>() -> Option<*mut c_void> {
         return imp::get();
     }
     let address = IN_RUNTIME.load(Ordering::Relaxed) as *const *mut c_void;
-    // SAFETY: `find` made sure that this word of `_PyRuntime`, a static variable, is the thread state's. CPython writes it atomically; the
-    // read is volatile because other threads do when the GIL changes hands, though not while this one holds it.
+    // SAFETY: `find` made sure that this word of `_PyRuntime`, a static variable, is the thread state's. CPython writes
+    // it atomically; the read is volatile because other threads do when the GIL changes hands, though not while this
+    // one holds it.
     (!address.is_null()).then(|| unsafe { address.read_volatile() })
 }
 
@@ -50,7 +52,8 @@ unsafe fn find_in_runtime(offset: usize) {
     else {
         return;
     };
-    // SAFETY: every version with such an offset has that many bytes in `_PyRuntime`; the thread is attached before and after.
+    // SAFETY: every version with such an offset has that many bytes in `_PyRuntime`; the thread is attached before and
+    // after.
     unsafe {
         let word = runtime.cast::<u8>().add(offset).cast::<*mut c_void>();
         let state = getter();
@@ -106,7 +109,11 @@ mod imp {
         let pointer;
         // SAFETY: on x86-64 the thread control block begins with its own address (ELF TLS ABI, variant II).
         unsafe {
-            asm!("mov {pointer}, qword ptr fs:[0]", pointer = out(reg) pointer, options(nostack, preserves_flags, readonly));
+            asm!(
+                "mov {pointer}, qword ptr fs:[0]",
+                pointer = out(reg) pointer,
+                options(nostack, preserves_flags, readonly)
+            );
         };
         pointer
     }
@@ -196,7 +203,8 @@ mod imp {
         _size: usize,
         data: *mut c_void,
     ) -> i32 {
-        // SAFETY: the loader passes a valid description, with as many program headers as it says; `data` is the vector of `modules`.
+        // SAFETY: the loader passes a valid description, with as many program headers as it says; `data` is the vector
+        // of `modules`.
         unsafe {
             let (info, blocks) = (&*info, &mut *data.cast::<Vec<Block>>());
             if info.dlpi_tls_data.is_null() {

@@ -18,8 +18,9 @@ pub(crate) enum Sharing {
     Shared,
 }
 
-/// The calling thread's state (null when Python knows nothing of the thread, or must not be asked any more), and whether
-/// the event has the GIL to itself. `attached` is the state that this thread last had an event under the GIL with.
+/// The calling thread's state (null when Python knows nothing of the thread, or must not be asked any more), and
+/// whether the event has the GIL to itself. `attached` is the state that this thread last had an event under the GIL
+/// with.
 ///
 /// # Safety
 /// The caller is a hook of `DOMAIN`.
@@ -90,7 +91,8 @@ unsafe fn state_without_gil<V: Version>(attached: *const u8) -> *const u8 {
                 return state;
             }
         } else if config::has_several_interpreters() {
-            // Whose state holds the GIL is not known, but if it is the one that this thread had last, it is this thread's.
+            // Whose state holds the GIL is not known, but if it is the one that this thread had last, it is this
+            // thread's.
             let holder: *const u8 = original::holder_of_gil::<V>().cast_const().cast();
             if !holder.is_null() && holder == attached {
                 return holder;

@@ -1,7 +1,7 @@
 //! Is the interpreter being torn down? The one place that says so.
 //!
-//! From then on the main thread frees the thread states of threads that it does not wait for (daemon threads, threads in
-//! C code), while these may go on allocating without the GIL. They are still counted, but their frames are not read.
+//! From then on the main thread frees the thread states of threads that it does not wait for (daemon threads, threads
+//! in C code), while these may go on allocating without the GIL. They are still counted, but their frames are not read.
 //!
 //! Two signs, either of which is enough: the package's `atexit` function calls [`begin`] before anything is torn down,
 //! and waits for events under way; and the interpreter says itself that it finalizes, for programs that cleared

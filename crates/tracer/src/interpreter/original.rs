@@ -1,12 +1,12 @@
 //! The allocators that the hooks call.
 //!
-//! A hook is installed with the `ctx` of the allocator below it and passes on the `ctx` that it gets. So whatever pair of
-//! function and `ctx` a thread reads while the hooks are being installed (the raw domain is called without the GIL, and
-//! `PyMem_SetAllocator` writes one word after the other), the pair is one that works.
+//! A hook is installed with the `ctx` of the allocator below it and passes on the `ctx` that it gets. So whatever pair
+//! of function and `ctx` a thread reads while the hooks are being installed (the raw domain is called without the GIL,
+//! and `PyMem_SetAllocator` writes one word after the other), the pair is one that works.
 //!
-//! Usually there is one allocator below the hooks of a domain, for good. Another tool that was there first may take itself
-//! away, and the hooks with it; they are then installed once more, on what is left: a second *layer*. Which layer a call
-//! belongs to is told by its `ctx`.
+//! Usually there is one allocator below the hooks of a domain, for good. Another tool that was there first may take
+//! itself away, and the hooks with it; they are then installed once more, on what is left: a second *layer*. Which
+//! layer a call belongs to is told by its `ctx`.
 
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
@@ -262,8 +262,8 @@ pub(crate) fn find_thread_state_getter() -> bool {
     true
 }
 
-/// Up to 3.11 the thread state that holds the GIL, whichever thread's it is; since 3.12 the calling thread's own if it is
-/// attached, else null.
+/// Up to 3.11 the thread state that holds the GIL, whichever thread's it is; since 3.12 the calling thread's own if it
+/// is attached, else null.
 ///
 /// # Safety
 /// [`find_thread_state_getter`] returned true.

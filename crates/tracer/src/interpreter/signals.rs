@@ -7,7 +7,8 @@ pub(crate) struct Mask(libc::sigset_t);
 impl Mask {
     /// Those of the calling thread.
     pub(crate) fn of_this_thread() -> Self {
-        // SAFETY: without a new mask the old one is only written to this stack frame's value, for which zeroes are a valid one.
+        // SAFETY: without a new mask the old one is only written to this stack frame's value, for which zeroes are a
+        // valid one.
         unsafe {
             let mut mask = std::mem::zeroed();
             libc::pthread_sigmask(libc::SIG_SETMASK, std::ptr::null(), &raw mut mask);
@@ -37,7 +38,8 @@ pub(crate) fn with_mask<T>(mask: &Mask, action: impl FnOnce() -> T) -> T {
     }
 }
 
-/// Runs `action` with all signals blocked: a thread made by it inherits that, so signals go on being delivered to the program's own threads.
+/// Runs `action` with all signals blocked: a thread made by it inherits that, so signals go on being delivered to the
+/// program's own threads.
 pub(crate) fn with_signals_blocked<T>(action: impl FnOnce() -> T) -> T {
     with_mask(&Mask::all(), action)
 }
@@ -50,7 +52,8 @@ impl Actions {
     #[must_use]
     pub fn now(numbers: &[libc::c_int]) -> Self {
         let action_of = |number: &libc::c_int| {
-            // SAFETY: the old action is written to a place of this stack frame, for which all zeros are a value; nothing is changed.
+            // SAFETY: the old action is written to a place of this stack frame, for which all zeros are a value;
+            // nothing is changed.
             unsafe {
                 let mut action = std::mem::zeroed();
                 let known = libc::sigaction(*number, std::ptr::null(), &raw mut action) == 0;
@@ -63,7 +66,8 @@ impl Actions {
     /// Has it do that again.
     pub fn restore(&self) {
         for (number, action) in &self.0 {
-            // SAFETY: the action was in force at `now`, so its handler is a function of the process, or the system's own way.
+            // SAFETY: the action was in force at `now`, so its handler is a function of the process, or the system's
+            // own way.
             unsafe { libc::sigaction(*number, action, std::ptr::null_mut()) };
         }
     }

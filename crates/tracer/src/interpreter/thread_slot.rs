@@ -1,8 +1,8 @@
 //! One pointer for each thread, as cheap to read as a register where the platform allows.
 //!
-//! A shared library's `thread_local!` costs a call (`__tls_get_addr`) for each access. On x86-64 Linux with glibc the slot is
-//! declared for the initial-exec model instead: two loads. Eight bytes fit the room that glibc keeps for libraries
-//! loaded later (512 bytes and more). musl refuses that model in a library that is opened at run time, other
+//! A shared library's `thread_local!` costs a call (`__tls_get_addr`) for each access. On x86-64 Linux with glibc the
+//! slot is declared for the initial-exec model instead: two loads. Eight bytes fit the room that glibc keeps for
+//! libraries loaded later (512 bytes and more). musl refuses that model in a library that is opened at run time, other
 //! systems have other relocations: they use `thread_local!`.
 
 pub(crate) use imp::{get, set};
@@ -27,7 +27,8 @@ mod imp {
     #[inline(always)]
     pub(crate) fn get<T>() -> *mut T {
         let value: *mut T;
-        // SAFETY: reads eight bytes of this thread's own static TLS block, at the offset that the loader put into the GOT.
+        // SAFETY: reads eight bytes of this thread's own static TLS block, at the offset that the loader put into the
+        // GOT.
         unsafe {
             asm!(
                 "mov {value}, qword ptr [rip + heapsight_thread_slot@GOTTPOFF]",

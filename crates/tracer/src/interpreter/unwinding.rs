@@ -1,21 +1,24 @@
 //! What becomes of threads that are in heapsight's code when the interpreter ends: they stay there, for good.
 //!
-//! Up to Python 3.13, a daemon thread that wants the GIL while the interpreter is being finalized is ended with `pthread_exit`. On glibc that
-//! unwinds the thread's stack, which Rust is not made for: destructors would give references back without the GIL, and
-//! `catch_unwind`, which stands around every function that Python can call, would take what comes for an exception and not pass it on.
-//! glibc then aborts the process. Python 3.14 has such threads wait for ever instead. So has this file, on every version.
+//! Up to Python 3.13, a daemon thread that wants the GIL while the interpreter is being finalized is ended with
+//! `pthread_exit`. On glibc that unwinds the thread's stack, which Rust is not made for: destructors would give
+//! references back without the GIL, and `catch_unwind`, which stands around every function that Python can call, would
+//! take what comes for an exception and not pass it on. glibc then aborts the process. Python 3.14 has such threads
+//! wait for ever instead. So has this file, on every version.
 //!
-//! It can happen wherever our code calls something that may run Python or release the GIL: reading an attribute of the user's, a
-//! collection, `Py_DECREF`. So it is not guarded where it begins but where it arrives. Before an unwinder does anything to a frame, it
-//! asks the frame's *personality function* what is to be done. All Rust frames of a library share one, found through one word of
-//! memory. [`hang_ended_threads`] puts a function of ours there. Frames without a personality function have nothing to be done, and threads that are
-//! not in our code end as ever.
+//! It can happen wherever our code calls something that may run Python or release the GIL: reading an attribute of the
+//! user's, a collection, `Py_DECREF`. So it is not guarded where it begins but where it arrives. Before an unwinder
+//! does anything to a frame, it asks the frame's *personality function* what is to be done. All Rust frames of a
+//! library share one, found through one word of memory. [`hang_ended_threads`] puts a function of ours there. Frames
+//! without a personality function have nothing to be done, and threads that are not in our code end as ever.
 //!
-//! **What follows from it:** no lock may be held across a call that may run Python or release the GIL. The thread may not come back.
+//! **What follows from it:** no lock may be held across a call that may run Python or release the GIL. The thread may
+//! not come back.
 
 use crate::interpreter::finalization;
 
-/// From now on, a thread that the interpreter ends while it is in our code waits there instead. To be called when the library is loaded.
+/// From now on, a thread that the interpreter ends while it is in our code waits there instead. To be called when the
+/// library is loaded.
 pub(crate) fn hang_ended_threads() {
     finalization::find();
     imp::hang_ended_threads();
@@ -33,14 +36,16 @@ mod imp {
     use crate::interpreter::finalization;
     use crate::memory::mapping::page_size;
 
-    /// `_Unwind_Personality_Fn`: version, actions, class of the exception, the exception, the frame. Gives what is to be done.
+    /// `_Unwind_Personality_Fn`: version, actions, class of the exception, the exception, the frame. Gives what is to
+    /// be done.
     type Personality = unsafe extern "C" fn(c_int, c_int, u64, *mut c_void, *mut c_void) -> c_int;
 
     /// `_UA_FORCE_UNWIND`: the stack is unwound to its end, whatever its frames say.
     const FORCED: c_int = 8;
 
     unsafe extern "C" {
-        /// The word by which the unwind tables of this library find the personality function of Rust frames: the compiler makes it, with this name.
+        /// The word by which the unwind tables of this library find the personality function of Rust frames: the
+        /// compiler makes it, with this name.
         #[link_name = "DW.ref.rust_eh_personality"]
         static PLACE: AtomicUsize;
     }
@@ -82,8 +87,8 @@ mod imp {
         if actions & FORCED != 0 && finalization::is_finalizing() {
             hang();
         }
-        // SAFETY: 1. the address was that of the personality function of these frames before ours took its place. 2. The
-        // arguments are passed on as they came.
+        // SAFETY: 1. the address was that of the personality function of these frames before ours took its place. 2.
+        // The arguments are passed on as they came.
         unsafe {
             let original = ORIGINAL.load(Ordering::Acquire);
             std::mem::transmute::<usize, Personality>(original)(
@@ -108,7 +113,8 @@ mod imp {
             data: *mut c_void,
         ) -> c_int {
             let whole_pages = |address: u64| address as usize & !(page_size() - 1);
-            // SAFETY: the loader passes a valid description, with as many program headers as it says; `data` is the pair below.
+            // SAFETY: the loader passes a valid description, with as many program headers as it says; `data` is the
+            // pair below.
             unsafe {
                 let (info, (page, found)) = (&*info, &mut *data.cast::<(usize, bool)>());
                 let headers =

@@ -17,8 +17,8 @@ pub(crate) fn register() {
 
 /// When it returns, every thread of the process has passed a full memory barrier since it was called.
 ///
-/// Where the kernel cannot do that, the thread's own barrier has to do: stores of other threads become visible within nanoseconds, and a
-/// system call lies between this and whatever the caller does next.
+/// Where the kernel cannot do that, the thread's own barrier has to do: stores of other threads become visible within
+/// nanoseconds, and a system call lies between this and whatever the caller does next.
 pub(crate) fn on_all_threads() {
     if !membarrier(CMD_PRIVATE_EXPEDITED) {
         fence(Ordering::SeqCst);

@@ -18,10 +18,11 @@ const MAX_CHUNKS: usize = 1 << 10;
 /// All-zero bytes are a valid value, the type has no destructor, and every field is atomic.
 pub(crate) unsafe trait Zeroed: Sync {}
 
-/// An array of up to 2^26 elements that start out zeroed. Each may have a `B` beside it: what is seldom needed of it, out of the way.
+/// An array of up to 2^26 elements that start out zeroed. Each may have a `B` beside it: what is seldom needed of it,
+/// out of the way.
 ///
-/// Elements with something beside them have a size that is a power of two; their chunks are so aligned that the address of an element
-/// tells where in its chunk it is.
+/// Elements with something beside them have a size that is a power of two; their chunks are so aligned that the address
+/// of an element tells where in its chunk it is.
 pub(crate) struct Chunked<T: 'static, B: 'static = ()> {
     chunks: [AtomicPtr<T>; MAX_CHUNKS],
     len: AtomicU32,
@@ -56,8 +57,8 @@ impl<T: Zeroed, B: Zeroed> Chunked<T, B> {
         let chunk =
             self.chunks[(index >> CHUNK_BITS) as usize & (MAX_CHUNKS - 1)].load(Ordering::Relaxed);
         debug_assert!(!chunk.is_null(), "element {index} was never reserved");
-        // SAFETY: 1. indices come from `ensure`, which mapped their chunk, and chunks are never unmapped. 2. `T` is valid
-        // when zeroed and all-atomic (`Zeroed`). The index inside the chunk is masked.
+        // SAFETY: 1. indices come from `ensure`, which mapped their chunk, and chunks are never unmapped. 2. `T` is
+        // valid when zeroed and all-atomic (`Zeroed`). The index inside the chunk is masked.
         unsafe { &*chunk.add(index as usize & (CHUNK_LEN - 1)) }
     }
 
@@ -73,9 +74,9 @@ impl<T: Zeroed, B: Zeroed> Chunked<T, B> {
         let at = (&raw const *element).addr();
         let place = at & (Self::CHUNK_BYTES - 1);
         let beside = at - place + Self::CHUNK_BYTES + place / size_of::<T>() * size_of::<B>();
-        // SAFETY: 1. chunks are aligned to the bytes of their elements (`ensure`), so `place` is where in its chunk the element is, and
-        // as many bytes as are needed for one `B` for each follow the elements. 2. As in `get`. The provenance is that of the whole
-        // mapping, which `ensure` exposed.
+        // SAFETY: 1. chunks are aligned to the bytes of their elements (`ensure`), so `place` is where in its chunk the
+        // element is, and as many bytes as are needed for one `B` for each follow the elements. 2. As in `get`. The
+        // provenance is that of the whole mapping, which `ensure` exposed.
         unsafe { &*std::ptr::with_exposed_provenance(beside) }
     }
 

@@ -7,7 +7,8 @@ use crate::memory::mapping;
 
 const FIRST_SLOTS: usize = 1 << 12;
 
-/// Header of one generation of the table; the slots follow it. All zero (also when given back) means: empty, look again under the lock.
+/// Header of one generation of the table; the slots follow it. All zero (also when given back) means: empty, look again
+/// under the lock.
 #[repr(C)]
 struct Generation {
     /// Number of slots less one; a power of two less one.

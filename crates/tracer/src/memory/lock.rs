@@ -22,7 +22,8 @@ pub(crate) struct Held {
     is_nested: bool,
 }
 
-/// The table lock, if it is free within a few milliseconds. For somebody who has better things to do than to wait for a sweep.
+/// The table lock, if it is free within a few milliseconds. For somebody who has better things to do than to wait for a
+/// sweep.
 pub(crate) fn try_hold() -> Option<Held> {
     for attempt in 0..ATTEMPTS {
         if attempt > 0 {
@@ -41,8 +42,8 @@ const ATTEMPTS: u32 = 20;
 /// Waits for the table lock.
 pub(crate) fn hold() -> Held {
     if FORKING.load(Ordering::Relaxed) == this_thread() {
-        // Between `before_fork` and `after_fork` other handlers of this thread may allocate. Nothing of ours is in the middle
-        // of a change then, so this is the one proof in use.
+        // Between `before_fork` and `after_fork` other handlers of this thread may allocate. Nothing of ours is in the
+        // middle of a change then, so this is the one proof in use.
         return Held { is_nested: true };
     }
     // SAFETY: a statically initialised mutex; no thread takes it twice, as nothing under it allocates through Python.
@@ -77,8 +78,9 @@ impl<T> Guarded<T> {
 
     /// The contents, for as long as the proof is lent.
     pub(crate) fn get<'held>(&'static self, _proof: &'held mut Held) -> &'held mut T {
-        // SAFETY: 1. there is one lock and one `Held` in use at a time (see `hold` for the nested one). 2. It is borrowed mutably for as long as the result lives,
-        // so no second reference to this (or any other) guarded value can exist meanwhile.
+        // SAFETY: 1. there is one lock and one `Held` in use at a time (see `hold` for the nested one). 2. It is
+        // borrowed mutably for as long as the result lives, so no second reference to this (or any other) guarded value
+        // can exist meanwhile.
         unsafe { &mut *self.0.get() }
     }
 }

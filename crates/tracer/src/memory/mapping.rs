@@ -70,8 +70,9 @@ pub(crate) unsafe fn discard(start: *mut u8, length: usize) {
     let from = (start as usize).next_multiple_of(page);
     let to = (start as usize + length) & !(page - 1);
     if from < to {
-        // SAFETY: promised by the caller; MADV_DONTNEED on a private anonymous mapping zeroes it. The system refuses for memory
-        // that is locked, as all is after `mlockall`: a program means its own memory by that, not our tables.
+        // SAFETY: promised by the caller; MADV_DONTNEED on a private anonymous mapping zeroes it. The system refuses
+        // for memory that is locked, as all is after `mlockall`: a program means its own memory by that, not our
+        // tables.
         let discarded = unsafe {
             let start = from as *mut libc::c_void;
             libc::madvise(start, to - from, libc::MADV_DONTNEED) == 0

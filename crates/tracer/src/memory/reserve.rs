@@ -1,8 +1,9 @@
 //! Memory for the moments in which there is none.
 //!
-//! Rust ends a process in which an allocation fails. The traced one must not end because of us: it may be about to handle its
-//! `MemoryError`, or live by a limit (`ulimit -v`) that it knows of. So [`Reserve`], to be made the extension's allocator, falls back
-//! on a range of addresses set aside when tracing began. That costs addresses only: its pages are resident once they are used.
+//! Rust ends a process in which an allocation fails. The traced one must not end because of us: it may be about to
+//! handle its `MemoryError`, or live by a limit (`ulimit -v`) that it knows of. So [`Reserve`], to be made the
+//! extension's allocator, falls back on a range of addresses set aside when tracing began. That costs addresses only:
+//! its pages are resident once they are used.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ptr;
@@ -90,9 +91,9 @@ impl Range {
     }
 }
 
-// SAFETY: every block is the system allocator's or, when that has none, a part of the range that no other block in use overlaps
-// (`take` moves the end of the used part in one step) with the size and alignment asked for; each goes back to where it came from. Nothing
-// here unwinds.
+// SAFETY: every block is the system allocator's or, when that has none, a part of the range that no other block in use
+// overlaps (`take` moves the end of the used part in one step) with the size and alignment asked for; each goes back to
+// where it came from. Nothing here unwinds.
 unsafe impl GlobalAlloc for Reserve {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's promises are those of the system's allocator.
@@ -128,8 +129,8 @@ unsafe impl GlobalAlloc for Reserve {
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // SAFETY: as in `alloc`: the layout was valid for the old size and the caller promises that it is for the new one. When no other
-        // block is found the old one stays as it is, as the contract demands.
+        // SAFETY: as in `alloc`: the layout was valid for the old size and the caller promises that it is for the new
+        // one. When no other block is found the old one stays as it is, as the contract demands.
         unsafe {
             if !RANGE.holds(block) {
                 let moved = System.realloc(block, layout, size);

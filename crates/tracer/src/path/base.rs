@@ -1,34 +1,25 @@
 //! Where a thread's call paths begin: at the root, or at an element of the thread's own.
 //!
 //! The element's name has the thread's own name and its id. `threading` gives names in Python, which a hook cannot
-//! read: whoever starts a thread there tells it ([`set_thread_name`]). A thread that nobody named has the name that the
-//! kernel knows, and is called native. A thread may have allocated before it was named: readers put the native element
-//! of an id and the named one together (`heapsight_analysis::name_threads`).
+//! read: whoever starts a thread there tells it ([`crate::thread::name_thread`]). A thread that nobody named has the
+//! name that the kernel knows, and is called native. A thread may have allocated before it was named: readers put the
+//! native element of an id and the named one together (`heapsight_analysis::name_threads`).
 
 use std::cell::RefCell;
 
 use crate::config;
 use crate::tables::{codes, tree};
-use crate::thread;
 
 thread_local! {
     /// The name that the thread was given. Const, so that reading it in a hook allocates nothing.
     static GIVEN: RefCell<Option<Box<str>>> = const { RefCell::new(None) };
 }
 
-/// Gives the calling thread the name under which its call paths are kept from now on, if threads are kept apart. Not to
-/// be called in a hook.
-pub fn set_thread_name(name: &str) {
-    if !config::threads_apart() {
-        return;
-    }
-    let is_set = GIVEN.try_with(|given| *given.borrow_mut() = Some(name.into()));
-    let thread = thread::existing();
-    if is_set.is_ok() && !thread.is_null() {
-        // SAFETY: the calling thread's own state, which lives until the thread ends; no event is going on in this
-        // thread, so nothing else has a reference to its path cache.
-        unsafe { (*thread).path.invalidate() };
-    }
+/// Names the calling thread; false when it is ending.
+pub(crate) fn set_given_name(name: &str) -> bool {
+    GIVEN
+        .try_with(|given| *given.borrow_mut() = Some(name.into()))
+        .is_ok()
 }
 
 /// The path that the calling thread's outermost frame hangs from.

@@ -1,4 +1,5 @@
-//! From the last path to the present one when a function was called or returned from: what stays, what changed, what is new.
+//! From the last path to the present one when a function was called or returned from: what stays, what changed, what is
+//! new.
 
 use heapsight_cpython::frame::{self, Frame};
 use heapsight_cpython::mark;
@@ -17,7 +18,8 @@ const NEAR_FRESH: usize = 8;
 struct Diverged(usize);
 
 impl PathCache {
-    /// The path to `leaf`, which is not the frame that the last path ended in, or not the same invocation, or not known to be.
+    /// The path to `leaf`, which is not the frame that the last path ended in, or not the same invocation, or not known
+    /// to be.
     ///
     /// Mostly one function was called, or returned from, or both, and a caller close by is trusted. That case is
     /// here, without a list of fresh frames and with each entry looked at once; [`Self::walk_far`] knows all cases.
@@ -29,9 +31,9 @@ impl PathCache {
         // Entries from here on are known not to be on the stack.
         let mut end = self.entries.len();
         let entries = self.entries.as_mut_ptr();
-        // SAFETY: promised by the caller: frames from the running one outwards are live, and so are those of entries below one of them
-        // as long as the links agree, which is checked before the next is touched. All indices are below `end`, which only
-        // gets smaller, and nothing changes the list until `truncate`.
+        // SAFETY: promised by the caller: frames from the running one outwards are live, and so are those of entries
+        // below one of them as long as the links agree, which is checked before the next is touched. All indices are
+        // below `end`, which only gets smaller, and nothing changes the list until `truncate`.
         unsafe {
             let (top, trusted, changed) = 'search: loop {
                 // Frames that are not among the entries.
@@ -140,8 +142,8 @@ impl PathCache {
         }
     }
 
-    /// The first of the frames from `next` outwards that is among the entries below `top`. Those before it become fresh; without
-    /// one, all of them.
+    /// The first of the frames from `next` outwards that is among the entries below `top`. Those before it become
+    /// fresh; without one, all of them.
     unsafe fn find<V: Version>(&mut self, mut next: Option<Frame>, top: usize) -> Option<usize> {
         while let Some(frame) = next {
             if let Some(index) = self.search(frame, top) {
@@ -164,16 +166,16 @@ impl PathCache {
             .map(|index| bottom + index)
     }
 
-    /// Compares the stack from entry `top` outwards. Gives the outermost entry that changed (or `top + 1`) and the outermost
-    /// that carries no mark.
+    /// Compares the stack from entry `top` outwards. Gives the outermost entry that changed (or `top + 1`) and the
+    /// outermost that carries no mark.
     #[inline(always)]
     unsafe fn compare<V: Version>(&self, top: usize) -> Result<(usize, usize), Diverged> {
         let mut changed = top + 1;
         let mut callee = self.fresh.last().copied();
         let mut index = top;
-        // The next frame's address comes from the list, not from the frame: the processor need not wait for one load to begin the next.
-        // SAFETY: entry `top` is on the stack (its frame was reached from the running one), and so is each one below as long
-        // as the links agree, which is checked before the next is touched.
+        // The next frame's address comes from the list, not from the frame: the processor need not wait for one load to
+        // begin the next. SAFETY: entry `top` is on the stack (its frame was reached from the running one), and so is
+        // each one below as long as the links agree, which is checked before the next is touched.
         unsafe {
             loop {
                 let entry = &self.entries[index];
@@ -200,7 +202,8 @@ impl PathCache {
         }
     }
 
-    /// Entries up to `top` stay, from `changed` on they are looked up again; then come the fresh frames. What was compared is marked.
+    /// Entries up to `top` stay, from `changed` on they are looked up again; then come the fresh frames. What was
+    /// compared is marked.
     #[inline(always)]
     unsafe fn rebuild<V: Version>(&mut self, top: usize, changed: usize, compared: usize) -> u32 {
         self.entries.truncate(top + 1);

@@ -5,9 +5,9 @@
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 
-use crate::hooks::sampled;
 use crate::memory::lock;
 use crate::session;
+use crate::tables::sampled_blocks;
 use crate::tables::{live_map, recorded, sites, totals, tree};
 use crate::tracemalloc::extension;
 
@@ -35,7 +35,7 @@ fn audit_closed(sampled: bool) -> Vec<String> {
         sum.1 = sum.1.wrapping_add(blocks);
     };
     if sampled {
-        for (site, weight) in sampled::live_weights(&mut lock::hold()) {
+        for (site, weight) in sampled_blocks::live_weights(&mut lock::hold()) {
             count(site, weight.bytes, weight.blocks);
         }
     } else {

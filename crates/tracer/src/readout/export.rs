@@ -1,10 +1,13 @@
-//! From the tracer's tables to those of [`heapsight_capture::model`]: names, lines and ids that stay valid while the tracer goes on.
+//! From the tracer's tables to those of [`heapsight_capture::model`]: names, lines and ids that stay valid while the
+//! tracer goes on.
 //!
-//! A call path is exported when a site on it is asked for, so nothing here passes over all paths. It goes in two steps. Under the
-//! table lock ([`Exporter::site`]) only numbers are copied: nobody can give them to other paths meanwhile. Afterwards
-//! ([`Exporter::name`]) names are copied and lines are looked up, without the lock, for the sake of the program that may wait for it.
+//! A call path is exported when a site on it is asked for, so nothing here passes over all paths. It goes in two steps.
+//! Under the table lock ([`Exporter::site`]) only numbers are copied: nobody can give them to other paths meanwhile.
+//! Afterwards ([`Exporter::name`]) names are copied and lines are looked up, without the lock, for the sake of the
+//! program that may wait for it.
 //!
-//! What is exported holds within one generation of the tables ([`crate::session`]): [`Exporter::forget_paths`] begins a new one.
+//! What is exported holds within one generation of the tables ([`crate::session`]): [`Exporter::forget_paths`] begins a
+//! new one.
 
 mod needed;
 mod one;
@@ -98,7 +101,8 @@ fn set_known(ids: &mut Vec<Known>, id: u32, what: Known) {
 }
 
 impl Exporter {
-    /// The exported id of the tracer's site `id`, which is appended with its path if it is new. `None` when the site is not in use.
+    /// The exported id of the tracer's site `id`, which is appended with its path if it is new. `None` when the site is
+    /// not in use.
     ///
     /// [`Self::name`] has to be called before anything that was appended is read.
     pub(crate) fn site(&mut self, held: &mut Held, id: u32) -> Option<SiteId> {
@@ -133,7 +137,8 @@ impl Exporter {
         Some(exported)
     }
 
-    /// The exported id of the tracer's node `id`, which is appended after its callers if it is new. `None` when there is no such path.
+    /// The exported id of the tracer's node `id`, which is appended after its callers if it is new. `None` when there
+    /// is no such path.
     fn node(&mut self, held: &mut Held, id: u32) -> Option<NodeId> {
         if self.handed_over.nodes + self.nodes.len() == 0 {
             self.nodes.push(Node {
@@ -155,7 +160,8 @@ impl Exporter {
         exported
     }
 
-    /// The exported id of the nearest of the node and its callers that is known; the others go to `missing`, innermost first.
+    /// The exported id of the nearest of the node and its callers that is known; the others go to `missing`, innermost
+    /// first.
     fn nearest_known(&self, id: u32, missing: &mut Vec<u32>) -> Option<NodeId> {
         let nodes = tree::len();
         let mut at = id;
@@ -235,7 +241,8 @@ impl Exporter {
         }
     }
 
-    /// Copies the names and looks up the lines of all that was appended. The more at once the better: each line table is read once.
+    /// Copies the names and looks up the lines of all that was appended. The more at once the better: each line table
+    /// is read once.
     pub(crate) fn name(&mut self) {
         for id in std::mem::take(&mut self.unnamed) {
             if let Some(Some((identity, _))) = self.identities.get(id as usize) {
@@ -291,7 +298,8 @@ impl Exporter {
         id
     }
 
-    /// The exported id of the tracer's site, `None` when it was never appended. Says nothing of whether it means the same today.
+    /// The exported id of the tracer's site, `None` when it was never appended. Says nothing of whether it means the
+    /// same today.
     pub(crate) fn site_id(&self, site: u32) -> Option<SiteId> {
         let id = known(&self.site_ids, site).id;
         (id != NONE).then_some(id)

@@ -1,17 +1,17 @@
 //! How many live blocks of each size each site has: all that can be told of single blocks without their addresses.
 //!
-//! A program has few combinations of site and size, however many blocks: the whole heap fits into a table that stays in the processor's cache
-//! while the live map is read through once.
+//! A program has few combinations of site and size, however many blocks: the whole heap fits into a table that stays in
+//! the processor's cache while the live map is read through once.
 
 use heapsight_capture::model::Tables;
 
 use crate::config;
-use crate::hooks::sampled;
 use crate::memory::lock;
 use crate::readout::export::Exporter;
 use crate::readout::snapshot;
 use crate::tables::live_map;
 use crate::tables::live_map::Block;
+use crate::tables::sampled_blocks;
 use crate::tracemalloc::extension;
 
 /// Live blocks of one size at one site.
@@ -25,8 +25,8 @@ pub struct SizeCount {
     pub blocks: u64,
 }
 
-/// Names and call paths at this moment, without counters and totals, and the live blocks by site and size, in that order. Call with
-/// the GIL held.
+/// Names and call paths at this moment, without counters and totals, and the live blocks by site and size, in that
+/// order. Call with the GIL held.
 #[must_use]
 pub fn snapshot_with_sizes() -> (Tables, Vec<SizeCount>) {
     let mut exporter = Exporter::default();
@@ -34,7 +34,7 @@ pub fn snapshot_with_sizes() -> (Tables, Vec<SizeCount>) {
     let _ = exporter.needed();
     let mut counter = Counter::default();
     if config::get().sample_bytes.is_some() {
-        for (_, block) in sampled::live_blocks(&mut lock::hold()) {
+        for (_, block) in sampled_blocks::live_blocks(&mut lock::hold()) {
             counter.add(block, 1);
         }
     } else {

@@ -2,15 +2,16 @@
 
 use std::collections::HashMap;
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use heapsight_capture::model::{Counters, Tables, Totals};
 
-use crate::background::recorder;
 use crate::config;
-use crate::hooks::sampled;
 use crate::memory::lock::{self, Held};
 use crate::memory::mapping;
 use crate::readout::export::Exporter;
 use crate::tables::live_map::Block;
+use crate::tables::sampled_blocks;
 use crate::tables::totals as total;
 use crate::tables::{codes, live_map, recycle, side_table, sites};
 use crate::tracemalloc::extension;
@@ -141,22 +142,30 @@ pub(crate) fn try_tracer_bytes() -> Option<u64> {
     lock::try_hold().map(bytes_held)
 }
 
+/// Bytes on the heap that the recorder held after its last tick. The recorder reads snapshots, so it tells, and is not
+/// asked.
+static RECORDER_BYTES: AtomicU64 = AtomicU64::new(0);
+
+pub(crate) fn set_recorder_bytes(bytes: u64) {
+    RECORDER_BYTES.store(bytes, Ordering::Relaxed);
+}
+
 fn bytes_held(mut held: Held) -> u64 {
     let on_heap = codes::heap_bytes(&mut held)
         + sites::heap_bytes(&mut held)
         + recycle::heap_bytes(&mut held)
         + side_table::bytes(&mut held)
-        + sampled::heap_bytes(&mut held)
+        + sampled_blocks::heap_bytes(&mut held)
         + extension::bytes(&mut held)
-        + recorder::held_bytes();
+        + RECORDER_BYTES.load(Ordering::Relaxed);
     let regions = mapping::regions(&mut held);
     // Whoever waits for the lock need not wait for the kernel as well.
     drop(held);
     on_heap + mapping::resident_bytes(&regions)
 }
 
-/// Names, call paths and counters at this moment: the paths that hold something or did at the peak, and one element for all others.
-/// Costs time by call paths, not by blocks. Call with the GIL held.
+/// Names, call paths and counters at this moment: the paths that hold something or did at the peak, and one element for
+/// all others. Costs time by call paths, not by blocks. Call with the GIL held.
 #[must_use]
 pub fn snapshot() -> Tables {
     let mut exporter = Exporter::default();
@@ -181,7 +190,7 @@ pub fn snapshot_with_blocks() -> (Tables, LiveBlocks) {
     // The blocks of a sample are few; the live blocks of the totals are those that they stand for.
     let sample = config::get()
         .sample_bytes
-        .map(|_| sampled::live_blocks(&mut lock::hold()));
+        .map(|_| sampled_blocks::live_blocks(&mut lock::hold()));
     let expected = match &sample {
         Some(sample) => sample.len(),
         None => usize::try_from(totals().live_blocks).unwrap_or(0),
@@ -233,11 +242,12 @@ pub(crate) fn names_only(exporter: Exporter) -> Tables {
     }
 }
 
-/// The block at exactly `address`, if it is traced, with tables that hold just its site, without counters. Costs time by the depth of its call path.
+/// The block at exactly `address`, if it is traced, with tables that hold just its site, without counters. Costs time
+/// by the depth of its call path.
 #[must_use]
 pub fn trace_of(address: usize) -> Option<(LiveBlock, Tables)> {
     let block = if config::get().sample_bytes.is_some() {
-        sampled::live_block(&mut lock::hold(), address)
+        sampled_blocks::live_block(&mut lock::hold(), address)
     } else {
         live_map::get(address)
     }?;

@@ -1,8 +1,9 @@
-//! Keeping events without the GIL and changes of the session apart: the protocol alone, so that a model checker can run it.
+//! Keeping events without the GIL and changes of the session apart: the protocol alone, so that a model checker can run
+//! it.
 //!
-//! An event *enters* before it touches the tables and *leaves* afterwards; whoever changes the session shuts the gate and
-//! waits until nobody is inside. Both sides first write their own word and then read the other's, with a full fence in
-//! between: at least one of the two sees the other. So either the event stays outside, or it is waited for.
+//! An event *enters* before it touches the tables and *leaves* afterwards; whoever changes the session shuts the gate
+//! and waits until nobody is inside. Both sides first write their own word and then read the other's, with a full fence
+//! in between: at least one of the two sees the other. So either the event stays outside, or it is waited for.
 
 use super::sync::{AtomicBool, Ordering, fence};
 

@@ -48,7 +48,8 @@ fn event(shared: &Shared, thread: usize) {
     }
 }
 
-/// Shuts the gate, and looks once: a real change looks again until nobody is inside, which for a model makes no difference.
+/// Shuts the gate, and looks once: a real change looks again until nobody is inside, which for a model makes no
+/// difference.
 fn change(shared: &Shared) {
     shared.gate.set_open(false);
     if shared.presences.iter().any(Presence::is_inside) {

@@ -1,11 +1,12 @@
-//! The list of sites that have changed: each is put there by its first change in a tick, so that nobody has to look at all sites.
+//! The list of sites that have changed: each is put there by its first change in a tick, so that nobody has to look at
+//! all sites.
 //!
-//! Events append without a lock: they take a place by adding to [`TAIL`], then write the site's number into it. One reader at a time takes
-//! what is there ([`take`]), under the table lock.
+//! Events append without a lock: they take a place by adding to [`TAIL`], then write the site's number into it. One
+//! reader at a time takes what is there ([`take`]), under the table lock.
 //!
-//! **No change is missed.** [`take`] notes the end of the list, then begins a new tick, then has every thread pass a barrier. What changed before
-//! is on the list before that end, or will be once its event comes that far, and its counters are visible. What changes later is
-//! listed again, behind the end, and that is left for the next time.
+//! **No change is missed.** [`take`] notes the end of the list, then begins a new tick, then has every thread pass a
+//! barrier. What changed before is on the list before that end, or will be once its event comes that far, and its
+//! counters are visible. What changes later is listed again, behind the end, and that is left for the next time.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -51,7 +52,8 @@ pub(crate) enum Taken {
     TooMany,
 }
 
-/// Since when the present tick lasts, by the clock of [`crate::tables::epochs`]: a site with an earlier stamp has to be listed when it changes.
+/// Since when the present tick lasts, by the clock of [`crate::tables::epochs`]: a site with an earlier stamp has to be
+/// listed when it changes.
 #[inline(always)]
 pub(crate) fn since() -> u64 {
     EPOCHS.tick.since()
@@ -67,7 +69,8 @@ pub(crate) fn list(site: u32) {
 
 /// From now on sites are listed. Any site may have changed before: the caller is to look at all once.
 ///
-/// No event that lists a site may be under way: none does before the first start, after [`stop`] and in the child of a fork.
+/// No event that lists a site may be under way: none does before the first start, after [`stop`] and in the child of a
+/// fork.
 pub(crate) fn start(held: &mut Held) {
     barrier::register();
     ROOM.store(LIST.ensure_first(held, PLACES), Ordering::Relaxed);
@@ -84,8 +87,8 @@ pub(crate) fn stop() {
     EPOCHS.tick.end();
 }
 
-/// Appends the sites that changed since the last time to `sites`, and begins a new tick. A site may be among them more than once, or have
-/// changed no more than any other.
+/// Appends the sites that changed since the last time to `sites`, and begins a new tick. A site may be among them more
+/// than once, or have changed no more than any other.
 pub(crate) fn take(held: &mut Held, sites: &mut Vec<u32>) -> Taken {
     let reader = READER.get(held);
     let has_missed = std::mem::take(&mut reader.has_missed);
@@ -131,7 +134,8 @@ impl Reader {
 
     /// Lets events use the places from the first one on again, once all that were taken are written and read.
     ///
-    /// Sites that were listed since the tick began have to be told next time: when they change again in this tick, they are not listed again.
+    /// Sites that were listed since the tick began have to be told next time: when they change again in this tick, they
+    /// are not listed again.
     fn begin_at_the_front(&mut self, mut tail: u32) {
         let mut later = std::mem::take(&mut self.later);
         for _ in 0..RESTARTS {

@@ -1,8 +1,8 @@
 //! Code identity without references: what each code object is called is copied at first sight; the free hook tells
 //! ([`watch`]) when the object at that address ends, so that its address can be used by another.
 //!
-//! Two levels. A *live code* is an address, valid until [`forget`]. An *identity* (file, name, first line, line table) has the id
-//! that call paths use; code objects that are made again and again from the same source share one.
+//! Two levels. A *live code* is an address, valid until [`forget`]. An *identity* (file, name, first line, line table)
+//! has the id that call paths use; code objects that are made again and again from the same source share one.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -144,7 +144,8 @@ pub(crate) fn folded(held: &mut Held) -> u32 {
     intern(held, Identity::Folded)
 }
 
-/// Forgets identities that neither a live code object nor a path uses; `used[id]` tells of paths. Ids are used again one sweep later.
+/// Forgets identities that neither a live code object nor a path uses; `used[id]` tells of paths. Ids are used again
+/// one sweep later.
 pub(crate) fn sweep(held: &mut Held, mut used: Vec<bool>) {
     for slot in 1..LIVE.len() {
         let code = LIVE.get(slot);

@@ -1,13 +1,14 @@
 //! One word tells whether anything has happened since a site last changed: a new peak, a new tick of the recording.
 //!
-//! The *clock* goes up whenever an epoch of any kind begins, and never back. A site keeps, as its *stamp*, what the clock said at its last
-//! change; so the one comparison that an event makes (is the stamp what the clock says?) covers every kind of epoch. Only if they differ
-//! does the slow way ask each kind whether it has begun since: [`Epoch::since`]. A further kind is a further field of [`Epochs`], and costs
-//! the hot path nothing.
+//! The *clock* goes up whenever an epoch of any kind begins, and never back. A site keeps, as its *stamp*, what the
+//! clock said at its last change; so the one comparison that an event makes (is the stamp what the clock says?) covers
+//! every kind of epoch. Only if they differ does the slow way ask each kind whether it has begun since:
+//! [`Epoch::since`]. A further kind is a further field of [`Epochs`], and costs the hot path nothing.
 //!
-//! **Why no change falls between two epochs.** An event changes the site first and compares then ([`crate::tables::sites`]). Whoever begins
-//! an epoch and then runs a barrier on all threads ([`crate::memory::barrier`]) knows of each event on another thread: either it sees the
-//! new clock, and takes the slow way; or its changes are visible to him.
+//! **Why no change falls between two epochs.** An event changes the site first and compares then
+//! ([`crate::tables::sites`]). Whoever begins an epoch and then runs a barrier on all threads
+//! ([`crate::memory::barrier`]) knows of each event on another thread: either it sees the new clock, and takes the slow
+//! way; or its changes are visible to him.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -19,7 +20,8 @@ pub(crate) struct Epochs {
     pub(crate) peak_under_gil: Epoch,
     /// The same, by any other free. The later of the two counts.
     pub(crate) peak_by_others: Epoch,
-    /// Since a recording's peak was left, while that is another than the peak of the program's view. See [`crate::tables::recorded`].
+    /// Since a recording's peak was left, while that is another than the peak of the program's view. See
+    /// [`crate::tables::recorded`].
     pub(crate) recorded_peak: Epoch,
     /// Since sites that change have to be listed for the recording's next tick. See [`crate::tables::changed`].
     pub(crate) tick: Epoch,
@@ -46,7 +48,8 @@ pub(crate) fn now_with_epochs() -> u64 {
     EPOCHS.clock.load(Ordering::Acquire)
 }
 
-/// Since when something lasts that sites have to know of. Exactly the stamps from before are smaller than [`Self::since`].
+/// Since when something lasts that sites have to know of. Exactly the stamps from before are smaller than
+/// [`Self::since`].
 pub(crate) struct Epoch(AtomicU64);
 
 impl Epoch {
@@ -74,8 +77,8 @@ impl Epoch {
         self.begin_with(|since| self.0.store(since, Ordering::Release));
     }
 
-    /// First the epoch, then the clock: who sees the new clock sees the epoch too. Should somebody else move the clock in between, sites may
-    /// already carry the stamp that was to be the first of this epoch: it begins later then.
+    /// First the epoch, then the clock: who sees the new clock sees the epoch too. Should somebody else move the clock
+    /// in between, sites may already carry the stamp that was to be the first of this epoch: it begins later then.
     #[inline(always)]
     fn begin_with(&self, set: impl Fn(u64)) {
         let mut now = now_with_epochs();

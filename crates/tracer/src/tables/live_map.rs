@@ -1,4 +1,5 @@
-//! Address → (site, size) of every live block: a two-level page table with 4 bytes for every 16 bytes of address space touched.
+//! Address → (site, size) of every live block: a two-level page table with 4 bytes for every 16 bytes of address space
+//! touched.
 //!
 //! An entry belongs to whoever owns the block at its address, so loads and stores need no lock: it is written after the
 //! allocator returned the block and cleared before the allocator gets it back.
@@ -11,7 +12,8 @@
 //!               63   look in the side table: huge block
 //! ```
 //!
-//! Addresses that are not 16-aligned or have more bits ([`ADDRESS_BITS`]), and tagged ones, always live in the side table ([`crate::tables::side_table`]).
+//! Addresses that are not 16-aligned or have more bits ([`ADDRESS_BITS`]), and tagged ones, always live in the side
+//! table ([`crate::tables::side_table`]).
 
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
@@ -164,7 +166,8 @@ pub(crate) fn insert(address: usize, block: Block) -> bool {
             return insert_over_stale(address, block);
         }
         if code == SIZE_IN_NEXT {
-            // SAFETY: `slot` is an entry of a live leaf. Both words belong to this block, which is longer than 16 bytes.
+            // SAFETY: `slot` is an entry of a live leaf. Both words belong to this block, which is longer than 16
+            // bytes.
             let next = unsafe { next(slot) };
             if next.load(Ordering::Relaxed) != 0 {
                 return insert_over_stale(address, block);
@@ -178,8 +181,8 @@ pub(crate) fn insert(address: usize, block: Block) -> bool {
     }
 }
 
-/// Something is known where the allocator has just made a block: its end was not seen, as while another tool's hooks had
-/// taken the place of ours. It has ended by now, and that it is told so late is a loss.
+/// Something is known where the allocator has just made a block: its end was not seen, as while another tool's hooks
+/// had taken the place of ours. It has ended by now, and that it is told so late is a loss.
 #[cold]
 #[inline(never)]
 fn insert_over_stale(address: usize, block: Block) -> bool {
@@ -437,7 +440,8 @@ fn entries_to_next(size: usize) -> usize {
     if size > 16 { 2 } else { 1 }
 }
 
-/// Calls `visit(address, entry, word)` for every entry that tells of a block itself; it says how many entries on the next may be.
+/// Calls `visit(address, entry, word)` for every entry that tells of a block itself; it says how many entries on the
+/// next may be.
 fn for_each_entry(mut visit: impl FnMut(usize, &AtomicU32, u32) -> usize) {
     let mut populated = Populated::new();
     let leaves = leaves(&mut lock::hold());

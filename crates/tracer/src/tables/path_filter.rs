@@ -6,8 +6,9 @@ use std::sync::atomic::Ordering;
 use crate::memory::lock::{Guarded, Held};
 use crate::tables::{sites, tree};
 
-/// Tells whether blocks allocated on a path are traced. The path is given as (file name, line; 0 when unknown), most recent frame
-/// first, empty when no Python code was running. Runs inside an allocator hook: it must not allocate through Python nor call it.
+/// Tells whether blocks allocated on a path are traced. The path is given as (file name, line; 0 when unknown), most
+/// recent frame first, empty when no Python code was running. Runs inside an allocator hook: it must not allocate
+/// through Python nor call it.
 pub type PathFilter = Arc<dyn Fn(&[(&str, u32)]) -> bool + Send + Sync>;
 
 /// The filter and how many of the most recent frames it is shown.
@@ -15,9 +16,9 @@ static FILTER: Guarded<Option<(PathFilter, usize)>> = Guarded::new(None);
 /// That of the recording that goes on, if one does.
 static OF_RECORDING: Guarded<Option<(PathFilter, usize)>> = Guarded::new(None);
 
-/// Sets the filter (`None`: everything is traced) and how many of the most recent frames it is shown: the fewer, the cheaper
-/// is each new path, which in a deep recursion matters. Paths that were decided already are decided again at their next
-/// allocation, once threads have forgotten them; blocks traced before stay.
+/// Sets the filter (`None`: everything is traced) and how many of the most recent frames it is shown: the fewer, the
+/// cheaper is each new path, which in a deep recursion matters. Paths that were decided already are decided again at
+/// their next allocation, once threads have forgotten them; blocks traced before stay.
 pub(crate) fn set(held: &mut Held, filter: Option<PathFilter>, frames: usize) {
     *FILTER.get(held) = filter.map(|filter| (filter, frames));
     sites::reapply_filter(held);

@@ -1,13 +1,13 @@
 //! What a recording counts where the program's own view differs from it.
 //!
-//! A recording belongs to `heapsight run`: it knows all blocks, whatever the program asks of the package. What the program
-//! forgets (`clear_traces()`), excludes by a filter, or allocates while it has tracing off, stays in the recording but is
-//! *hidden* from the program: blocks at hidden sites ([`crate::tables::sites`]). The totals in [`totals`] are those of the
-//! program's view; the recording's are these and the hidden bytes.
+//! A recording belongs to `heapsight run`: it knows all blocks, whatever the program asks of the package. What the
+//! program forgets (`clear_traces()`), excludes by a filter, or allocates while it has tracing off, stays in the
+//! recording but is *hidden* from the program: blocks at hidden sites ([`crate::tables::sites`]). The totals in
+//! [`totals`] are those of the program's view; the recording's are these and the hidden bytes.
 //!
 //! As long as the program changes nothing, both are the same and this costs nothing. From the first change on, the
-//! recording's peak and its composition are kept apart, on the slow path of events: the hot path compares with a threshold
-//! below which neither peak can be new.
+//! recording's peak and its composition are kept apart, on the slow path of events: the hot path compares with a
+//! threshold below which neither peak can be new.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 

@@ -1,16 +1,18 @@
 //! Bounded growth: call paths on which nothing lives any more are given back when there are many of them.
 //!
-//! A server that creates code for ever, or recursion that takes another way each time, makes new call paths for ever. When the number
-//! of paths passes a limit, a *sweep* looks for those that nobody would miss: no block on them or above them is live, nor
-//! was at the peak. What was allocated and freed on them is added to an element `[folded paths]` below
-//! their nearest caller that stays, so that no total changes.
+//! A server that creates code for ever, or recursion that takes another way each time, makes new call paths for ever.
+//! When the number of paths passes a limit, a *sweep* looks for those that nobody would miss: no block on them or above
+//! them is live, nor was at the peak. What was allocated and freed on them is added to an element `[folded paths]`
+//! below their nearest caller that stays, so that no total changes.
 //!
-//! A path used lately stays as well: a program that goes through hundreds of thousands of paths again and again would otherwise
-//! make them all anew each time. Lately means [`LATELY_SECONDS`], or, when there are very many, since the sweep before.
+//! A path used lately stays as well: a program that goes through hundreds of thousands of paths again and again would
+//! otherwise make them all anew each time. Lately means [`LATELY_SECONDS`], or, when there are very many, since the
+//! sweep before.
 //!
-//! Other threads may be in the middle of a hook, without the GIL, with the number of an idle path in hand. So it goes in two
-//! steps. A sweep takes idle paths out of the index, so that they cannot be found again; only the next sweep, if nothing was
-//! allocated on them meanwhile, folds them and frees their numbers. Between two sweeps lie hundreds of thousands of new paths.
+//! Other threads may be in the middle of a hook, without the GIL, with the number of an idle path in hand. So it goes
+//! in two steps. A sweep takes idle paths out of the index, so that they cannot be found again; only the next sweep, if
+//! nothing was allocated on them meanwhile, folds them and frees their numbers. Between two sweeps lie hundreds of
+//! thousands of new paths.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};

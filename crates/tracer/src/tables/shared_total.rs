@@ -1,10 +1,10 @@
 //! Traced bytes of the events that run side by side: raw domain, free-threaded builds, interpreters with their own GIL.
 //!
-//! One word that all threads change would pass from core to core with every event, and the exact peak would need it. So each thread
-//! counts in a *shard* of its own and has an *allowance*: bytes that it may have live there without asking. As long as the allowances of
-//! all do not reach the peak together, nobody who stays within his own can make a new one. Who needs more
-//! takes the sum under the lock, sees whether it is a new peak, and gets what room there is left, from what others do
-//! not use if need be.
+//! One word that all threads change would pass from core to core with every event, and the exact peak would need it. So
+//! each thread counts in a *shard* of its own and has an *allowance*: bytes that it may have live there without asking.
+//! As long as the allowances of all do not reach the peak together, nobody who stays within his own can make a new one.
+//! Who needs more takes the sum under the lock, sees whether it is a new peak, and gets what room there is left, from
+//! what others do not use if need be.
 //!
 //! While one thread alone has such events, one common word is all there is.
 
@@ -77,7 +77,8 @@ pub(crate) fn exact() -> i64 {
     if !is_divided() {
         return undivided;
     }
-    // One look after the other could see an allocation and not the free before it. When two rounds agree, it was one moment.
+    // One look after the other could see an allocation and not the free before it. When two rounds agree, it was one
+    // moment.
     let mut last = lives();
     for _ in 0..4 {
         let again = lives();
@@ -116,7 +117,8 @@ pub(crate) fn subtract(shard: u8, bytes: i64) {
         .fetch_sub(bytes, Ordering::Relaxed);
 }
 
-/// Gives `shard` the allowance that it needs, and half of the room that is left, so that all together stay within `ceiling`.
+/// Gives `shard` the allowance that it needs, and half of the room that is left, so that all together stay within
+/// `ceiling`.
 pub(crate) fn allow(held: &mut Held, shard: u8, ceiling: i64) {
     let index = shard as usize % SHARDS;
     let own = &SHARED[index];

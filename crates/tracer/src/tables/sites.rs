@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, compiler_fence};
 
 use heapsight_capture::model::Counters;
 
-use crate::hooks::sampled::Weight;
+use crate::countdown::Weight;
 use crate::interpreter::event::Sharing;
 use crate::memory::chunked::{Chunked, Zeroed};
 use crate::memory::lock::Held;
@@ -372,7 +372,8 @@ pub(crate) fn allocated_blocks(id: u32) -> u32 {
     SITES.get(id).allocated_blocks.load(Ordering::Relaxed) as u32
 }
 
-/// Would anything be missed if the path of a site with these counters were forgotten: a live block, or one that was live at the peak?
+/// Would anything be missed if the path of a site with these counters were forgotten: a live block, or one that was
+/// live at the peak?
 pub(crate) fn is_needed(counters: &Counters) -> bool {
     counters.allocated_blocks != counters.freed_blocks || counters.peak_blocks != 0
 }

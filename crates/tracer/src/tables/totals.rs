@@ -1,11 +1,12 @@
 //! Traced memory of the whole program: live bytes, the exact peak, and which peak it is.
 //!
-//! Two writers. Events under the one GIL (`Sharing::Gil`) use plain loads and stores: whoever holds the GIL is alone. Events
-//! that run without it (raw domain, free-threaded builds, sub-interpreters with their own GIL) use atomic
+//! Two writers. Events under the one GIL (`Sharing::Gil`) use plain loads and stores: whoever holds the GIL is alone.
+//! Events that run without it (raw domain, free-threaded builds, sub-interpreters with their own GIL) use atomic
 //! read-modify-write on words of their own ([`shared_total`]). The sum is what people see.
 //!
-//! **Peak composition in O(1).** An epoch ([`crate::tables::epochs`]) begins with the first free after the traced memory stood at its highest. Each site saves
-//! its live figures the first time it changes in an epoch (see [`crate::tables::sites`]); a site that has not changed since still has them.
+//! **Peak composition in O(1).** An epoch ([`crate::tables::epochs`]) begins with the first free after the traced
+//! memory stood at its highest. Each site saves its live figures the first time it changes in an epoch (see
+//! [`crate::tables::sites`]); a site that has not changed since still has them.
 
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
@@ -52,8 +53,8 @@ pub(crate) fn live_bytes() -> u64 {
         .wrapping_add_signed(shared_total::exact())
 }
 
-/// Highest value of [`live_bytes`] so far; while a recording knows more than the program sees, the number of bytes up to
-/// which no peak is new.
+/// Highest value of [`live_bytes`] so far; while a recording knows more than the program sees, the number of bytes up
+/// to which no peak is new.
 #[inline(always)]
 pub(crate) fn peak_bytes() -> u64 {
     GIL.peak_bytes
@@ -72,7 +73,8 @@ pub(crate) fn reported_peak_bytes() -> u64 {
     peak.max(live_bytes())
 }
 
-/// When the present peak was left, by the clock of [`crate::tables::epochs`]: sites with an earlier stamp have not changed since.
+/// When the present peak was left, by the clock of [`crate::tables::epochs`]: sites with an earlier stamp have not
+/// changed since.
 #[inline(always)]
 pub(crate) fn epoch() -> u64 {
     let (own, others) = (&EPOCHS.peak_under_gil, &EPOCHS.peak_by_others);
@@ -227,7 +229,8 @@ fn look_from_shard(shard: u8) {
     shared_total::allow(&mut held, shard, ceiling);
 }
 
-/// Starts a new epoch if the traced memory is at its highest. Call before the counters of the freed block's site change.
+/// Starts a new epoch if the traced memory is at its highest. Call before the counters of the freed block's site
+/// change.
 #[inline(always)]
 pub(crate) fn before_free(sharing: Sharing) {
     let stood_at = ANY.is_at_peak.load(Ordering::Relaxed);
@@ -251,8 +254,8 @@ fn leave_peaks(sharing: Sharing, stood_at: u8) {
     }
 }
 
-/// Takes a block of `bytes` away; true when it is the one allocated last (a temporary block): by anybody, or, once several
-/// threads allocate side by side, by the thread that frees it.
+/// Takes a block of `bytes` away; true when it is the one allocated last (a temporary block): by anybody, or, once
+/// several threads allocate side by side, by the thread that frees it.
 #[inline(always)]
 pub(crate) fn freed(sharing: Sharing, address: usize, bytes: u64) -> bool {
     match sharing {

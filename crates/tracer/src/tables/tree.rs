@@ -1,5 +1,5 @@
-//! The call-path tree: hash-consed (caller's path, code, instruction offset) → 32-bit id. Instruction offsets, never lines:
-//! those are resolved when somebody reads.
+//! The call-path tree: hash-consed (caller's path, code, instruction offset) → 32-bit id. Instruction offsets, never
+//! lines: those are resolved when somebody reads.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -25,13 +25,15 @@ pub(crate) struct Node {
     pub(crate) offset: AtomicU32,
     /// The sites of the raw, mem and obj domain on this path; 0 where nothing was allocated yet.
     pub(crate) sites: [AtomicU32; 3],
-    /// How often the id was given to another path, and one of [`USED`], [`IDLE`], [`FREE`] in the lowest [`STATE_BITS`].
+    /// How often the id was given to another path, and one of [`USED`], [`IDLE`], [`FREE`] in the lowest
+    /// [`STATE_BITS`].
     life: AtomicU32,
-    // The rest is written and read under the GIL only: paths that lead on from here, so that the many paths of a recursive
-    // program are found without a look into the index.
+    // The rest is written and read under the GIL only: paths that lead on from here, so that the many paths of a
+    // recursive program are found without a look into the index.
     /// Any of them may be out of date: what a node says of itself decides.
     callees: [AtomicU32; CALLEES],
-    /// In byte `n` a hash of the code and offset of callee `n`, never 0; in the highest byte the callee to be replaced next.
+    /// In byte `n` a hash of the code and offset of callee `n`, never 0; in the highest byte the callee to be replaced
+    /// next.
     tags: AtomicU64,
 }
 
@@ -41,7 +43,8 @@ const STATE_BITS: u32 = 2;
 
 /// State of a node that is found by [`child`].
 pub(crate) const USED: u32 = 0;
-/// State of a node that nothing was live on at the last sweep: no longer found, but still what it was. See [`crate::tables::recycle`].
+/// State of a node that nothing was live on at the last sweep: no longer found, but still what it was. See
+/// [`crate::tables::recycle`].
 pub(crate) const IDLE: u32 = 1;
 /// State of a node whose id waits to be used again.
 pub(crate) const FREE: u32 = 2;

@@ -1,7 +1,8 @@
-//! Blocks that extension modules report themselves, in domains of their own: `PyTraceMalloc_Track` and `PyTraceMalloc_Untrack`.
+//! Blocks that extension modules report themselves, in domains of their own: `PyTraceMalloc_Track` and
+//! `PyTraceMalloc_Untrack`.
 //!
-//! Their addresses are the extension's and may be those of other blocks too, so they are kept apart from the live map: a block is known
-//! by domain and address. They are few and large (arrays), hence a plain map under the lock.
+//! Their addresses are the extension's and may be those of other blocks too, so they are kept apart from the live map:
+//! a block is known by domain and address. They are few and large (arrays), hence a plain map under the lock.
 
 use std::collections::HashMap;
 use std::ffi::{c_int, c_uint};
@@ -41,8 +42,8 @@ pub(crate) fn set_version<V: Version>(full_paths: bool) {
     TRACK.store(chosen as usize, Ordering::Release);
 }
 
-/// `PyTraceMalloc_Track`: from now on `size` bytes at `address` are a live block of `domain`, in place of what was known of them.
-/// 0 when done, -1 without memory for it, -2 when tracing is off. Needs no GIL.
+/// `PyTraceMalloc_Track`: from now on `size` bytes at `address` are a live block of `domain`, in place of what was
+/// known of them. 0 when done, -1 without memory for it, -2 when tracing is off. Needs no GIL.
 ///
 /// # Safety
 /// To be called by C code on a thread of this process, as the function of that name may be.
@@ -72,7 +73,8 @@ unsafe extern "C" fn track_block<V: Version, const FULL: bool>(
         totals::count_loss();
         return NO_MEMORY;
     }
-    // SAFETY: the thread's own state, and its own thread state of the version that runs: as in a hook of the raw domain.
+    // SAFETY: the thread's own state, and its own thread state of the version that runs: as in a hook of the raw
+    // domain.
     let (node, _event) = unsafe {
         let (thread_state, sharing) = event::thread_state::<V, 0>((*thread).path.attached());
         let Some(event) = Event::of_sharing(thread, sharing) else {
@@ -107,7 +109,8 @@ unsafe extern "C" fn track_block<V: Version, const FULL: bool>(
     DONE
 }
 
-/// `PyTraceMalloc_Untrack`: forgets the block. 0 when done, also when there was none; -2 when tracing is off. Needs no GIL.
+/// `PyTraceMalloc_Untrack`: forgets the block. 0 when done, also when there was none; -2 when tracing is off. Needs no
+/// GIL.
 ///
 /// # Safety
 /// As [`track`].
@@ -123,8 +126,9 @@ pub unsafe extern "C" fn untrack(domain: c_uint, address: usize) -> c_int {
     DONE
 }
 
-/// Domain 0 is that of the allocators: an extension may describe one of their blocks anew. That stays in the live map, where its end
-/// will be seen, if its entries have room for the new size: those of a block of up to 16 bytes have none for a larger one.
+/// Domain 0 is that of the allocators: an extension may describe one of their blocks anew. That stays in the live map,
+/// where its end will be seen, if its entries have room for the new size: those of a block of up to 16 bytes have none
+/// for a larger one.
 fn fits_live_map(domain: u32, address: usize, size: usize) -> bool {
     domain == 0 && live_map::get(address).is_some_and(|known| known.size > 16 || size <= 16)
 }

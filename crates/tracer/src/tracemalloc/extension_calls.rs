@@ -1,4 +1,5 @@
-//! Takes the calls that extension modules make to report their blocks, which the interpreter would only hand to the interpreter's own tracer.
+//! Takes the calls that extension modules make to report their blocks, which the interpreter would only hand to the
+//! interpreter's own tracer.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -11,7 +12,8 @@ use crate::tracemalloc::extension;
 /// The two functions, while their calls come here.
 static REDIRECTS: Mutex<Vec<Redirect>> = Mutex::new(Vec::new());
 
-/// Has `PyTraceMalloc_Track` and `PyTraceMalloc_Untrack` report to this tracer. Does nothing when they do. Call with the GIL held.
+/// Has `PyTraceMalloc_Track` and `PyTraceMalloc_Untrack` report to this tracer. Does nothing when they do. Call with
+/// the GIL held.
 ///
 /// # Errors
 /// [`RedirectError`]; the calls go where they went then.

@@ -1,7 +1,8 @@
 //! Objects that come from a free list: no allocation, but CPython 3.13 and newer tells of each new object.
 //!
-//! Its block then gets the call path of the new object in place of the one that first asked for the memory, as `tracemalloc` has it.
-//! For an object that was just allocated this is the path that is there already: one look at the live map.
+//! Its block then gets the call path of the new object in place of the one that first asked for the memory, as
+//! `tracemalloc` has it. For an object that was just allocated this is the path that is there already: one look at the
+//! live map.
 
 use std::ffi::{c_int, c_void};
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
@@ -60,8 +61,9 @@ fn tracer() -> Option<Tracer> {
     unsafe { std::mem::transmute::<usize, Option<Tracer>>(chosen) }
 }
 
-/// Has blocks of objects that come from a free list follow their new owner. False when the interpreter has no such service (before
-/// 3.13). There is one place for such a tracer: one that is there already goes on being told. Call with the GIL held, while tracing.
+/// Has blocks of objects that come from a free list follow their new owner. False when the interpreter has no such
+/// service (before 3.13). There is one place for such a tracer: one that is there already goes on being told. Call with
+/// the GIL held, while tracing.
 pub fn follow(locate: Locate) -> bool {
     let (Some((set, get)), Some(tracer)) = (functions(), tracer()) else {
         return false;

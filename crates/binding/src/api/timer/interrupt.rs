@@ -1,9 +1,9 @@
 //! Raising an exception in the main thread from another one, also while that waits for something.
 //!
-//! What waits in Python (a sleep, a lock, `select`) goes on waiting after a signal, unless a handler written in Python raises something. So
-//! one is put, when the first timer is started, on a signal that nobody uses; it is sent only when a function that ran on the
-//! timer's thread raises `KeyboardInterrupt` or `SystemExit`. Where there can be no such handler, the exception comes when the main thread
-//! runs Python again.
+//! What waits in Python (a sleep, a lock, `select`) goes on waiting after a signal, unless a handler written in Python
+//! raises something. So one is put, when the first timer is started, on a signal that nobody uses; it is sent only when
+//! a function that ran on the timer's thread raises `KeyboardInterrupt` or `SystemExit`. Where there can be no such
+//! handler, the exception comes when the main thread runs Python again.
 
 use std::ffi::{c_int, c_void};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -26,7 +26,8 @@ struct Reach {
     main_thread: Py<PyAny>,
 }
 
-/// Names in `signal` of the signals that may be taken, counted back from the highest: the lowest are the C library's, the highest others like.
+/// Names in `signal` of the signals that may be taken, counted back from the highest: the lowest are the C library's,
+/// the highest others like.
 const FROM_HIGHEST: std::ops::RangeInclusive<c_int> = 5..=9;
 
 fn raised() -> MutexGuard<'static, Option<PyErr>> {
@@ -37,7 +38,8 @@ fn reach() -> MutexGuard<'static, Option<Reach>> {
     REACH.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Puts the handler there, once. Nothing is lost where that is not possible: only the main thread may, and only if a signal is free.
+/// Puts the handler there, once. Nothing is lost where that is not possible: only the main thread may, and only if a
+/// signal is free.
 pub(super) fn prepare(py: Python<'_>) {
     if reach().is_none() {
         let found = find_reach(py).ok().flatten();

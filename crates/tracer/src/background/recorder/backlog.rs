@@ -1,8 +1,8 @@
 //! Sites whose figures in the file are out of date.
 //!
-//! A *hand* goes round over them, in the order in which the tracer has them in memory, and the recorder takes as many as a tick has time
-//! for from where it is. A site that changes again before the hand comes to it is written once. How far the file lags is told by
-//! when the hand was last where it is now.
+//! A *hand* goes round over them, in the order in which the tracer has them in memory, and the recorder takes as many
+//! as a tick has time for from where it is. A site that changes again before the hand comes to it is written once. How
+//! far the file lags is told by when the hand was last where it is now.
 
 use std::collections::VecDeque;
 
@@ -14,14 +14,15 @@ pub(super) struct Backlog {
     waiting: Bits,
     /// Those among them that are to be taken now, wherever the hand is.
     now: Vec<u32>,
-    /// Sites whose figures at the peak are, in the file, not their live ones: at a new peak they change though nothing happens on them.
+    /// Sites whose figures at the peak are, in the file, not their live ones: at a new peak they change though nothing
+    /// happens on them.
     apart: Bits,
     /// The site that the hand comes to next.
     hand: u32,
     /// When this round began.
     round_ns: u64,
-    /// What the hand has passed, longest ago first: from this site on, up to that of the next one, the file has all that happened before
-    /// that time. The first begins where the hand is.
+    /// What the hand has passed, longest ago first: from this site on, up to that of the next one, the file has all
+    /// that happened before that time. The first begins where the hand is.
     passed: VecDeque<(u32, u64)>,
 }
 
@@ -75,7 +76,8 @@ impl Backlog {
         sites.extend(taken.filter(|&site| self.waiting.remove(site)));
     }
 
-    /// Takes up to `count` sites from where the hand is into `sites`. The file will have all that happened on them before `known_ns`.
+    /// Takes up to `count` sites from where the hand is into `sites`. The file will have all that happened on them
+    /// before `known_ns`.
     pub(super) fn take(&mut self, count: usize, known_ns: u64, sites: &mut Vec<u32>) {
         sites.clear();
         while sites.len() < count && self.waiting.len() > 0 {
@@ -137,8 +139,8 @@ impl Backlog {
         self.hand = end;
     }
 
-    /// How many sites [`Self::take`] has to give in this tick so that a round takes no longer than `round_ns`. `tick_ns` is the time to the
-    /// next tick.
+    /// How many sites [`Self::take`] has to give in this tick so that a round takes no longer than `round_ns`.
+    /// `tick_ns` is the time to the next tick.
     pub(super) fn due(&self, now_ns: u64, round_ns: u64, tick_ns: u64) -> usize {
         if !self.is_long() {
             return self.waiting.len();
@@ -151,7 +153,8 @@ impl Backlog {
         sites.div_ceil(ticks.max(1))
     }
 
-    /// Until when the file has all that happened on every site, if it has all from before `known_ns` of those that do not wait.
+    /// Until when the file has all that happened on every site, if it has all from before `known_ns` of those that do
+    /// not wait.
     pub(super) fn known_until_ns(&self, known_ns: u64) -> u64 {
         if self.waiting.len() == 0 {
             return known_ns;

@@ -1,8 +1,9 @@
 //! What one tick does: finds what has changed, and writes as much of it as there is time for.
 //!
-//! Every tick has the totals, resident memory, the peak and the sites that changed most: the *heartbeat*. What it costs is bounded, and it
-//! waits for nothing: not for the table lock, which a sweep may hold for long. The other sites that changed wait in the
-//! [`Backlog`], no longer than two times [`ROUND`] unless there are more than [`MOST_OF_A_TICK`] allows; the tick says how far they lag.
+//! Every tick has the totals, resident memory, the peak and the sites that changed most: the *heartbeat*. What it costs
+//! is bounded, and it waits for nothing: not for the table lock, which a sweep may hold for long. The other sites that
+//! changed wait in the [`Backlog`], no longer than two times [`ROUND`] unless there are more than [`MOST_OF_A_TICK`]
+//! allows; the tick says how far they lag.
 
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
@@ -157,7 +158,8 @@ impl State {
         self.tick_with(extent, &memory);
     }
 
-    /// Appends a share of what changed if it `is_due` or the process is about to meet a limit on its memory; true when it is.
+    /// Appends a share of what changed if it `is_due` or the process is about to meet a limit on its memory; true when
+    /// it is.
     pub(super) fn look(&mut self, is_due: bool, tick: Duration) -> bool {
         let memory = self.status.read();
         let is_near = self.limits.is_near(&memory);
@@ -247,7 +249,8 @@ impl State {
         });
     }
 
-    /// Should the tables have been emptied since the last tick: all that the file has of them is over. The caller holds the table lock.
+    /// Should the tables have been emptied since the last tick: all that the file has of them is over. The caller holds
+    /// the table lock.
     fn follow_generation(&mut self) {
         let generation = session::generation();
         if std::mem::replace(&mut self.generation, generation) == generation {
@@ -392,7 +395,7 @@ impl State {
             + self.backlog.held_bytes()
             + self.rows.held_bytes()
             + self.writer.as_mut().map_or(0, Writer::held_bytes);
-        super::set_held_bytes(held as u64);
+        snapshot::set_recorder_bytes(held as u64);
     }
 }
 

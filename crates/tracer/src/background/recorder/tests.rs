@@ -288,7 +288,8 @@ fn agrees_whenever_it_says_so(events: &[Event]) -> Result<(), TestCaseError> {
     agree(&bench.sink.read())
 }
 
-/// While only some of what changed is in a tick: each path is told as it was at some tick since the moment until which all are known.
+/// While only some of what changed is in a tick: each path is told as it was at some tick since the moment until which
+/// all are known.
 fn lags_no_more_than_it_says(events: &[Event]) -> Result<(), TestCaseError> {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let mut bench = Bench::new();
@@ -340,7 +341,8 @@ proptest! {
     }
 }
 
-/// Threads without the GIL change the same sites while ticks are written. When they pause, one more tick has everything, by the list alone.
+/// Threads without the GIL change the same sites while ticks are written. When they pause, one more tick has
+/// everything, by the list alone.
 #[test]
 fn no_change_of_any_thread_is_missed() {
     const THREADS: u32 = 3;

@@ -10,9 +10,10 @@ use crate::tables::{sites, totals};
 const AT_ONCE: u32 = 64;
 
 impl Exporter {
-    /// Into tables that are still empty: appends the paths on which something is live or was at the peak, and tells the counters of all
-    /// sites. What was allocated and freed on the others is added up, by domain, on an element `[folded paths]`, so that no total
-    /// changes. Costs time by the sites looked at, but memory and everything later by the paths that are needed.
+    /// Into tables that are still empty: appends the paths on which something is live or was at the peak, and tells the
+    /// counters of all sites. What was allocated and freed on the others is added up, by domain, on an element
+    /// `[folded paths]`, so that no total changes. Costs time by the sites looked at, but memory and everything later
+    /// by the paths that are needed.
     pub(crate) fn needed(&mut self) -> Vec<Counters> {
         let (epoch, at_peak) = (totals::epoch(), totals::at_peak());
         let mut all = Vec::new();

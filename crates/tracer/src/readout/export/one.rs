@@ -12,7 +12,8 @@ use crate::tables::codes::{self, Identity};
 use crate::tables::{sites, tree};
 
 impl Exporter {
-    /// Into tables that are still empty: appends the tracer's site `id` and what it needs, as site 0. `None` when there is no such site.
+    /// Into tables that are still empty: appends the tracer's site `id` and what it needs, as site 0. `None` when there
+    /// is no such site.
     pub(crate) fn only(&mut self, id: u32) -> Option<()> {
         let (path, domain) = path_of(id)?;
         self.nodes.push(Node {

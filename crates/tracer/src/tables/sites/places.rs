@@ -1,6 +1,7 @@
 //! Which site a block is counted at: the one of its call path and domain, found or made.
 //!
-//! Sites of the standard domains are found in the path's node; all others, among them those that only a recording sees, in a locked map.
+//! Sites of the standard domains are found in the path's node; all others, among them those that only a recording sees,
+//! in a locked map.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -34,7 +35,8 @@ const RETIRED: u32 = 1 << 29;
 static FREE_IDS: Guarded<Vec<u32>> = Guarded::new(Vec::new());
 static OTHERS: Guarded<Option<Others>> = Guarded::new(None);
 
-/// The site of `domain` on the path `node`; 0 when there is no memory for a new one, [`EXCLUDED`] when the filter drops the path.
+/// The site of `domain` on the path `node`; 0 when there is no memory for a new one, [`EXCLUDED`] when the filter drops
+/// the path.
 #[inline(always)]
 pub(crate) fn of(node: u32, domain: u32, sharing: Sharing) -> u32 {
     let mut shard = 0;
@@ -87,7 +89,8 @@ impl OwnSites {
     }
 }
 
-/// Sites of the standard domains are found in the node. The raw domain is always shared; the others where all events are.
+/// Sites of the standard domains are found in the node. The raw domain is always shared; the others where all events
+/// are.
 #[inline(always)]
 fn has_place_in_node(domain: u32, sharing: Sharing) -> bool {
     domain < 3 && (sharing == Sharing::Gil || domain == 0 || config::all_shared())
@@ -230,8 +233,8 @@ fn other_site(held: &mut Held, node: u32, site: u32) -> Option<u32> {
 
 /// Lets the filter decide again about every path: forgets which were excluded, and which were not.
 ///
-/// A path that was traced keeps its site; should the filter drop it now, the node says so and the site only counts frees.
-/// In a recording the path gets a hidden site for what is allocated from now on.
+/// A path that was traced keeps its site; should the filter drop it now, the node says so and the site only counts
+/// frees. In a recording the path gets a hidden site for what is allocated from now on.
 pub(crate) fn reapply_filter(held: &mut Held) {
     for node in 0..tree::len() {
         for domain in 0..3_u32 {
@@ -301,7 +304,8 @@ pub(crate) fn fold(held: &mut Held, id: u32, node: u32) {
     fold_into(held, id, target);
 }
 
-/// Adds the counters of site `id`, on which nothing is live, to those of site `target` if it is one, and sets the id free.
+/// Adds the counters of site `id`, on which nothing is live, to those of site `target` if it is one, and sets the id
+/// free.
 fn fold_into(held: &mut Held, id: u32, target: u32) {
     let site = SITES.get(id);
     let moved = counters(id, totals::epoch(), false);

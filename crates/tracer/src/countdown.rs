@@ -1,16 +1,18 @@
 //! When the next block is sampled: a Poisson process over the bytes that one stream of allocations asks for.
 //!
-//! The distance to the next sample point is exponential with mean `R` bytes, and the block in which it ends is sampled. A block of `s` bytes
-//! counts `s + 16`, about what it takes from the allocator ([`OVERHEAD`]), so it is sampled with probability `1 − exp(−(s + 16) / R)`.
+//! The distance to the next sample point is exponential with mean `R` bytes, and the block in which it ends is sampled.
+//! A block of `s` bytes counts `s + 16`, about what it takes from the allocator ([`OVERHEAD`]), so it is sampled with
+//! probability `1 − exp(−(s + 16) / R)`.
 //!
-//! **Beginning anew.** A start of tracing and a fork in the child make every stream draw again: what is left of the old distance may belong
-//! to another mean, or be that of the parent too. No list of the streams is needed for that, nor a word more to look at for each allocation. A
-//! position counts up to [`CEILING`], and each beginning lowers that by more than any distance: all old positions are above it.
+//! **Beginning anew.** A start of tracing and a fork in the child make every stream draw again: what is left of the old
+//! distance may belong to another mean, or be that of the parent too. No list of the streams is needed for that, nor a
+//! word more to look at for each allocation. A position counts up to [`CEILING`], and each beginning lowers that by
+//! more than any distance: all old positions are above it.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
-/// What a block counts beside its bytes. Without it one of a few bytes would be found next to never and then stand for a multitude, and one of
-/// none (`re` asks for them) not at all.
+/// What a block counts beside its bytes. Without it one of a few bytes would be found next to never and then stand for
+/// a multitude, and one of none (`re` asks for them) not at all.
 const OVERHEAD: i64 = 16;
 
 /// No distance is longer: 1 TiB. A longer one is drawn in pieces, which an exponential distribution does not notice.
@@ -49,7 +51,7 @@ impl Countdown {
 
     /// Counts a block of `size` bytes if it is certain that it holds no sample point.
     #[inline(always)]
-    pub(super) fn skips(&self, size: usize) -> bool {
+    pub(crate) fn skips(&self, size: usize) -> bool {
         let position = self
             .position
             .load(Ordering::Relaxed)
@@ -63,7 +65,7 @@ impl Countdown {
     }
 
     /// Counts a block of `size` bytes; its weight if it holds a sample point.
-    pub(super) fn count(&self, size: usize) -> Option<Weight> {
+    pub(crate) fn count(&self, size: usize) -> Option<Weight> {
         let mut more = i64::try_from(size)
             .unwrap_or(i64::MAX)
             .saturating_add(OVERHEAD);
@@ -105,7 +107,7 @@ impl Countdown {
 
     /// Changes with every block that is counted.
     #[inline(always)]
-    pub(super) fn stamp(&self) -> i64 {
+    pub(crate) fn stamp(&self) -> i64 {
         self.position.load(Ordering::Relaxed)
     }
 
@@ -146,8 +148,9 @@ pub(crate) struct Weight {
 }
 
 impl Weight {
-    /// Of a block of `size` bytes: `size / p` and `1 / p` for the probability `p` that it is sampled (Horvitz and Thompson). Whole
-    /// numbers, rounded up as often as `random`, uniform in [0, 1), is below the fraction: so sums keep their mean, over any set of blocks.
+    /// Of a block of `size` bytes: `size / p` and `1 / p` for the probability `p` that it is sampled (Horvitz and
+    /// Thompson). Whole numbers, rounded up as often as `random`, uniform in [0, 1), is below the fraction: so sums
+    /// keep their mean, over any set of blocks.
     fn of(size: usize, mean_bytes: u64, random: f64) -> Self {
         let counted = size as f64 + OVERHEAD as f64;
         let probability = -(-counted / mean_bytes.max(1) as f64).exp_m1();
@@ -160,7 +163,7 @@ impl Weight {
 }
 
 /// Has every stream begin anew, for sample points `mean_bytes` apart on average.
-pub(super) fn begin(mean_bytes: u64) {
+pub(crate) fn begin(mean_bytes: u64) {
     let seed = if HAS_FIXED_SEED.load(Ordering::Relaxed) {
         FIXED_SEED.load(Ordering::Relaxed)
     } else {
@@ -171,8 +174,9 @@ pub(super) fn begin(mean_bytes: u64) {
 }
 
 /// Has every stream begin anew in the child of a fork, which has the parent's random numbers.
-pub(super) fn begin_in_child() {
-    // No system call: `fork` may be called where few are allowed. The number of the process makes it another seed than that of any sister.
+pub(crate) fn begin_in_child() {
+    // No system call: `fork` may be called where few are allowed. The number of the process makes it another seed than
+    // that of any sister.
     let own = u64::from(std::process::id());
     begin_with(mix(SEED.load(Ordering::Relaxed)).wrapping_add(own));
 }
@@ -181,7 +185,8 @@ fn begin_with(seed: u64) {
     SEED.store(seed, Ordering::Relaxed);
     STREAMS.store(0, Ordering::Relaxed);
     let ceiling = CEILING.load(Ordering::Relaxed);
-    // After eight million beginnings they are no longer told apart: a stream then goes on with what is left of its old distance.
+    // After eight million beginnings they are no longer told apart: a stream then goes on with what is left of its old
+    // distance.
     let has_room = ceiling >= i64::MIN + 2 * SPAN;
     CEILING.store(
         if has_room { ceiling - SPAN } else { ceiling },

@@ -1,9 +1,10 @@
-//! The sampled blocks that live, and what they count: all under the table lock, whatever thread they come from. There is one for each mean
-//! distance, so the lock costs nothing, and what a block added when it began is what it takes away when it ends.
+//! The sampled blocks that live, and what they count: all under the table lock, whatever thread they come from. There
+//! is one for each mean distance, so the lock costs nothing, and what a block added when it began is what it takes away
+//! when it ends.
 
 use std::collections::HashMap;
 
-use crate::hooks::sampled::countdown::Weight;
+use crate::countdown::Weight;
 use crate::memory::lock::{self, Guarded, Held};
 use crate::tables::live_map::Block;
 use crate::tables::{sites, watch};
@@ -25,7 +26,7 @@ pub(crate) fn forget_all(held: &mut Held) {
 }
 
 /// Counts a new block at `address`.
-pub(super) fn begin(address: usize, block: Block, weight: Weight) {
+pub(crate) fn begin(address: usize, block: Block, weight: Weight) {
     let mut held = lock::hold();
     // If the end of the block that was there before went by unseen, it was before now.
     if let Some(gone) = remove(&mut held, address) {
@@ -36,13 +37,14 @@ pub(super) fn begin(address: usize, block: Block, weight: Weight) {
 }
 
 /// What [`end`] counted.
-pub(super) struct Ended {
+pub(crate) struct Ended {
     sampled: Sampled,
     was_temporary: bool,
 }
 
-/// Counts the end of the block at `address`, if a sampled one is there. `is_temporary`: nothing else was allocated since it was.
-pub(super) fn end(address: usize, is_temporary: bool) -> Option<Ended> {
+/// Counts the end of the block at `address`, if a sampled one is there. `is_temporary`: nothing else was allocated
+/// since it was.
+pub(crate) fn end(address: usize, is_temporary: bool) -> Option<Ended> {
     let mut held = lock::hold();
     let sampled = remove(&mut held, address)?;
     let Sampled { block, weight } = sampled;
@@ -54,7 +56,7 @@ pub(super) fn end(address: usize, is_temporary: bool) -> Option<Ended> {
 }
 
 /// The block did not end after all, as its reallocation failed.
-pub(super) fn restore_block(address: usize, ended: Ended) {
+pub(crate) fn restore_block(address: usize, ended: Ended) {
     let mut held = lock::hold();
     let Sampled { block, weight } = ended.sampled;
     insert(&mut held, address, ended.sampled);
