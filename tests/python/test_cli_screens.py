@@ -345,3 +345,19 @@ def test_a_wrong_value_is_status_2_on_every_command(words: list[str]) -> None:
     assert (done.status, done.text) == (2, "")
     [line] = done.errors.splitlines()
     assert line.startswith("heapsight: invalid value ")
+
+
+@pytest.mark.parametrize("options", [[], ["--follow"]])
+def test_a_program_whose_name_is_no_text_is_recorded(options: list[str], tmp_path: Path) -> None:
+    name = os.fsdecode(b"n\x1b[31m\xff\n\xe2\x80\xa8.py")
+    (tmp_path / name).write_text("import os, sys\nkept = [bytes(1000) for _ in range(5000)]\nprint(len(sys.argv))\n")
+    done = heapsight("run", *options, "-o", "run.heapsight", name, os.fsdecode(b"\xfe"), cwd=tmp_path)
+    assert (done.status, done.text.strip()) == (0, "2"), done.errors
+    assert "untraced" not in done.errors
+    assert r"n\u{1b}[31m" in done.errors and "\x1b[31m" not in done.errors
+    assert "4.9 MiB" in done.errors
+
+
+def test_a_name_in_a_message_is_on_one_line_and_whole(tmp_path: Path) -> None:
+    done = heapsight("top", "no\nsuch\x1b\u2028.heapsight", cwd=tmp_path)
+    assert (done.status, done.errors) == (2, "heapsight: no such file: no\\u{a}such\\u{1b}\\u{2028}.heapsight\n")

@@ -99,8 +99,7 @@ impl Console<'_> {
 /// terminal.
 #[must_use]
 pub fn message(text: &str) -> String {
-    let line = text.replace(['\n', '\r'], " ");
-    format!("heapsight: {}", printable(&line, true))
+    format!("heapsight: {}", printable(text, true))
 }
 
 /// The first paragraph of a parser's message as one line, without the word that starts it.

@@ -20,15 +20,19 @@ pub(crate) fn diff(
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
     let select = &options.select;
-    let look = (console.out_look)(select.color());
-    let filters = select.filters();
-    let default = select.at.unwrap_or(Moment::End);
-    let sides = match (&options.files[..], select.range) {
+    let look = (console.out_look)(select.part.color());
+    let filters = select.part.filters();
+    select.group.must_be_of_call_paths()?;
+    let default = select.part.at.unwrap_or(Moment::End);
+    let sides = match (&options.files[..], select.part.range) {
         ([file], Some(SeekTarget::Between(from, to))) => {
             let path = PathBuf::from(file);
             [(path.clone(), from), (path, to)]
         }
-        ([old, new], None) => [file_and_moment(old, default), file_and_moment(new, default)],
+        ([old, new], None) => [
+            file_and_moment(old, default)?,
+            file_and_moment(new, default)?,
+        ],
         ([_], None) => {
             return Err(Failure::Usage(
                 "give two files, or one and --range A..B for two of its moments".to_owned(),
@@ -74,8 +78,8 @@ pub(crate) fn diff(
 }
 
 /// `FILE@TIME` taken apart, unless there is a file of the whole name.
-fn file_and_moment(text: &OsString, default: Moment) -> (PathBuf, Moment) {
-    let whole = || (PathBuf::from(text), default);
+fn file_and_moment(text: &OsString, default: Moment) -> Result<(PathBuf, Moment), Failure> {
+    let whole = || Ok((PathBuf::from(text), default));
     if Path::new(text).exists() {
         return whole();
     }
@@ -83,11 +87,14 @@ fn file_and_moment(text: &OsString, default: Moment) -> (PathBuf, Moment) {
     let Some(at) = bytes.iter().rposition(|byte| *byte == b'@') else {
         return whole();
     };
-    let moment = str::from_utf8(&bytes[at + 1..])
-        .ok()
-        .and_then(Moment::parse);
-    match moment {
-        Some(moment) => (PathBuf::from(OsStr::from_bytes(&bytes[..at])), moment),
+    let file = PathBuf::from(OsStr::from_bytes(&bytes[..at]));
+    let moment = String::from_utf8_lossy(&bytes[at + 1..]);
+    match Moment::parse(&moment) {
+        Some(instant) => Ok((file, instant)),
+        None if file.exists() => Err(Failure::NoFileNorMoment(
+            PathBuf::from(text),
+            moment.into_owned(),
+        )),
         None => whole(),
     }
 }

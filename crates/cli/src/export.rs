@@ -27,16 +27,23 @@ pub(crate) fn export(
     files: &Files,
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
-    let select = &options.select;
-    let when = select.when();
-    let view = View::open(&options.capture, when, &select.filters(), files)?;
-    view.require_metrics(&select.metric)?;
+    let part = &options.part;
+    options.group.must_be_of_call_paths()?;
+    if options.to == Format::Json && options.group.grouping().is_some() {
+        return Err(Failure::Usage(
+            "--group-by and --file are not for --to json, which has everything ungrouped: csv and parquet have a row \
+             for each key"
+                .to_owned(),
+        ));
+    }
+    let view = View::open(&options.capture, part.when(), &part.filters(), files)?;
+    view.require_metrics(options.metric.as_slice())?;
     if options.to.tells_all_metrics() {
         view.require_metrics(&Metric::ALL)?;
     }
     let what = What {
-        metric: select.first_metric(),
-        group_by: select.grouping(),
+        metric: options.metric.unwrap_or_default(),
+        group_by: options.group.grouping(),
     };
     let path = match &options.output {
         Some(path) => path.clone(),
@@ -58,7 +65,7 @@ pub(crate) fn export(
     output::write_whole(&path, options.force, |out| {
         write(&view.capture, options.to, &what, out).map_err(|error| failure(error, &path))
     })?;
-    let look = (console.out_look)(select.color());
+    let look = (console.out_look)(part.color());
     let open = how_to_open(options.to, &path);
     console.print(&written("Written", &path, ("Open", &open), &look))
 }

@@ -38,8 +38,12 @@ pub(crate) enum Failure {
     Exec { path: PathBuf, source: io::Error },
     #[error("{}: {source}", path.display())]
     Unreadable { path: PathBuf, source: ReadError },
-    #[error("{} is neither a command nor a capture: see 'heapsight --help'", .0.display())]
+    #[error("no such file: {}", .0.display())]
+    NoFile(PathBuf),
+    #[error("no such file or command: {}; see 'heapsight --help'", .0.display())]
     NeitherCommandNorFile(PathBuf),
+    #[error("no such file: {file}, and {moment} is no moment: give peak, end, or a time such as 12.5, 300ms, 2m or 1h after the @", file = .0.display(), moment = .1)]
+    NoFileNorMoment(PathBuf, String),
     #[error("{} exists: give another name with -o, or --force to overwrite it", .0.display())]
     FileExists(PathBuf),
     #[error("{}: {source}", path.display())]
@@ -89,12 +93,15 @@ impl Failure {
             | Self::Incomplete { .. }
             | Self::NoBlocks { .. } => STATUS_FAILED,
             Self::Unreadable { source, .. } => match source {
-                ReadError::Io(error) if !is_about_the_name(error) => STATUS_IO,
+                ReadError::Io(error) if is_about_the_name(error) => STATUS_REFUSED,
+                ReadError::Io(_) => STATUS_IO,
                 _ => STATUS_FAILED,
             },
             Self::Usage(_)
             | Self::BadValue(_)
             | Self::NoScript(_)
+            | Self::NoFile(_)
+            | Self::NoFileNorMoment(..)
             | Self::NoMain(_)
             | Self::UnreadableScript { .. }
             | Self::FileExists(_)

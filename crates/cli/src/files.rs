@@ -175,13 +175,14 @@ fn look(path: &Path, file: &mut File) -> Result<Vec<u8>, Failure> {
 fn named_file(path: &Path) -> Result<File, Failure> {
     File::open(path).map_err(|error| {
         let looks_like_a_file = path.extension().is_some() || path.components().count() > 1;
-        if error.kind() == ErrorKind::NotFound && !looks_like_a_file {
-            Failure::NeitherCommandNorFile(path.to_path_buf())
-        } else {
-            Failure::Unreadable {
-                path: path.to_path_buf(),
+        let path = path.to_path_buf();
+        match error.kind() {
+            ErrorKind::NotFound if looks_like_a_file => Failure::NoFile(path),
+            ErrorKind::NotFound => Failure::NeitherCommandNorFile(path),
+            _ => Failure::Unreadable {
+                path,
                 source: error.into(),
-            }
+            },
         }
     })
 }

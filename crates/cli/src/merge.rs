@@ -26,7 +26,8 @@ pub(crate) fn merge(
     files: &Files,
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
-    let look = (console.out_look)(options.select.color());
+    let look = (console.out_look)(options.select.part.color());
+    options.select.group.must_be_of_call_paths()?;
     let mut processes = Vec::new();
     for path in relatives::of(&options.files)? {
         processes.push(Process::open(&path, files)?);
@@ -52,11 +53,11 @@ pub(crate) fn merge(
         return Ok(());
     }
     let select = &options.select;
-    let when = select.when();
-    let view = View::open(&options.output, when, &select.filters(), files)?;
+    let when = select.part.when();
+    let view = View::open(&options.output, when, &select.part.filters(), files)?;
     let selection = Selection {
         count: options.show.number,
-        group_by: select.grouping().unwrap_or_default(),
+        group_by: select.group.grouping().unwrap_or_default(),
         cumulative: select.cumulative,
         metrics: select.metrics(),
         moment: view.moment,

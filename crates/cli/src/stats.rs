@@ -14,13 +14,12 @@ pub(crate) fn stats(
     files: &Files,
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
-    let look = (console.out_look)(options.select.color());
-    let filters = options.select.filters();
-    let when = options.select.when();
+    let look = (console.out_look)(options.part.color());
+    let filters = options.part.filters();
+    let when = options.part.when();
     let mut out = Vec::new();
     for path in &options.files {
         let view = View::open(path, when, &filters, files)?;
-        view.require_metrics(&options.select.metric)?;
         let View {
             capture,
             moment,

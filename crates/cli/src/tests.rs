@@ -226,7 +226,7 @@ fn a_wrong_command_line_is_one_line_and_status_2() {
         ),
         (
             &["rnu", "app.py"],
-            "rnu is neither a command nor a capture: see 'heapsight --help'",
+            "no such file or command: rnu; see 'heapsight --help'",
         ),
     ];
     for (words, message) in cases {
@@ -367,14 +367,62 @@ fn what_is_not_a_capture_is_one_line_and_status_1() {
         refusal(&["top", path]),
         (1, format!("{path}: not a heapsight capture"))
     );
-    let (status, line) = refusal(&["top", "no/such.heapsight"]);
-    assert_eq!(status, 1);
-    assert!(
-        line.starts_with("no/such.heapsight: No such file"),
-        "{line}"
-    );
+}
+
+#[test]
+fn a_name_that_cannot_be_read_is_a_wrong_value_on_every_command() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = write_capture(folder.path());
+    let path = path.to_str().expect("UTF-8");
+    let (missing, output) = ("no/such.heapsight", "no/such/output");
+    let commands: [&[&str]; 6] = [
+        &["top", missing],
+        &["top", path, missing],
+        &["stats", missing],
+        &["diff", path, missing],
+        &["export", "--to", "csv", missing],
+        &["merge", "-o", output, missing],
+    ];
+    for words in commands {
+        let expected = (2, format!("no such file: {missing}"));
+        assert_eq!(refusal(words), expected, "{words:?}");
+    }
     let folder = folder.path().to_str().expect("UTF-8");
-    assert_eq!(refusal(&["top", folder]).0, 1);
+    assert_eq!(refusal(&["top", folder]).0, 2);
+}
+
+#[test]
+fn a_moment_that_is_none_is_named() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = write_capture(folder.path());
+    let path = path.to_str().expect("UTF-8");
+    let wrong = format!("{path}@soon");
+    let advice = "give peak, end, or a time such as 12.5, 300ms, 2m or 1h after the @";
+    assert_eq!(
+        refusal(&["diff", &wrong, path]),
+        (2, format!("no such file: {wrong}, and soon is no moment: {advice}"))
+    );
+}
+
+#[test]
+fn an_option_that_a_command_would_pass_over_is_refused() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = write_capture(folder.path());
+    let path = path.to_str().expect("UTF-8");
+    let cases: [&[&str]; 9] = [
+        &["stats", "--metric", "peak", path],
+        &["stats", "--group-by", "function", path],
+        &["stats", "--cumulative", path],
+        &["export", "--to", "csv", "-o", "-", "-c", path],
+        &["export", "--to", "csv", "-o", "-", "--group-by", "address", path],
+        &["export", "--to", "json", "-o", "-", "--group-by", "function", path],
+        &["export", "--to", "pprof", "-o", "-", "--metric", "live", "--metric", "peak", path],
+        &["diff", "--group-by", "address", path, path],
+        &["merge", "-o", "no/such", "--group-by", "address", path],
+    ];
+    for words in cases {
+        assert_eq!(refusal(words).0, 2, "{words:?}");
+    }
 }
 
 #[test]

@@ -20,9 +20,9 @@ pub(crate) fn top(
     files: &Files,
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
-    let look = (console.out_look)(options.select.color());
-    let filters = options.select.filters();
-    let when = options.select.when();
+    let look = (console.out_look)(options.select.part.color());
+    let filters = options.select.part.filters();
+    let when = options.select.part.when();
     let mut views = Vec::new();
     for path in &options.files {
         let view = View::open(path, when, &filters, files)?;
@@ -53,7 +53,7 @@ fn reports(views: &[View], options: &TopOptions, look: &Look) -> String {
     let report = |view: &View| {
         let selection = Selection {
             count: options.show.number,
-            group_by: options.select.grouping().unwrap_or_default(),
+            group_by: options.select.group.grouping().unwrap_or_default(),
             cumulative: options.select.cumulative,
             metrics: options.select.metrics(),
             moment: view.moment,

@@ -1,5 +1,6 @@
 //! What happens inside the process of `heapsight run`: recording begins at start-up and ends after the program.
 
+use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process;
@@ -84,7 +85,7 @@ pub(crate) fn is_following() -> bool {
 /// # Errors
 /// `RuntimeError` with one line saying what failed; nothing is traced then.
 #[pyfunction]
-fn run_begin(py: Python<'_>, spec: &str, argv: Vec<String>) -> PyResult<Option<String>> {
+fn run_begin(py: Python<'_>, spec: &str, argv: Vec<OsString>) -> PyResult<Option<String>> {
     let for_children = begin(spec, argv).map_err(PyRuntimeError::new_err)?;
     if heapsight_tracer::configuration().threads {
         // Without it threads have the names that the system knows.
@@ -96,11 +97,15 @@ fn run_begin(py: Python<'_>, spec: &str, argv: Vec<String>) -> PyResult<Option<S
     Ok(for_children)
 }
 
-fn begin(spec: &str, argv: Vec<String>) -> Result<Option<String>, String> {
+fn begin(spec: &str, argv: Vec<OsString>) -> Result<Option<String>, String> {
     let mut spec = RunSpec::from_env_value(spec).map_err(|error| error.to_string())?;
     if spec.is_child && !argv.is_empty() {
-        spec.program.clone_from(&argv[0]);
-        spec.argv = argv;
+        // For people: bytes that are no text may look otherwise.
+        spec.argv = argv
+            .iter()
+            .map(|argument| argument.to_string_lossy().into_owned())
+            .collect();
+        spec.program.clone_from(&spec.argv[0]);
     }
     let (capture, first) = paths(&spec)?;
     let file = Guarded::create(&capture).map_err(|error| cannot_write(&capture, &error))?;

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use heapsight_analysis::Metric;
 use heapsight_report::Format;
 
-use super::select::SelectOptions;
-use super::values::format;
+use super::select::{GroupOptions, PartOptions};
+use super::values::{format, metric};
 
 /// Options of `heapsight export`.
 #[derive(Clone, Debug, Args)]
@@ -27,6 +28,14 @@ pub(crate) struct ExportOptions {
     #[arg(long)]
     pub force: bool,
 
+    /// Memory that a stack weighs: live, allocated, freed, peak or temporary; pprof, parquet, csv and json have all of
+    /// them [default: live]
+    #[arg(long, value_name = "METRIC", value_parser = metric)]
+    pub metric: Option<Metric>,
+
     #[command(flatten)]
-    pub select: SelectOptions,
+    pub group: GroupOptions,
+
+    #[command(flatten)]
+    pub part: PartOptions,
 }

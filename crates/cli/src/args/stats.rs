@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::select::SelectOptions;
+use super::select::PartOptions;
 
 /// Options of `heapsight stats`.
 #[derive(Clone, Debug, Args)]
@@ -18,5 +18,5 @@ pub(crate) struct StatsOptions {
     pub json: bool,
 
     #[command(flatten)]
-    pub select: SelectOptions,
+    pub part: PartOptions,
 }

@@ -72,6 +72,6 @@ impl TopOptions {
 
     /// Whether there is one entry for each block.
     pub(crate) fn by_address(&self) -> bool {
-        self.address || self.select.by_address()
+        self.address || self.select.group.by_address()
     }
 }
