@@ -17,8 +17,8 @@ use crate::key::Key;
 use crate::names::library_path;
 use crate::path::{Frame, ancestors, frame, frames};
 
-/// Files of the import system begin like this.
-const IMPORT_SYSTEM: &str = "<frozen importlib";
+/// Files of the import system begin like one of these.
+const IMPORT_SYSTEM: [&str; 2] = ["<frozen importlib", "<frozen zipimport"];
 
 /// The name of module-level code.
 const MODULE: &str = "<module>";
@@ -74,7 +74,10 @@ enum Owner {
 }
 
 fn owner(filename: &str) -> Owner {
-    if filename.starts_with(IMPORT_SYSTEM) {
+    if IMPORT_SYSTEM
+        .iter()
+        .any(|start| filename.starts_with(start))
+    {
         Owner::ImportSystem
     } else if filename.is_empty() || filename.starts_with('<') || library_path(filename).is_some() {
         Owner::Other
@@ -84,8 +87,15 @@ fn owner(filename: &str) -> Owner {
 }
 
 /// Whether this is a file of the import system itself.
-fn is_import_system(filename: &str) -> bool {
+#[must_use]
+pub fn is_import_system(filename: &str) -> bool {
     owner(filename) == Owner::ImportSystem
+}
+
+/// Whether this is a file of the program itself: neither installed nor in the standard library.
+#[must_use]
+pub fn is_own_code(filename: &str) -> bool {
+    owner(filename) == Owner::Program
 }
 
 /// Whether a call path is one of an import, given the file of each frame (most recent first) and the function's name,
@@ -378,5 +388,14 @@ mod tests {
                 assert_eq!(grouped.total.bytes, 11);
             }
         }
+    }
+
+    #[test]
+    fn what_looks_for_modules_in_archives_is_the_import_system_too() {
+        let zipimport = ("<frozen zipimport>", "_read_directory");
+        assert_eq!(
+            sum(&[&[zipimport], &[RUNPY, zipimport], &[MAIN]], false).0,
+            11
+        );
     }
 }

@@ -37,7 +37,9 @@ pub use difference::{Change, Difference};
 pub use event_log::{EventLog, NO_CALLER};
 pub use filter::{Filter, apply_filters, apply_shown_filters, keep};
 pub use group::{Grouped, Others, Query, Row, group, group_counters};
-pub use imports::{ImportSum, Imports, import_sites, is_import_key, is_import_path};
+pub use imports::{
+    ImportSum, Imports, import_sites, is_import_key, is_import_path, is_import_system, is_own_code,
+};
 pub use key::{GroupBy, Key};
 pub use merge::{Changes, Merge};
 pub use moment::live_at_peak;

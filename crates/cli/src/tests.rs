@@ -400,7 +400,10 @@ fn a_moment_that_is_none_is_named() {
     let advice = "give peak, end, or a time such as 12.5, 300ms, 2m or 1h after the @";
     assert_eq!(
         refusal(&["diff", &wrong, path]),
-        (2, format!("no such file: {wrong}, and soon is no moment: {advice}"))
+        (
+            2,
+            format!("no such file: {wrong}, and soon is no moment: {advice}")
+        )
     );
 }
 
@@ -414,9 +417,29 @@ fn an_option_that_a_command_would_pass_over_is_refused() {
         &["stats", "--group-by", "function", path],
         &["stats", "--cumulative", path],
         &["export", "--to", "csv", "-o", "-", "-c", path],
-        &["export", "--to", "csv", "-o", "-", "--group-by", "address", path],
-        &["export", "--to", "json", "-o", "-", "--group-by", "function", path],
-        &["export", "--to", "pprof", "-o", "-", "--metric", "live", "--metric", "peak", path],
+        &[
+            "export",
+            "--to",
+            "csv",
+            "-o",
+            "-",
+            "--group-by",
+            "address",
+            path,
+        ],
+        &[
+            "export",
+            "--to",
+            "json",
+            "-o",
+            "-",
+            "--group-by",
+            "function",
+            path,
+        ],
+        &[
+            "export", "--to", "pprof", "-o", "-", "--metric", "live", "--metric", "peak", path,
+        ],
         &["diff", "--group-by", "address", path, path],
         &["merge", "-o", "no/such", "--group-by", "address", path],
     ];

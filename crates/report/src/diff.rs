@@ -10,7 +10,7 @@ use crate::headline::headline;
 use crate::look::{Look, Role};
 use crate::moment::{describe, time};
 use crate::places::Places;
-use crate::process::{known_at, labelled, per_minute};
+use crate::process::{error, known_at, labelled, per_minute};
 use crate::summary::total;
 use crate::table::{line_below, noun, path_of, place};
 use crate::text::{printable, right, width};
@@ -134,7 +134,8 @@ fn sides(
             true => " kept by the filters",
             false => "",
         };
-        let text = format!(" in {blocks}{kept}, {what} ({name})");
+        let margin = error(side.capture.header.mode, amount.bytes, look);
+        let text = format!("{margin} in {blocks}{kept}, {what} ({name})");
         labelled(label, &format_size(amount.bytes), &text, look)
     };
     line("Old", old, totals.0) + &line("New", new, totals.1)

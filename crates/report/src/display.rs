@@ -464,7 +464,7 @@ mod tests {
         let top = DisplayTop {
             imports: Some((
                 figures(13 << 20, 6 << 20, 122_712, 66_795),
-                " in 312 modules; --imports to see".to_owned(),
+                " (312 modules; --imports to see)".to_owned(),
             )),
             ..example()
         };
@@ -478,7 +478,7 @@ mod tests {
         assert_eq!(
             lines[5],
             "imports: size=13 MiB (+6 MiB), count=122712 (+66795), average=111 B, growth=+2048 KiB/min \
-             in 312 modules; --imports to see"
+             (312 modules; --imports to see)"
         );
         assert!(lines[6].starts_with("Total: size=3682 KiB"));
     }

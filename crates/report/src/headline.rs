@@ -19,16 +19,15 @@ pub(crate) fn headline(capture: &Capture, look: &Look) -> String {
     let elapsed = Duration::from_nanos(last_tick.elapsed_ns.max(end.elapsed_ns));
     let lost = last_tick.lost_events.max(end.totals.lost_events);
     let mut phrases = vec![program(header, look), python(header, look)];
-    if !is_snapshot(capture) {
+    if !is_snapshot(capture) && !(capture.timeline.is_empty() && capture.end.is_none()) {
         phrases.push(format_duration(elapsed));
     }
-    phrases.push(match capture.knows_ends_only() {
-        true => "only live memory and its peak known".to_owned(),
-        false => {
-            let blocks = counted(last_tick.allocated_blocks, "block", "blocks");
-            format!("{blocks} allocated")
-        }
-    });
+    if capture.knows_ends_only() {
+        phrases.push("only live memory and its peak known".to_owned());
+    } else if !capture.timeline.is_empty() {
+        let blocks = counted(last_tick.allocated_blocks, "block", "blocks");
+        phrases.push(format!("{blocks} allocated"));
+    }
     phrases.extend(accuracy(capture, lost, look));
     let last = phrases.len() - 1;
     let pieces: Vec<String> = phrases
@@ -125,6 +124,9 @@ fn warnings(capture: &Capture, lost: u64) -> Vec<String> {
     let last = capture.timeline.last().map_or(0, |point| point.elapsed_ns);
     let cut = match is_snapshot(capture) {
         true => "what follows may be a part".to_owned(),
+        false if capture.timeline.is_empty() => {
+            "not one tick was written, so nothing is known of its memory".to_owned()
+        }
         false => {
             let paths = capture.paths_until_ns();
             let of_paths = match paths < last {

@@ -133,9 +133,9 @@ fn import_line(sums: Option<(ImportSum, ImportSum)>) -> ImportLine {
     }
     let modules = match new.modules.max(old.modules) {
         0 => String::new(),
-        count => format!(" in {}", counted(count as u64, "module", "modules")),
+        count => format!("{}; ", counted(count as u64, "module", "modules")),
     };
-    let note = format!("{modules}; --imports to see");
+    let note = format!(" ({modules}--imports to see)");
     Some((changed(old.amount, new.amount), note))
 }
 

@@ -30,8 +30,35 @@ pub(crate) fn when(moment: Reached, capture: &Capture) -> String {
             elapsed_ns,
             asked_ns,
         } => format!("at {}", tick(elapsed_ns, asked_ns)),
-        Reached::Between { to_ns, .. } => format!("at {}", time(to_ns)),
+        Reached::Between { to_ns, .. } => at_boundary(to_ns, capture),
     }
+}
+
+/// `at 2.5 s`, a moment that a span begins or ends at.
+fn at_boundary(elapsed_ns: u64, capture: &Capture) -> String {
+    match elapsed_ns {
+        0 => "at the start".to_owned(),
+        _ => format!("at {}", boundary(elapsed_ns, capture)),
+    }
+}
+
+/// A moment that a span begins or ends at. Between two ticks nothing is known but how high the peak was, so a span to
+/// the peak is one to the tick after it.
+pub(crate) fn boundary(elapsed_ns: u64, capture: &Capture) -> String {
+    if elapsed_ns == 0 {
+        return "the start".to_owned();
+    }
+    let is_after_peak = capture.peak().is_some_and(|(peak_ns, peak_bytes)| {
+        let mut ticks = capture.timeline.iter();
+        let tick = ticks.find(|tick| tick.elapsed_ns == elapsed_ns);
+        peak_ns == elapsed_ns && tick.is_some_and(|tick| tick.live_bytes < peak_bytes)
+    });
+    let which = if is_after_peak {
+        ", the tick after the peak,"
+    } else {
+        ""
+    };
+    exact_time(elapsed_ns) + which
 }
 
 /// The time of a tick, and the time that was asked for if that is another.
@@ -60,11 +87,9 @@ pub(crate) fn describe(moment: Reached, metric: Metric, capture: &Capture) -> St
         Reached::Start => format!("{what}, before the first tick"),
         Reached::Between { from_ns, to_ns } => {
             let what = what.replace(" ever ", " ");
-            let from = match from_ns {
-                0 => "the start".to_owned(),
-                _ => exact_time(from_ns),
-            };
-            format!("{what} between {from} and {}", exact_time(to_ns))
+            let (from, to) = (boundary(from_ns, capture), boundary(to_ns, capture));
+            let to = to.trim_end_matches(',');
+            format!("{what} between {from} and {to}")
         }
         Reached::Peak { elapsed_ns } => format!("{what}, up to {}", time(elapsed_ns)),
         Reached::At {
@@ -121,6 +146,7 @@ pub(crate) fn exact_time(elapsed_ns: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use heapsight_capture::TickSummary;
 
     #[test]
     fn every_metric_says_of_which_time_it_is() {
@@ -170,5 +196,37 @@ mod tests {
         ] {
             assert_eq!(describe(moment, metric, &capture), text);
         }
+    }
+
+    #[test]
+    fn a_span_to_the_peak_says_that_it_ends_at_the_tick_after_it() {
+        let second = 1_000_000_000;
+        let tick = |seconds: u64, live_bytes, peak_bytes| TickSummary {
+            elapsed_ns: seconds * second,
+            live_bytes,
+            peak_bytes,
+            ..TickSummary::default()
+        };
+        let capture = |live_bytes| Capture {
+            timeline: vec![tick(1, 10, 10), tick(2, live_bytes, 90), tick(3, 5, 90)],
+            ..Capture::default()
+        };
+        let text = |from, to, live_bytes| {
+            let moment = Reached::Between {
+                from_ns: from * second,
+                to_ns: to * second,
+            };
+            describe(moment, Metric::Live, &capture(live_bytes))
+        };
+        assert_eq!(
+            text(0, 2, 70),
+            "memory gained between the start and 2.0 s, the tick after the peak"
+        );
+        assert_eq!(
+            text(2, 3, 70),
+            "memory gained between 2.0 s, the tick after the peak, and 3.0 s"
+        );
+        assert_eq!(text(0, 2, 90), "memory gained between the start and 2.0 s");
+        assert_eq!(text(1, 3, 70), "memory gained between 1.0 s and 3.0 s");
     }
 }

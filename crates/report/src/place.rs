@@ -41,9 +41,10 @@ impl Place {
     }
 
     /// The text cut to `columns`. With few columns the function comes first. What does not fit loses, in this order,
-    /// directories of the file, the end of the function, the beginning of the file: the line number matters most.
+    /// directories of the file, what the function is in, the end of the function, the beginning of the file: the line
+    /// number matters most.
     pub(crate) fn paint(&self, columns: usize, look: &Look) -> String {
-        let (name, function) = self.fitted(columns, look.ellipsis());
+        let (name, function) = self.fitted(columns, look);
         let name = look.paint(Role::Place, name);
         match function {
             None => name.to_string(),
@@ -55,9 +56,12 @@ impl Place {
     }
 
     /// File and function, cut so that both and a space fit.
-    fn fitted(&self, columns: usize, ellipsis: &str) -> (String, Option<String>) {
+    fn fitted(&self, columns: usize, look: &Look) -> (String, Option<String>) {
         /// A function's name is not cut to less than this: then it is left out.
         const FEWEST: usize = 6;
+        /// With so much room both have a part of it that says something.
+        const FEWEST_FOR_BOTH: usize = 16;
+        let ellipsis = look.ellipsis();
         let cut_name = |columns| {
             let name = without_folders(&self.name, columns, ellipsis);
             keep_end(&name, columns, ellipsis)
@@ -71,12 +75,17 @@ impl Place {
         let beside_function = columns.saturating_sub(width(&self.function) + 1);
         // A name that has no directories to lose leaves the function a part of the room too.
         let shortest = width(&without_folders(&self.name, 0, ellipsis)).min(columns * 7 / 10);
+        let shortest = match look.is_narrow() && columns >= FEWEST_FOR_BOTH {
+            true => shortest.min(columns - FEWEST - 1),
+            false => shortest,
+        };
         let name = cut_name(beside_function.max(shortest));
         let room = columns.saturating_sub(width(&name) + 1);
         if room < FEWEST.min(width(&self.function)) {
             return (cut_name(columns), None);
         }
-        (name, Some(keep_start(&self.function, room, ellipsis)))
+        let function = without_scopes(&self.function, room, ellipsis);
+        (name, Some(keep_start(&function, room, ellipsis)))
     }
 }
 
@@ -98,6 +107,22 @@ fn without_folders(name: &str, columns: usize, ellipsis: &str) -> String {
         Some(shortened) if width(&shortened) < width(name) => shortened,
         _ => name.to_owned(),
     }
+}
+
+/// A function's name without the classes and functions that it is in, where the whole takes more than `columns` and the
+/// rest has room.
+fn without_scopes(name: &str, columns: usize, ellipsis: &str) -> String {
+    if width(name) <= columns {
+        return name.to_owned();
+    }
+    // `<genexpr>` and its like say nothing without the function that they are in.
+    let mut cuts = name
+        .match_indices('.')
+        .map(|(at, _)| &name[at + 1..])
+        .filter(|rest| !rest.starts_with('<'));
+    let fits = |rest: &&str| width(ellipsis) + width(rest) <= columns;
+    cuts.find(fits)
+        .map_or_else(|| name.to_owned(), |rest| format!("{ellipsis}{rest}"))
 }
 
 /// `file.py:12`, without the number when it is not known.
@@ -133,8 +158,8 @@ mod tests {
         assert_eq!(wide(32), "pkg/sub/module.py:128 Store.load");
         assert_eq!(wide(31), "…/sub/module.py:128 Store.load");
         assert_eq!(wide(29), "…/module.py:128 Store.load");
-        assert_eq!(wide(25), "…/module.py:128 Store.lo…");
-        assert_eq!(wide(22), "…/module.py:128 Store…");
+        assert_eq!(wide(25), "…/module.py:128 …load");
+        assert_eq!(wide(22), "…/module.py:128 …load");
         assert_eq!(wide(20), "…/sub/module.py:128", "no room for the function");
         assert_eq!(wide(10), "…le.py:128");
     }
@@ -151,7 +176,37 @@ mod tests {
             "ColumnStore.append_many …/warehouse/storage/columns.py:1207"
         );
         assert_eq!(narrow(41), "ColumnStore.append_many …/columns.py:1207");
-        assert_eq!(narrow(30), "ColumnStore… …/columns.py:1207");
+        assert_eq!(narrow(30), "…append_many …/columns.py:1207");
+        assert_eq!(
+            narrow(29),
+            "ColumnStor… …/columns.py:1207",
+            "too long without its class too"
+        );
+    }
+
+    #[test]
+    fn with_few_columns_a_name_without_folders_leaves_room_for_the_function() {
+        let place = Place {
+            name: "<frozen zipimport>:345".into(),
+            function: "_read_directory".into(),
+        };
+        let narrow = |columns| place.paint(columns, &Look::plain(40));
+        assert_eq!(narrow(24), "_read_… … zipimport>:345");
+        assert_eq!(narrow(18), "_read… …mport>:345");
+    }
+
+    #[test]
+    fn a_part_of_a_function_keeps_the_name_of_the_function() {
+        let cut = |name, columns| without_scopes(name, columns, "…");
+        assert_eq!(
+            cut("load.<locals>.<listcomp>", 12),
+            "load.<locals>.<listcomp>"
+        );
+        assert_eq!(
+            cut("Store.load.<locals>.<lambda>", 24),
+            "…load.<locals>.<lambda>"
+        );
+        assert_eq!(cut("A.load", 6), "A.load");
     }
 
     #[test]

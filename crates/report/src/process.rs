@@ -7,7 +7,7 @@ use heapsight_capture::{Capture, TickSummary};
 
 use crate::figures::{counted, format_size, format_size_change, format_sum, share};
 use crate::look::{Look, Role};
-use crate::moment::{at, exact_time, peak, time, when};
+use crate::moment::{at, boundary, is_empty_span, peak, time, when};
 use crate::text::wrap;
 
 /// Shorter recordings are not asked how fast memory grows: their start is most of them.
@@ -147,7 +147,10 @@ pub(crate) fn figures(capture: &Capture, moment: Reached, traced: Traced, look: 
         counted(traced.all.blocks, "block", "blocks"),
         when(moment, capture)
     );
-    if let Reached::Between { from_ns, .. } = moment {
+    if let Reached::Between { from_ns, .. } = moment
+        && !is_empty_span(moment)
+    {
+        text = text.trim_end_matches(',').to_owned();
         text += &since(capture, traced.all.bytes, from_ns);
     }
     if let Some(kept) = traced.kept {
@@ -174,10 +177,8 @@ fn since(capture: &Capture, bytes: u64, from_ns: u64) -> String {
         blocks: 0,
     };
     let (change, _) = Amount { bytes, blocks: 0 }.change_from(before);
-    let from = match from_ns {
-        0 => "the start".to_owned(),
-        _ => exact_time(from_ns),
-    };
+    let from = boundary(from_ns, capture);
+    let from = from.trim_end_matches(',');
     format!(", {} since {from}", format_size_change(change))
 }
 

@@ -17,11 +17,12 @@ use crate::export::header_json;
 use crate::figures::{counted, format_count, format_size};
 use crate::headline::headline;
 use crate::look::{Look, Role};
-use crate::moment::{at, describe, peak};
+use crate::moment::{at, describe, peak, time};
 use crate::process::{
     error, growth_text, highest_resident_bytes, labelled, residency, resident_lines,
 };
 use crate::summary::total;
+use crate::text::wrap;
 
 /// The figures of a capture at a moment, or of the part of it that filters kept.
 #[derive(Clone, Debug, PartialEq)]
@@ -100,6 +101,8 @@ impl Statistics {
         let mode = capture.header.mode;
         let mut out = headline(capture, look);
         out.push('\n');
+        // Then the line of that metric has it.
+        let is_whole_peak = moment == Reached::End && !self.is_filtered;
         for (metric, amount) in &self.metrics {
             let size = format_size(amount.bytes);
             let average = match amount.blocks {
@@ -110,11 +113,15 @@ impl Statistics {
                 true => " kept by the filters",
                 false => "",
             };
+            let mut what = describe(moment, *metric, capture);
+            if *metric == Metric::Peak && is_whole_peak {
+                let elapsed_ns = peak(capture).and_then(|(elapsed_ns, _)| elapsed_ns);
+                what += &elapsed_ns.map_or_else(String::new, |at| format!(", at {}", time(at)));
+            }
             let text = format!(
-                "{} in {}{kept}{average} ({})",
+                "{} in {}{kept}{average} ({what})",
                 error(mode, amount.bytes, look),
                 counted(amount.blocks, "block", "blocks"),
-                describe(moment, *metric, capture)
             );
             out += &labelled(metric.name(), &size, &text, look);
         }
@@ -128,12 +135,12 @@ impl Statistics {
                 look,
             );
         }
-        if let Some((elapsed_ns, bytes)) = peak(capture) {
-            let mut text = error(mode, bytes, look) + &at(elapsed_ns);
-            if let Some(highest) = highest_resident_bytes(capture) {
-                text += &format!("; resident at most {}", format_size(highest));
-            }
+        if let Some((elapsed_ns, bytes)) = peak(capture).filter(|_| !is_whole_peak) {
+            let text = error(mode, bytes, look) + &at(elapsed_ns);
             out += &labelled("whole peak", &format_size(bytes), &text, look);
+        }
+        if let Some(highest) = highest_resident_bytes(capture) {
+            out += &labelled("resident", &format_size(highest), " at most", look);
         }
         if let Some((rate, text)) = growth_text(capture, moment) {
             out += &labelled("growth", &rate, &text, look);
@@ -169,10 +176,12 @@ impl Statistics {
             };
             let live = of(Metric::Live).unwrap_or_default();
             let allocated = of(Metric::Allocated).map(|of| format!(", of {of} allocated"));
-            out += &format!(
-                "  {name:<name_width$} {live}{}\n",
+            let line = format!(
+                "{name:<name_width$} {live}{}",
                 allocated.unwrap_or_default()
             );
+            let wrapped = wrap(line.split(' '), look.width.saturating_sub(2), 4);
+            out += &format!("  {wrapped}\n");
         }
         out
     }

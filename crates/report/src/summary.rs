@@ -91,10 +91,14 @@ pub fn summary(capture: &Capture, selection: &Selection, look: &Look) -> String 
         })
         .collect();
     let peak_is = drop_peak_that_equals_exit(&mut tables, selection);
+    put_peak_before_little(&mut tables, selection);
     let places = places(capture, selection, &tables, look);
     let mut source = source(capture);
 
     let mut out = headline(capture, look);
+    if capture.timeline.is_empty() {
+        return out;
+    }
     out.push('\n');
     out += &figures(capture, selection.moment, traced(capture, selection), look);
     if !selection.is_filtered {
@@ -202,6 +206,25 @@ fn drop_peak_that_equals_exit(
     Some(similarity)
 }
 
+/// Puts the table of the peak first where next to nothing is left at the exit of what the program held: the first
+/// entry is what people read.
+fn put_peak_before_little(tables: &mut [Table<'_>], selection: &Selection) {
+    /// So many times as much at the peak.
+    const TIMES: u64 = 10;
+    let [live, peak] = tables else { return };
+    let metrics = (live.query.metric, peak.query.metric);
+    if selection.moment != Reached::End || metrics != (Metric::Live, Metric::Peak) {
+        return;
+    }
+    let besides_imports = |table: &Table<'_>| {
+        let imports = table.grouped.imports.unwrap_or_default().amount;
+        table.grouped.total.bytes.saturating_sub(imports.bytes)
+    };
+    if besides_imports(live).saturating_mul(TIMES) < besides_imports(peak) {
+        tables.swap(0, 1);
+    }
+}
+
 /// How alike two tables of one grouping are; `None` if they are not.
 fn similarity<'c>(one: &Table<'c>, other: &Table<'c>) -> Option<Similarity> {
     let amounts = |table: &Table<'c>| -> HashMap<Key<'c>, Amount> {
@@ -258,7 +281,14 @@ fn title(
     let what = describe(selection.moment, query.metric, capture);
     let total = format_size(table.total.bytes);
     let total = match (query.metric, selection.moment, peak(capture)) {
-        (Metric::Peak, Reached::End, Some((elapsed_ns, _))) => total + &at(elapsed_ns),
+        (Metric::Peak, Reached::End, Some((elapsed_ns, _))) => {
+            let kept = if selection.is_filtered {
+                " kept by the filters"
+            } else {
+                ""
+            };
+            total + kept + &at(elapsed_ns)
+        }
         (Metric::Live, Reached::Between { from_ns, to_ns }, _) if !selection.is_filtered => {
             total + &lost_elsewhere(capture, table, from_ns, to_ns)
         }

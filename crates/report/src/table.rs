@@ -310,7 +310,7 @@ pub(crate) fn path_of(
     // The most recent frame is the entry itself, except where the entry says less than a line.
     let shown = usize::from(matches!(by, GroupBy::Line | GroupBy::Traceback));
     let mut lines = paths(
-        callers(frames(tables, node).skip(shown), indent, places, look),
+        callers(frames(tables, node), shown, indent, places, look),
         part.filter(|_| by != GroupBy::Traceback),
         indent,
         look,

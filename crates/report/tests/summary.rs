@@ -3,10 +3,10 @@
 mod support;
 
 use heapsight_analysis::recording::Reached;
-use heapsight_analysis::{GroupBy, Metric};
+use heapsight_analysis::{GroupBy, Metric, Query};
 use heapsight_capture::model::{Counters, Mode};
 use heapsight_capture::{Capture, Damage, TickSummary, Truncation};
-use heapsight_report::{Look, Selection, summary};
+use heapsight_report::{DiffSelection, Look, Selection, Side, diff, summary};
 use support::{Tracer, example, write_source};
 
 const EXACT: Mode = Mode::Exact { frame_limit: None };
@@ -420,4 +420,90 @@ fn a_peak_like_the_exit_has_no_table_of_its_own() {
         ["Top 2 call sites by live memory at exit; at the peak the same within 1 % (1005 MiB)"]
     );
     assert_eq!(titles(90).len(), 2);
+}
+
+/// The titles of the tables, of a program that holds so many bytes at the exit and at the peak.
+fn titles(live_bytes: u64, peak_bytes: u64, selection: &Selection) -> Vec<String> {
+    let mut tracer = Tracer::new();
+    let own = tracer.path(&[("/a/app.py", 3, "load")]);
+    tracer.site(own, (live_bytes, 1), (peak_bytes, 9));
+    let import = tracer.path(&[
+        ("/a/app.py", 1, "<module>"),
+        ("<frozen importlib._bootstrap>", 1, "_find_and_load"),
+    ]);
+    tracer.site(import, (1 << 20, 1), (1 << 20, 1));
+    let capture = tracer.capture(EXACT, std::path::Path::new("/a"));
+    let text = summary(&capture, selection, &Look::plain(100));
+    let titles = text.lines().filter(|line| line.starts_with("Top "));
+    titles.map(str::to_owned).collect()
+}
+
+#[test]
+fn the_peak_comes_first_where_next_to_nothing_is_left_at_the_exit() {
+    let first = |live_bytes| {
+        let titles = titles(live_bytes, 10_000_000, &Selection::default());
+        assert_eq!(titles.len(), 2, "{titles:?}");
+        titles[0].contains("at the peak")
+    };
+    assert!(first(900_000), "imports count for neither");
+    assert!(!first(1_100_000));
+    let asked = Selection {
+        metrics: vec![Metric::Live],
+        ..Selection::default()
+    };
+    assert!(!titles(900_000, 10_000_000, &asked)[0].contains("peak"));
+}
+
+#[test]
+fn what_filters_keep_is_called_so_at_the_peak_too() {
+    let filtered = Selection {
+        is_filtered: true,
+        ..Selection::default()
+    };
+    for title in titles(2_000_000, 10_000_000, &filtered) {
+        assert!(title.contains(" kept by the filters"), "{title}");
+    }
+}
+
+#[test]
+fn a_span_without_time_has_no_change() {
+    let moment = Reached::Between {
+        from_ns: 0,
+        to_ns: 0,
+    };
+    let selection = Selection {
+        moment,
+        ..Selection::default()
+    };
+    let text = report(EXACT, &selection, &Look::plain(100), |_| {});
+    assert!(text.contains(" at the start\n"), "{text}");
+    assert!(!text.contains("since") && !text.contains("0 ms"), "{text}");
+}
+
+#[test]
+fn a_difference_of_samples_carries_their_uncertainty() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let sampled = Mode::Sampled {
+        mean_bytes: 1 << 19,
+    };
+    let captures = [EXACT, sampled].map(|mode| example(mode, folder.path()));
+    let [exact, sampled] = captures.each_ref().map(|capture| Side {
+        name: "run.heapsight",
+        capture,
+        moment: Reached::End,
+    });
+    let selection = DiffSelection {
+        query: Query::default(),
+        count: 1,
+        is_filtered: false,
+    };
+    let text = diff(exact, sampled, &selection, &Look::plain(100));
+    let side = |name: &str| {
+        let found = text
+            .lines()
+            .find(|line| line.trim_start().starts_with(name));
+        found.unwrap_or_default().to_owned()
+    };
+    assert!(!side("Old").contains('±'), "{text}");
+    assert!(side("New").contains(" ± "), "{text}");
 }
