@@ -11,8 +11,8 @@
 //! |---|---|
 //! | 0 | all is well |
 //! | 1 | a file is not what it should be (a script with a syntax error, no capture), or tracing cannot start |
-//! | 2 | the command cannot be carried out as given: an unknown option, a wrong value, no such script, an output that
-//! exists or cannot be created |
+//! | 2 | the command cannot be carried out as given: an unknown option, one that the command has no use for, a wrong
+//! value, no such file, an output that exists or cannot be created |
 //! | 74 | input or output failed (a full disk) |
 //!
 //! Once the program has started, the status is the program's.

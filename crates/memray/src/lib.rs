@@ -5,7 +5,7 @@
 //! the versions of memray that write it and by no other. Those of [`FORMATS`] are read here, in one pass, without
 //! memray; any other is refused by its number.
 //!
-//! **Cost.** Some 30 ns for each event. Memory grows with distinct call paths and with what is live, never with the
+//! **Cost.** Some 20 ns for each event. Memory grows with distinct call paths and with what is live, never with the
 //! length of the stream; a length in the file is bounded before memory is asked for.
 //!
 //! **Not read**: native frames, the lifetimes of objects, and which thread asked for a block.

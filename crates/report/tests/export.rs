@@ -322,6 +322,23 @@ fn a_deep_recursion_is_exported_in_little_memory() {
 }
 
 #[test]
+fn collapsed_stacks_take_little_memory_for_each_call_path() {
+    let capture = recursion();
+    let call_paths = capture.tables.nodes.len() as u64;
+    let mut out = Counter(0);
+    let held = allocation_counter::measure(|| {
+        let expected = expected_bytes(&capture, Format::Collapsed, &EVERYTHING);
+        assert!(expected.is_some());
+        export(&capture, Format::Collapsed, &EVERYTHING, &mut out).expect("room");
+    });
+    let each = held.bytes_max / call_paths;
+    assert!(
+        each < 120,
+        "{each} bytes for each of {call_paths} call paths"
+    );
+}
+
+#[test]
 fn the_size_of_what_spells_out_stacks_is_known_before() {
     for capture in [
         recursion(),

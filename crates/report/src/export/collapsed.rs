@@ -7,16 +7,16 @@ use std::io::{self, Write};
 use heapsight_capture::Capture;
 
 use super::ExportOptions;
-use super::stacks::{Stacks, Threads};
+use super::stacks::Stacks;
 
 pub(super) fn write(
     capture: &Capture,
     options: &ExportOptions,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    let stacks = Stacks::new(&capture.tables, options.group_by, Threads::LeftOut);
+    let (stacks, weights) = Stacks::weighed(&capture.tables, options.group_by, options.metric);
     let labels = labels(&stacks);
-    for (stack, bytes) in weights(&stacks, options) {
+    for (stack, bytes) in with_memory(&weights) {
         for (index, label) in stacks.labels_of(stack).into_iter().enumerate() {
             let separator = if index == 0 { "" } else { ";" };
             write!(out, "{separator}{}", labels[label])?;
@@ -28,22 +28,17 @@ pub(super) fn write(
 
 /// How many bytes that will be, roughly.
 pub(super) fn expected_bytes(capture: &Capture, options: &ExportOptions) -> u64 {
-    let stacks = Stacks::new(&capture.tables, options.group_by, Threads::LeftOut);
+    let (stacks, weights) = Stacks::weighed(&capture.tables, options.group_by, options.metric);
     let labels = labels(&stacks);
     let lengths: Vec<u64> = labels.iter().map(|label| label.len() as u64 + 1).collect();
-    let stacks_with_memory = weights(&stacks, options).map(|(stack, _)| stack);
+    let stacks_with_memory = with_memory(&weights).map(|(stack, _)| stack);
     stacks.spelled_bytes(&lengths, stacks_with_memory)
 }
 
 /// Stacks that have memory, and how much.
-fn weights(stacks: &Stacks, options: &ExportOptions) -> impl Iterator<Item = (usize, u64)> {
-    let mut bytes = vec![0_u64; stacks.stacks.len()];
-    for sample in &stacks.samples {
-        let sum = &mut bytes[sample.stack];
-        *sum = sum.saturating_add(options.metric.of(&sample.counters).bytes);
-    }
-    let bytes = bytes.into_iter().enumerate();
-    bytes.filter(|(_, bytes)| *bytes > 0)
+fn with_memory(weights: &[u64]) -> impl Iterator<Item = (usize, u64)> {
+    let weights = weights.iter().copied().enumerate();
+    weights.filter(|(_, bytes)| *bytes > 0)
 }
 
 fn labels(stacks: &Stacks) -> Vec<String> {

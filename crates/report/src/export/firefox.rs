@@ -70,8 +70,8 @@ pub(super) fn write(
             .collect();
         let mut handles: Vec<StackHandle> = Vec::with_capacity(stacks.stacks.len());
         for stack in &stacks.stacks {
-            let parent = stack.parent.map(|parent| handles[parent]);
-            handles.push(profile.intern_stack(thread, parent, frames[stack.label]));
+            let parent = stack.parent().map(|parent| handles[parent]);
+            handles.push(profile.intern_stack(thread, parent, frames[stack.label()]));
         }
         for sample in &stacks.samples {
             let bytes = metric.of(&sample.counters).bytes;

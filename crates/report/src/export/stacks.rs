@@ -2,7 +2,7 @@
 
 use foldhash::HashMap;
 use heapsight_analysis::path::is_frame;
-use heapsight_analysis::{GroupBy, Key, group_counters};
+use heapsight_analysis::{GroupBy, Key, Metric, group_counters};
 use heapsight_capture::model::{CodeKind, Counters, Domain, ROOT, StringId, Tables};
 
 use super::rows::threads;
@@ -60,13 +60,33 @@ impl Label {
     }
 }
 
-/// A stack: a label under its caller's stack.
+/// A stack: a label under its caller's stack. Small, for a recording may have millions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Stack {
+    parent: u32,
+    label: u32,
+}
+
+/// The parent of an outermost frame.
+const NO_PARENT: u32 = u32::MAX;
+
+impl Stack {
+    fn new(parent: Option<usize>, label: usize) -> Self {
+        Self {
+            parent: parent.map_or(NO_PARENT, |parent| parent as u32),
+            label: label as u32,
+        }
+    }
+
     /// Index of the caller's stack, always lower than one's own; `None` for the outermost frame.
-    pub parent: Option<usize>,
+    pub(super) fn parent(self) -> Option<usize> {
+        (self.parent != NO_PARENT).then_some(self.parent as usize)
+    }
+
     /// Index of the label.
-    pub label: usize,
+    pub(super) fn label(self) -> usize {
+        self.label as usize
+    }
 }
 
 /// Memory of one stack.
@@ -97,8 +117,49 @@ impl Stacks {
     pub(super) fn new(tables: &Tables, group_by: Option<GroupBy>, threads: Threads) -> Self {
         match group_by.unwrap_or_default() {
             by @ (GroupBy::Domain | GroupBy::Thread) => Self::flat(tables, by),
-            by => Self::deep(tables, by, threads),
+            by => {
+                let mut maker = Maker::default();
+                let mut samples = Samples::default();
+                maker.stacks_of(tables, by, threads, |stack, domain, thread, counters| {
+                    samples.add(stack, domain, thread, counters);
+                });
+                maker.made.samples = samples.made;
+                maker.made.with_left_out()
+            }
         }
+    }
+
+    /// Stacks without samples, and how many bytes of a metric each has, threads added up: a fraction of the memory
+    /// that samples take.
+    pub(super) fn weighed(
+        tables: &Tables,
+        group_by: Option<GroupBy>,
+        metric: Metric,
+    ) -> (Self, Vec<u64>) {
+        let mut weights: Vec<u64> = Vec::new();
+        let mut weigh = |stack: usize, counters: &Counters| {
+            if weights.len() <= stack {
+                weights.resize(stack + 1, 0);
+            }
+            weights[stack] = weights[stack].saturating_add(metric.of(counters).bytes);
+        };
+        let stacks = match group_by.unwrap_or_default() {
+            by @ (GroupBy::Domain | GroupBy::Thread) => {
+                let flat = Self::flat(tables, by);
+                for sample in &flat.samples {
+                    weigh(sample.stack, &sample.counters);
+                }
+                flat
+            }
+            by => {
+                let mut maker = Maker::default();
+                maker.stacks_of(tables, by, Threads::LeftOut, |stack, _, _, counters| {
+                    weigh(stack, counters);
+                });
+                maker.made.with_left_out()
+            }
+        };
+        (stacks, weights)
     }
 
     /// The labels of a stack, outermost first: at most [`MOST_FRAMES`], and [`LEFT_OUT`].
@@ -106,8 +167,8 @@ impl Stacks {
         let mut next = Some(stack);
         let mut labels = Vec::new();
         while let Some(stack) = next.filter(|_| labels.len() < MOST_FRAMES) {
-            labels.push(self.stacks[stack].label);
-            next = self.stacks[stack].parent;
+            labels.push(self.stacks[stack].label());
+            next = self.stacks[stack].parent();
         }
         labels.extend(self.left_out.filter(|_| next.is_some()));
         labels.reverse();
@@ -123,8 +184,8 @@ impl Stacks {
     ) -> u64 {
         let mut of_stacks: Vec<(u64, u64)> = Vec::with_capacity(self.stacks.len());
         for stack in &self.stacks {
-            let (depth, bytes) = stack.parent.map_or((0, 0), |parent| of_stacks[parent]);
-            of_stacks.push((depth + 1, bytes.saturating_add(label_bytes[stack.label])));
+            let (depth, bytes) = stack.parent().map_or((0, 0), |parent| of_stacks[parent]);
+            of_stacks.push((depth + 1, bytes.saturating_add(label_bytes[stack.label()])));
         }
         let most = MOST_FRAMES as u64;
         let spelled = stacks.map(|stack| match of_stacks[stack] {
@@ -138,7 +199,7 @@ impl Stacks {
     fn with_left_out(mut self) -> Self {
         let mut depths: Vec<usize> = Vec::with_capacity(self.stacks.len());
         for stack in &self.stacks {
-            depths.push(1 + stack.parent.map_or(0, |parent| depths[parent]));
+            depths.push(1 + stack.parent().map_or(0, |parent| depths[parent]));
         }
         if depths.into_iter().max().unwrap_or(0) > MOST_FRAMES {
             self.left_out = Some(self.labels.len());
@@ -158,10 +219,7 @@ impl Stacks {
             };
             let stack = made.stacks.len();
             made.labels.push(Label::of_name(name));
-            made.stacks.push(Stack {
-                parent: None,
-                label: stack,
-            });
+            made.stacks.push(Stack::new(None, stack));
             made.samples.push(Sample {
                 stack,
                 domain,
@@ -171,10 +229,25 @@ impl Stacks {
         }
         made
     }
+}
 
-    /// The call paths, frame by frame.
-    fn deep(tables: &Tables, by: GroupBy, kept: Threads) -> Self {
-        let mut maker = Maker::default();
+/// Numbers what is equal alike.
+#[derive(Default)]
+struct Maker {
+    made: Stacks,
+    labels: HashMap<Label, usize>,
+    stacks: HashMap<Stack, u32>,
+}
+
+impl Maker {
+    /// Adds the call paths, frame by frame, and tells the stack, domain, thread and counters of every site.
+    fn stacks_of(
+        &mut self,
+        tables: &Tables,
+        by: GroupBy,
+        kept: Threads,
+        mut tell: impl FnMut(usize, Domain, Option<StringId>, &Counters),
+    ) {
         // The stack of each call path; `None` where it has no frame at all.
         let mut stacks: Vec<Option<usize>> = Vec::with_capacity(tables.nodes.len());
         for (id, node) in (0..).zip(&tables.nodes) {
@@ -205,17 +278,14 @@ impl Stacks {
                         first_line: code.first_line,
                     },
                 };
-                let label = maker.label(label);
+                let label = self.label(label);
                 // A file that calls itself is one step for somebody who looks at files.
                 let repeats = by == GroupBy::Filename
-                    && caller.is_some_and(|caller| maker.made.stacks[caller].label == label);
+                    && caller.is_some_and(|caller| self.made.stacks[caller].label() == label);
                 if repeats {
                     caller
                 } else {
-                    Some(maker.stack(Stack {
-                        parent: caller,
-                        label,
-                    }))
+                    Some(self.stack(Stack::new(caller, label)))
                 }
             };
             stacks.push(stack);
@@ -229,27 +299,15 @@ impl Stacks {
             let stack = match known {
                 Some(stack) if is_frame(tables, site.node) => stack,
                 parent => {
-                    let label = maker.label(Label::of_name(NO_FRAME));
-                    maker.stack(Stack { parent, label })
+                    let label = self.label(Label::of_name(NO_FRAME));
+                    self.stack(Stack::new(parent, label))
                 }
             };
             let thread = threads.get(site.node as usize).copied().flatten();
-            maker.add(stack, site.domain, thread, counters);
+            tell(stack, site.domain, thread, counters);
         }
-        maker.made.with_left_out()
     }
-}
 
-/// Numbers what is equal alike.
-#[derive(Default)]
-struct Maker {
-    made: Stacks,
-    labels: HashMap<Label, usize>,
-    stacks: HashMap<Stack, usize>,
-    samples: HashMap<(usize, Domain, Option<StringId>), usize>,
-}
-
-impl Maker {
     fn label(&mut self, label: Label) -> usize {
         if let Some(index) = self.labels.get(&label) {
             return *index;
@@ -262,16 +320,26 @@ impl Maker {
 
     fn stack(&mut self, stack: Stack) -> usize {
         let made = &mut self.made.stacks;
-        *self.stacks.entry(stack).or_insert_with(|| {
+        let index = *self.stacks.entry(stack).or_insert_with(|| {
             made.push(stack);
-            made.len() - 1
-        })
+            (made.len() - 1) as u32
+        });
+        index as usize
     }
+}
 
+/// Sums of what looks alike.
+#[derive(Default)]
+struct Samples {
+    made: Vec<Sample>,
+    numbers: HashMap<(usize, Domain, Option<StringId>), usize>,
+}
+
+impl Samples {
     fn add(&mut self, stack: usize, domain: Domain, thread: Option<StringId>, counters: &Counters) {
-        let made = &mut self.made.samples;
+        let made = &mut self.made;
         let key = (stack, domain, thread);
-        let index = *self.samples.entry(key).or_insert_with(|| {
+        let index = *self.numbers.entry(key).or_insert_with(|| {
             made.push(Sample {
                 stack,
                 domain,
