@@ -19,7 +19,8 @@ pub(crate) fn headline(capture: &Capture, look: &Look) -> String {
     let elapsed = Duration::from_nanos(last_tick.elapsed_ns.max(end.elapsed_ns));
     let lost = last_tick.lost_events.max(end.totals.lost_events);
     let mut phrases = vec![program(header, look), python(header, look)];
-    if !is_snapshot(capture) && !(capture.timeline.is_empty() && capture.end.is_none()) {
+    let has_time = !capture.timeline.is_empty() || capture.end.is_some();
+    if has_time && !is_snapshot(capture) {
         phrases.push(format_duration(elapsed));
     }
     if capture.knows_ends_only() {
