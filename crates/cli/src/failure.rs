@@ -42,7 +42,12 @@ pub(crate) enum Failure {
     NoFile(PathBuf),
     #[error("no such file or command: {}; see 'heapsight --help'", .0.display())]
     NeitherCommandNorFile(PathBuf),
-    #[error("no such file: {file}, and {moment} is no moment: give peak, end, or a time such as 12.5, 300ms, 2m or 1h after the @", file = .0.display(), moment = .1)]
+    #[error(
+        "no such file: {file}, and {moment} is no moment: give peak, end, or a time such as 12.5, 300ms, 2m or 1h \
+         after the @",
+        file = .0.display(),
+        moment = .1
+    )]
     NoFileNorMoment(PathBuf, String),
     #[error("{} exists: give another name with -o, or --force to overwrite it", .0.display())]
     FileExists(PathBuf),
