@@ -188,7 +188,6 @@ def agrees(path: Path, warnings: int = 0) -> None:
     metrics = ours["metrics"]
     assert metrics["allocated"]["blocks"] == theirs["total_num_allocations"]
     assert metrics["allocated"]["bytes"] == theirs["total_bytes_allocated"]
-    assert metrics["peak"]["bytes"] == ours["peak"]["bytes"] == theirs["metadata"]["peak_memory"]
     domains = {name.upper(): domain["allocated"]["blocks"] for name, domain in ours["domains"].items()}
     assert domains == {name: count for name, count in theirs["allocator_type_distribution"].items() if count}
     with reader(path) as opened:
@@ -197,6 +196,8 @@ def agrees(path: Path, warnings: int = 0) -> None:
         metadata = opened.metadata
     assert metrics["live"]["bytes"] == sum(one.size for one in leaked)
     assert metrics["live"]["blocks"] == sum(one.n_allocations for one in leaked)
+    # The peak in memray's metadata is a few bytes above the sum of its own records now and then.
+    assert metrics["peak"]["bytes"] == ours["peak"]["bytes"] == sum(one.size for one in highest)
     assert metrics["peak"]["blocks"] == sum(one.n_allocations for one in highest)
     assert exported(path, "live", warnings) == +sums(leaked)
     assert exported(path, "peak", warnings) == +sums(highest)
