@@ -10,13 +10,19 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 # The interpreter to build for and to test on; another one makes a new .venv.
 PYTHON ?= python3
-# Cargo profile of the wheel: release, or dev for a quick build.
-PROFILE ?= release
+# Cargo profile of the wheel: dev is built in a third of the time and checks itself; release is what is published and measured.
+RELEASE_GOALS := wheel test-all bench gallery picture
+PROFILE ?= $(if $(filter $(RELEASE_GOALS),$(MAKECMDGOALS)),release,dev)
+export PROFILE
+# Which of the published wheels `make wheels` builds: all of them.
+WHEELS ?=
 # More arguments for pytest, as in: make test-python PYTEST_ARGS='-k run -x'
 PYTEST_ARGS ?=
 
 export CARGO_TERM_COLOR ?= auto
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# What cargo keeps for incremental builds is as large as the build itself.
+export CARGO_INCREMENTAL ?= 0
 
 PYTHON_TAG := $(shell $(PYTHON) -c 'import sys; print("%s.%d" % (sys.implementation.cache_tag, sys.version_info[2]))' 2>/dev/null || echo none)
 BIN := .venv/bin
@@ -31,17 +37,21 @@ WHEEL_SOURCES := pyproject.toml Cargo.toml Cargo.lock README.md LICENSE-MIT LICE
 # Modules that a macro declares.
 UNSEEN_BY_CARGO_FMT := $(wildcard crates/cpython/src/version/*.rs)
 
+# The binding is tested from Python; its own crate has no tests, and pyo3 need not be built for none.
+RUST_TESTED := --workspace --exclude heapsight-binding
+
 PYTHON_LINTED := python tests scripts examples benchmarks
 PYTHON_TYPED := python/heapsight python/data/purelib tests/python tests/interpreters scripts examples benchmarks
 
 .PHONY: help
 help: ## list the targets (what plain `make` does)
-	@echo "usage: make TARGET [PYTHON=python3] [PROFILE=release|dev]"
+	@echo "usage: make TARGET [PYTHON=python3] [PROFILE=dev|release]"
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do printf '  %-14s %s\n' "$$name" "$$text"; done
 
 .PHONY: demo
 demo: $(INSTALLED) ## trace a real program: build, install into .venv, run examples/index_stdlib.py
 	@mkdir -p target/demo
+	@echo "This is the $(PROFILE) build of heapsight.$(if $(filter dev,$(PROFILE)), It is quick to make and slow to run: make demo PROFILE=release shows the real one.)"
 	$(BIN)/heapsight run -f -o target/demo/index_stdlib.heapsight examples/index_stdlib.py
 
 .PHONY: test
@@ -50,9 +60,9 @@ test: test-rust test-python ## run the Rust and Python tests on the default inte
 .PHONY: test-rust
 test-rust: tools ## run the Rust tests only
 	@if cargo nextest --version >/dev/null 2>&1; then \
-		cargo nextest run --locked --workspace --cargo-quiet --status-level fail --final-status-level slow && cargo test --locked --workspace --doc --quiet; \
+		cargo nextest run --locked $(RUST_TESTED) --cargo-quiet --status-level fail --final-status-level slow && cargo test --locked $(RUST_TESTED) --doc --quiet; \
 	else \
-		cargo test --locked --workspace --quiet; \
+		cargo test --locked $(RUST_TESTED) --quiet; \
 	fi
 
 .PHONY: test-python
@@ -82,9 +92,17 @@ check-rules: $(STAMPS)/lint
 	$(BIN)/python scripts/check_rules.py
 
 .PHONY: check-rust
-check-rust: tools
+check-rust: tools check-dependencies
 	cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items --quiet
+
+.PHONY: check-dependencies
+check-dependencies:
+	@if cargo deny --version >/dev/null 2>&1; then \
+		cargo deny --all-features --log-level error --offline check bans licenses sources; \
+	else \
+		echo "cargo-deny is not installed: dependencies and their licences are checked by CI only"; \
+	fi
 
 .PHONY: check-python
 check-python: $(INSTALLED) $(STAMPS)/lint
@@ -113,6 +131,10 @@ gallery: $(INSTALLED) ## run the programs of examples/gallery, with real package
 .PHONY: wheel
 wheel: $(WHEEL) ## build the wheel into target/wheels
 
+.PHONY: wheels
+wheels: tools $(STAMPS)/wheels ## build what is published into dist: wheels for old and new Linux, sdist (WHEELS=NAME: one of them)
+	$(BIN)/python scripts/wheels.py $(WHEELS)
+
 .PHONY: picture
 picture: $(INSTALLED) ## draw the README's picture again, from a real run
 	$(BIN)/python scripts/picture.py
@@ -132,7 +154,7 @@ $(STAMPS)/venv-$(PYTHON_TAG): | tools
 	@mkdir -p $(STAMPS)
 	@touch $@
 
-$(STAMPS)/build $(STAMPS)/test $(STAMPS)/lint $(STAMPS)/readers: $(STAMPS)/%: requirements/%.txt $(STAMPS)/venv-$(PYTHON_TAG)
+$(STAMPS)/build $(STAMPS)/test $(STAMPS)/lint $(STAMPS)/readers $(STAMPS)/wheels: $(STAMPS)/%: requirements/%.txt $(STAMPS)/venv-$(PYTHON_TAG)
 	scripts/install_requirements.sh $(BIN)/python $<
 	@touch $@
 

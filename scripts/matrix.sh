@@ -44,7 +44,7 @@ free_threaded_wheel() {
     out=target/wheels-free-threaded/$("$1" -c 'import sys; print(sys.implementation.cache_tag)')
     mkdir -p "$out"
     rm -f "$out"/heapsight-*.whl
-    CARGO_TARGET_DIR=target/free-threaded .venv/bin/maturin build --locked --profile release \
+    CARGO_TARGET_DIR=target/free-threaded .venv/bin/maturin build --locked --profile "${PROFILE:-release}" \
         --interpreter "$(readlink -f "$1")" --out "$out" >&2 || return
     echo "$out"/heapsight-*.whl
 }
