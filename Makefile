@@ -10,9 +10,10 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 # The interpreter to build for and to test on; another one makes a new .venv.
 PYTHON ?= python3
-# Cargo profile of the wheel: dev is built in a third of the time and checks itself; release is what is published and measured.
+# Which build of the wheel: demo is the quickest to make (cargo's dev profile, no Parquet export, no symbols), dev has everything and
+# checks itself, release is what is published and measured.
 RELEASE_GOALS := wheel test-all bench gallery picture
-PROFILE ?= $(if $(filter $(RELEASE_GOALS),$(MAKECMDGOALS)),release,dev)
+PROFILE ?= $(or $(if $(filter $(RELEASE_GOALS),$(MAKECMDGOALS)),release),$(if $(filter-out demo,$(MAKECMDGOALS)),dev),demo)
 export PROFILE
 # Which of the published wheels `make wheels` builds: all of them.
 WHEELS ?=
@@ -40,18 +41,22 @@ UNSEEN_BY_CARGO_FMT := $(wildcard crates/cpython/src/version/*.rs)
 # The binding is tested from Python; its own crate has no tests, and pyo3 need not be built for none.
 RUST_TESTED := --workspace --exclude heapsight-binding
 
+BUILD_demo := --profile dev --no-default-features --strip
+BUILD_dev := --profile dev
+BUILD_release := --profile release
+
 PYTHON_LINTED := python tests scripts examples benchmarks
 PYTHON_TYPED := python/heapsight python/data/purelib tests/python tests/interpreters scripts examples benchmarks
 
 .PHONY: help
 help: ## list the targets (what plain `make` does)
-	@echo "usage: make TARGET [PYTHON=python3] [PROFILE=dev|release]"
+	@echo "usage: make TARGET [PYTHON=python3] [PROFILE=demo|dev|release]"
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do printf '  %-14s %s\n' "$$name" "$$text"; done
 
 .PHONY: demo
 demo: $(INSTALLED) ## trace a real program: build, install into .venv, run examples/index_stdlib.py
 	@mkdir -p target/demo
-	@echo "This is the $(PROFILE) build of heapsight.$(if $(filter dev,$(PROFILE)), It is quick to make and slow to run: make demo PROFILE=release shows the real one.)"
+	@echo "$(if $(filter release,$(PROFILE)),This is the release build.,This is a quick build of heapsight ($(PROFILE)) and slower than the published one; for that: make demo PROFILE=release)"
 	$(BIN)/heapsight run -f -o target/demo/index_stdlib.heapsight examples/index_stdlib.py
 
 .PHONY: test
@@ -94,6 +99,7 @@ check-rules: $(STAMPS)/lint
 .PHONY: check-rust
 check-rust: tools check-dependencies
 	cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
+	cargo clippy --locked --package heapsight-binding --no-default-features --quiet -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items --quiet
 
 .PHONY: check-dependencies
@@ -160,7 +166,7 @@ $(STAMPS)/build $(STAMPS)/test $(STAMPS)/lint $(STAMPS)/readers $(STAMPS)/wheels
 
 $(WHEEL): $(WHEEL_SOURCES) $(STAMPS)/build
 	@rm -rf target/wheels
-	$(BIN)/maturin build --locked --profile $(PROFILE) --interpreter $(BIN)/python --out target/wheels
+	$(BIN)/maturin build --locked $(or $(BUILD_$(PROFILE)),$(error PROFILE=$(PROFILE): use demo, dev or release)) --interpreter $(BIN)/python --out target/wheels
 	@touch $@
 
 $(INSTALLED): $(WHEEL) $(STAMPS)/venv-$(PYTHON_TAG)
