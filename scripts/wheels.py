@@ -100,14 +100,16 @@ def find_interpreter(name: str) -> Path:
 def build(target: Target, out: Path) -> Path:
     """Build a wheel with all its symbols. Returns its path."""
     make_sure_of_standard_library(target.triple)
+    # maturin looks for zig's package in the first Python on PATH.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     options = ["--interpreter", str(find_interpreter(target.interpreter))] if target.interpreter else []
     run(
         Path(sys.executable).parent / "maturin",
         "build",
         *("--locked", "--profile", "release", "--zig", "--target", target.triple),
         *("--compatibility", target.platform, "--out", str(out), *options),
-        # Code for one interpreter and for all of them are built from the same crates with other settings.
-        environment={"CARGO_TARGET_DIR": str(ROOT / "target" / "wheels-of" / target.name)},
+        # Its own folder: with other compilers for C, the crates are not those of a build for this machine.
+        environment={"CARGO_TARGET_DIR": str(ROOT / "target" / "published"), "PATH": path},
     )
     [wheel] = out.glob("*.whl")
     return wheel
