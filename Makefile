@@ -95,6 +95,7 @@ check-format: tools $(STAMPS)/lint
 .PHONY: check-rules
 check-rules: $(STAMPS)/lint
 	$(BIN)/python scripts/check_rules.py
+	$(BIN)/python scripts/check_documents.py
 
 .PHONY: check-rust
 check-rust: tools check-dependencies
