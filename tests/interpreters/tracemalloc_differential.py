@@ -54,7 +54,7 @@ def random_traces(rng: random.Random) -> list[Any]:
 
 def compare_by_hand(seed: int, folder: Path) -> int:
     """Give both modules the same snapshots; return how many results agreed."""
-    rng = random.Random(seed)  # noqa: S311
+    rng = random.Random(seed)
     new, old, limit = random_traces(rng), random_traces(rng), rng.randint(1, 5)
     if rng.random() < 0.1:
         # What no tracer makes, but a program may: numbers of other types, too few frames to cut.
@@ -124,7 +124,7 @@ def compare_program(seed: int, operations: int, tracers: Tracers, before: tuple[
     program: dict[str, Any] = {"heap": heap, "Instance": Instance, "Slotted": Slotted, "Oops": Oops}
     code = compile(source(seed), f"<random program {seed}>", "exec")
     CODES.append(code)
-    exec(code, program)  # noqa: S102
+    exec(code, program)
     number = 0
     while heap.left > 0:
         number += 1
