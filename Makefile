@@ -31,7 +31,7 @@ STAMPS := .venv/.stamps
 INSTALLED := $(STAMPS)/installed-$(PROFILE)
 WHEEL := target/wheels/.built-$(PROFILE)
 
-WHEEL_SOURCES := pyproject.toml Cargo.toml Cargo.lock README.md LICENSE-MIT LICENSE-APACHE \
+WHEEL_SOURCES := pyproject.toml Cargo.toml Cargo.lock README.md LICENSE-MIT LICENSE-APACHE THIRD-PARTY-LICENSES.txt \
 	$(shell find crates -name '*.rs' -o -name Cargo.toml -o -path '*/src/*' -type f) \
 	$(shell find python -type f -not -name '*.pyc' -not -name '*.so')
 
@@ -104,7 +104,8 @@ check-rust: tools check-dependencies
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items --quiet
 
 .PHONY: check-dependencies
-check-dependencies:
+check-dependencies: $(STAMPS)/lint
+	$(BIN)/python scripts/third_party.py --check
 	@if cargo deny --version >/dev/null 2>&1; then \
 		cargo deny --all-features --log-level error --offline check bans licenses sources; \
 	else \
