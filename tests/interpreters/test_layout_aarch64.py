@@ -18,6 +18,10 @@ from test_layout import HERE, OWNED_BY_GENERATOR, rust_constants
 
 __all__ = ["rust_constants"]  # a fixture
 
+#: Elsewhere on aarch64, where the C library's mutexes are larger. It is used only after it was seen to behave as the word that is
+#: meant (crates/tracer/src/interpreter/attached_state.rs); where it does not, the interpreter's getter is asked.
+PROVEN_BY_BEHAVIOUR = "runtime_current"
+
 #: A line that prints a constant of the headers. What is computed at run time (a bit's place, a loop) is not one.
 PRINT = re.compile(r'print\("(\w+)", (?!STATE_SHIFT)(.*)\);')
 
@@ -26,6 +30,8 @@ def assertions(constants: dict[str, int]) -> str:
     """Return layout.c with an assertion in the place of each line that prints."""
 
     def assertion(found: re.Match[str]) -> str:
+        if found[1] == PROVEN_BY_BEHAVIOUR:
+            return ""
         # A constant that does not exist for a version must not be asked for: the compiler then does not know the name.
         expected = constants.get(found[1], f"no_constant_{found[1]}")
         return f'_Static_assert(({found[2]}) == {expected}, "{found[1]}");'
