@@ -21,6 +21,7 @@
 //! # let site = log.site(main, Domain::OBJ);
 //! # log.allocate(0x1000, 512, site);
 //! # log.allocate(0x2000, 512, site);
+//! # log.tick(1_000_000_000, 0)?;
 //! # log.finish(1_000_000_000)?;
 //! # let capture = Capture::read(&file[..])?;
 //! // `capture` is of a program that holds two blocks of 512 bytes, from line 3 of app.py.
