@@ -23,8 +23,8 @@
 //! # let capture = Capture::read(&file[..])?;
 //! // `capture` is of a program that holds two blocks of 512 bytes, from line 3 of app.py.
 //! let text = summary(&capture, &Selection::default(), &Look::plain(80));
-//! assert!(text.contains("Traced memory  1.0 KiB in 2 blocks at exit"), "{text}");
-//! assert!(text.contains("app.py:3 main"), "{text}");
+//! assert!(text.contains("Traced memory  1.0 KiB in 2 blocks"), "{text}");
+//! assert!(text.contains("app.py:3"), "{text}");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 #![forbid(unsafe_code)]
