@@ -11,7 +11,8 @@
 //!
 //! # Example
 //!
-//! The line table of a function, as CPython 3.10 compiled it. Line tables are the one part that can be read outside of an interpreter.
+//! The line table of a function, as CPython 3.10 compiled it. Line tables are the one part that can be read outside of
+//! an interpreter.
 //!
 //! ```
 //! use heapsight_cpython::line_table::{LineTableFormat, line_at};
