@@ -85,8 +85,8 @@ class Tracers:
         # Else blocks that heapsight's own code asks for are not traced, and some come back from a free list as the program's.
         heapsight.clear_filters()
         # The first start imports the rest of the package: `tracemalloc`, which is on by then, alone would know of that.
-        assert heapsight.DisplayTop
-        assert heapsight.TakeSnapshot
+        heapsight.DisplayTop()
+        heapsight.TakeSnapshot()
         tracemalloc.start(UNUSUAL_FRAMES)
         self.retrace = retrace_switch()
         self.clear_type_cache = ctypes.pythonapi.PyType_ClearCache
