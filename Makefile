@@ -10,13 +10,20 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 # The interpreter to build for and to test on; another one makes a new .venv.
 PYTHON ?= python3
-# Cargo profile of the wheel: release, or dev for a quick build.
-PROFILE ?= release
+# Which build of the wheel: demo is the quickest to make (cargo's dev profile, no Parquet export, no symbols), dev has everything and
+# checks itself, release is what is published and measured.
+RELEASE_GOALS := wheel test-all bench gallery picture
+PROFILE ?= $(or $(if $(filter $(RELEASE_GOALS),$(MAKECMDGOALS)),release),$(if $(filter-out demo,$(MAKECMDGOALS)),dev),demo)
+export PROFILE
+# Which of the published wheels `make wheels` builds: all of them.
+WHEELS ?=
 # More arguments for pytest, as in: make test-python PYTEST_ARGS='-k run -x'
 PYTEST_ARGS ?=
 
 export CARGO_TERM_COLOR ?= auto
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# What cargo keeps for incremental builds is as large as the build itself.
+export CARGO_INCREMENTAL ?= 0
 
 PYTHON_TAG := $(shell $(PYTHON) -c 'import sys; print("%s.%d" % (sys.implementation.cache_tag, sys.version_info[2]))' 2>/dev/null || echo none)
 BIN := .venv/bin
@@ -24,24 +31,32 @@ STAMPS := .venv/.stamps
 INSTALLED := $(STAMPS)/installed-$(PROFILE)
 WHEEL := target/wheels/.built-$(PROFILE)
 
-WHEEL_SOURCES := pyproject.toml Cargo.toml Cargo.lock README.md LICENSE-MIT LICENSE-APACHE \
+WHEEL_SOURCES := pyproject.toml Cargo.toml Cargo.lock README.md LICENSE-MIT LICENSE-APACHE THIRD-PARTY-LICENSES.txt \
 	$(shell find crates -name '*.rs' -o -name Cargo.toml -o -path '*/src/*' -type f) \
 	$(shell find python -type f -not -name '*.pyc' -not -name '*.so')
 
 # Modules that a macro declares.
 UNSEEN_BY_CARGO_FMT := $(wildcard crates/cpython/src/version/*.rs)
 
+# The binding is tested from Python; its own crate has no tests, and pyo3 need not be built for none.
+RUST_TESTED := --workspace --exclude heapsight-binding
+
+BUILD_demo := --profile dev --no-default-features --strip
+BUILD_dev := --profile dev
+BUILD_release := --profile release
+
 PYTHON_LINTED := python tests scripts examples benchmarks
 PYTHON_TYPED := python/heapsight python/data/purelib tests/python tests/interpreters scripts examples benchmarks
 
 .PHONY: help
 help: ## list the targets (what plain `make` does)
-	@echo "usage: make TARGET [PYTHON=python3] [PROFILE=release|dev]"
+	@echo "usage: make TARGET [PYTHON=python3] [PROFILE=demo|dev|release]"
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do printf '  %-14s %s\n' "$$name" "$$text"; done
 
 .PHONY: demo
 demo: $(INSTALLED) ## trace a real program: build, install into .venv, run examples/index_stdlib.py
 	@mkdir -p target/demo
+	@echo "$(if $(filter release,$(PROFILE)),This is the release build.,This is a quick build of heapsight ($(PROFILE)) and slower than the published one; for that: make demo PROFILE=release)"
 	$(BIN)/heapsight run -f -o target/demo/index_stdlib.heapsight examples/index_stdlib.py
 
 .PHONY: test
@@ -50,9 +65,9 @@ test: test-rust test-python ## run the Rust and Python tests on the default inte
 .PHONY: test-rust
 test-rust: tools ## run the Rust tests only
 	@if cargo nextest --version >/dev/null 2>&1; then \
-		cargo nextest run --locked --workspace --cargo-quiet --status-level fail --final-status-level slow && cargo test --locked --workspace --doc --quiet; \
+		cargo nextest run --locked $(RUST_TESTED) --cargo-quiet --status-level fail --final-status-level slow && cargo test --locked $(RUST_TESTED) --doc --quiet; \
 	else \
-		cargo test --locked --workspace --quiet; \
+		cargo test --locked $(RUST_TESTED) --quiet; \
 	fi
 
 .PHONY: test-python
@@ -80,11 +95,22 @@ check-format: tools $(STAMPS)/lint
 .PHONY: check-rules
 check-rules: $(STAMPS)/lint
 	$(BIN)/python scripts/check_rules.py
+	$(BIN)/python scripts/check_documents.py
 
 .PHONY: check-rust
-check-rust: tools
+check-rust: tools check-dependencies
 	cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
+	cargo clippy --locked --package heapsight-binding --no-default-features --quiet -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items --quiet
+
+.PHONY: check-dependencies
+check-dependencies: $(STAMPS)/lint
+	$(BIN)/python scripts/third_party.py --check
+	@if cargo deny --version >/dev/null 2>&1; then \
+		cargo deny --all-features --log-level error --offline check bans licenses sources; \
+	else \
+		echo "cargo-deny is not installed: dependencies and their licences are checked by CI only"; \
+	fi
 
 .PHONY: check-python
 check-python: $(INSTALLED) $(STAMPS)/lint
@@ -113,6 +139,10 @@ gallery: $(INSTALLED) ## run the programs of examples/gallery, with real package
 .PHONY: wheel
 wheel: $(WHEEL) ## build the wheel into target/wheels
 
+.PHONY: wheels
+wheels: tools $(STAMPS)/wheels ## build what is published into dist: wheels for old and new Linux, sdist (WHEELS=NAME: one of them)
+	$(BIN)/python scripts/wheels.py $(WHEELS)
+
 .PHONY: picture
 picture: $(INSTALLED) ## draw the README's picture again, from a real run
 	$(BIN)/python scripts/picture.py
@@ -132,13 +162,13 @@ $(STAMPS)/venv-$(PYTHON_TAG): | tools
 	@mkdir -p $(STAMPS)
 	@touch $@
 
-$(STAMPS)/build $(STAMPS)/test $(STAMPS)/lint $(STAMPS)/readers: $(STAMPS)/%: requirements/%.txt $(STAMPS)/venv-$(PYTHON_TAG)
+$(STAMPS)/build $(STAMPS)/test $(STAMPS)/lint $(STAMPS)/readers $(STAMPS)/wheels: $(STAMPS)/%: requirements/%.txt $(STAMPS)/venv-$(PYTHON_TAG)
 	scripts/install_requirements.sh $(BIN)/python $<
 	@touch $@
 
 $(WHEEL): $(WHEEL_SOURCES) $(STAMPS)/build
 	@rm -rf target/wheels
-	$(BIN)/maturin build --locked --profile $(PROFILE) --interpreter $(BIN)/python --out target/wheels
+	$(BIN)/maturin build --locked $(or $(BUILD_$(PROFILE)),$(error PROFILE=$(PROFILE): use demo, dev or release)) --interpreter $(BIN)/python --out target/wheels
 	@touch $@
 
 $(INSTALLED): $(WHEEL) $(STAMPS)/venv-$(PYTHON_TAG)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import blocks, dropin, machine, overhead, reading, startup, table, threads, tools, workloads
+from benchmarks import blocks, dropin, machine, overhead, reading, records, startup, table, threads, tools, workloads
 from benchmarks.environment import (
     BENCHMARKS,
     Environment,
@@ -22,7 +22,7 @@ from benchmarks.environment import (
     file_digest,
     find_wheel,
 )
-from benchmarks.records import Store, load
+from benchmarks.records import Store
 from benchmarks.session import Session
 
 SECTIONS = ("pyperformance", "deep", "blocks", "dropin", "threads", "startup", "reading")
@@ -144,7 +144,7 @@ def run(options: argparse.Namespace) -> Path:
     session = Session(
         environment=environment,
         tools=chosen,
-        store=Store(folder / "samples.jsonl"),
+        store=Store(folder / records.PLAIN),
         scratch=environment.scratch(),
         rounds=options.rounds or (3 if options.quick else 5),
         quick=options.quick,
@@ -194,8 +194,9 @@ def finish(folder: Path, notes: dict[str, Any]) -> None:
     """Write the notes and the table."""
     notes["load_average_end"] = machine.load_average()
     (folder / "notes.json").write_text(json.dumps(notes, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    if (folder / "samples.jsonl").exists():
+    if (folder / records.PLAIN).exists():
         table.write(folder)
+        records.compress(folder)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -213,12 +214,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("benchmarks/run: interrupted; what was measured is in benchmarks/runs", file=sys.stderr)
         return 130
-    samples = folder / "samples.jsonl"
-    if not samples.exists():
+    samples = records.load(folder)
+    if not samples:
         print("benchmarks/run: nothing was measured", file=sys.stderr)
         return 1
     print((folder / "table.md").read_text(encoding="utf-8"))
     print(f"written to {folder}", file=sys.stderr)
     # A peer that fails or takes too long is told in the table, but is not our failure.
     ours = ("heapsight", "untraced", "on", "off")
-    return 1 if any(sample.problem and sample.tool.startswith(ours) for sample in load(samples)) else 0
+    return 1 if any(sample.problem and sample.tool.startswith(ours) for sample in samples) else 0

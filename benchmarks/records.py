@@ -1,11 +1,13 @@
 """The raw samples of a run: one small record per measured process, kept as JSON lines.
 
 Everything in a table is computed from these records, so a table can be made again, or
-differently, from a run that is over.
+differently, from a run that is over. While a run lasts they are plain text, so that an
+interrupted one keeps what it measured; after it they are compressed.
 """
 
 from __future__ import annotations
 
+import gzip
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -42,7 +44,24 @@ class Store:
             out.write(json.dumps(asdict(sample), sort_keys=True) + "\n")
 
 
-def load(path: Path) -> list[Sample]:
-    """Read the samples of a run back."""
-    with path.open(encoding="utf-8") as lines:
-        return [Sample(**json.loads(line)) for line in lines if line.strip()]
+#: The file of samples in a run's folder, while it is written and after it was compressed.
+PLAIN, COMPRESSED = "samples.jsonl", "samples.jsonl.gz"
+
+
+def load(run: Path) -> list[Sample]:
+    """Read the samples of a run back from its folder. Empty if nothing was measured."""
+    if (run / COMPRESSED).exists():
+        text = gzip.decompress((run / COMPRESSED).read_bytes()).decode()
+    elif (run / PLAIN).exists():
+        text = (run / PLAIN).read_text(encoding="utf-8")
+    else:
+        return []
+    return [Sample(**json.loads(line)) for line in text.splitlines() if line.strip()]
+
+
+def compress(run: Path) -> None:
+    """Compress the samples of a run that is over. The same samples always make the same file."""
+    plain = run / PLAIN
+    # No time of the day in the header.
+    (run / COMPRESSED).write_bytes(gzip.compress(plain.read_bytes(), mtime=0))
+    plain.unlink()

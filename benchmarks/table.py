@@ -30,6 +30,11 @@ def number(figure: float, digits: int = 2) -> str:
     return "–" if math.isnan(figure) else f"{figure:.{digits}f}"
 
 
+def with_unit(figure: float, unit: str, digits: int = 2) -> str:
+    """A figure and its unit, or a dash alone: there is no such thing as no times as much."""
+    return "–" if math.isnan(figure) else f"{number(figure, digits)}{unit}"
+
+
 def quantity(seconds: float) -> str:
     """A time with the unit that suits it."""
     if math.isnan(seconds):
@@ -66,14 +71,14 @@ def overhead_summary(samples: list[Sample], kind: str) -> list[str]:
             [
                 LABELS[name],
                 str(time.count),
-                f"{number(time.mean)}×",
-                f"{number(time.p90)}×",
-                f"{number(time.worst)}× ({time.worst_case})",
-                f"{number(line(cpu[name]).mean)}×",
-                f"{number(rss.mean)}×",
-                f"{number(rss.worst)}×",
-                f"{number(largest, 1)} MB" if largest else "–",
-                f"{number(line(relative[name]).mean, 4)}×" if largest and name in relative else "–",
+                with_unit(time.mean, "×"),
+                with_unit(time.p90, "×"),
+                f"{with_unit(time.worst, '×')} ({time.worst_case})",
+                with_unit(line(cpu[name]).mean, "×"),
+                with_unit(rss.mean, "×"),
+                with_unit(rss.worst, "×"),
+                with_unit(largest, " MB", 1) if largest else "–",
+                with_unit(line(relative[name]).mean, "×", 4) if largest and name in relative else "–",
             ]
         )
     header = ["tool", "n", "time, geomean", "P90", "worst", "CPU", "peak RSS", "worst RSS", "largest file", "file"]
@@ -138,8 +143,8 @@ def _block_row(case: str, label: str, chosen: list[Sample], plain: list[dict[str
         label,
         quantity(_middle(chosen, "build_seconds") / count),
         quantity(_middle(chosen, "free_seconds") / count),
-        f"{number(own, 1)} B" if traced else "–",
-        f"{number(_middle(chosen, 'own_growth_bytes') / count, 1)} B" if traced else "–",
+        with_unit(own, " B", 1) if traced else "–",
+        with_unit(_middle(chosen, "own_growth_bytes") / count, " B", 1) if traced else "–",
     ]
 
 
@@ -150,7 +155,7 @@ def thread_table(samples: list[Sample]) -> list[str]:
     rows = []
     for name in _tools(table):
         losses = [
-            f"{number(scaling_loss(table, mode, name) * 100, 1)} %" if f"{mode}/2" in relative[name] else "–"
+            with_unit(scaling_loss(table, mode, name) * 100, " %", 1) if f"{mode}/2" in relative[name] else "–"
             for mode in targets.THREAD_MODES
         ]
         rows.append([LABELS[name], *losses])
@@ -162,7 +167,7 @@ def reading_table(samples: list[Sample]) -> list[str]:
     good = [sample for sample in samples if sample.kind == "reading" and not sample.problem]
     times, memory = medians(good, "reading", "seconds"), medians(good, "reading", "peak_rss_bytes")
     rows = [
-        [name, case, quantity(seconds), f"{number(memory[name][case] / 2**20, 0)} MiB"]
+        [name, case, quantity(seconds), with_unit(memory[name][case] / 2**20, " MiB", 0)]
         for name in sorted(times)
         for case, seconds in times[name].items()
     ]
@@ -186,7 +191,7 @@ def dropin_table(samples: list[Sample]) -> list[str]:
     for step, title in dropin.STEPS.items():
         theirs, ours = dropin.figures(samples, step)
         show = size if step.endswith("_bytes") else quantity
-        rows.append([title, show(theirs), show(ours), f"{number(theirs / ours, 1)}×" if ours else "–"])
+        rows.append([title, show(theirs), show(ours), with_unit(theirs / ours, "×", 1) if ours else "–"])
     return markdown(["", dropin.TRACEMALLOC.label, dropin.DROP_IN.label, "less by"], rows)
 
 
@@ -200,7 +205,7 @@ def target_table(samples: list[Sample]) -> list[str]:
     rows = []
     for target in targets.judge(samples):
         verdict = "met" if target.met else "**missed**"
-        measured = f"{number(target.measured)} {target.unit}"
+        measured = with_unit(target.measured, f" {target.unit}")
         rows.append([target.what, f"≤ {target.limit:g} {target.unit}", measured, verdict])
     return markdown(["target", "limit", "measured", ""], rows) if rows else []
 
@@ -283,8 +288,10 @@ def short(samples: list[Sample], notes: dict[str, Any]) -> str:
         if name == "control":
             continue
         time = line(times[name])
-        rss = f"{number(line(memory[name]).mean)}×"
-        rows.append([LABELS[name], f"{number(time.mean)}×", f"{number(time.p90)}×", f"{number(time.worst)}×", rss])
+        rss = with_unit(line(memory[name]).mean, "×")
+        rows.append(
+            [LABELS[name], with_unit(time.mean, "×"), with_unit(time.p90, "×"), with_unit(time.worst, "×"), rss]
+        )
     count = len(times.get("untraced", {}))
     caption = (
         f"{count} pyperformance programs, ratio to the same interpreter untraced; "
@@ -307,7 +314,7 @@ def write(run: Path) -> Path:
     """Write ``table.md`` into a run's folder."""
     table = run / "table.md"
     notes = json.loads((run / "notes.json").read_text(encoding="utf-8"))
-    table.write_text(full(load(run / "samples.jsonl"), notes), encoding="utf-8")
+    table.write_text(full(load(run), notes), encoding="utf-8")
     return table
 
 
@@ -320,7 +327,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         notes = json.loads((options.run / "notes.json").read_text(encoding="utf-8"))
-        samples = load(options.run / "samples.jsonl")
+        samples = load(options.run)
         if options.update:
             update(options.update, short(samples, notes))
         else:

@@ -6,6 +6,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 what=${1:?usage: matrix.sh smoke|test}
+profile=${PROFILE:-release} # cargo's
+if [ "$profile" = demo ]; then profile=dev; fi
 wheel=$(echo target/wheels/heapsight-*.whl)
 passed=() failed=()
 
@@ -44,7 +46,7 @@ free_threaded_wheel() {
     out=target/wheels-free-threaded/$("$1" -c 'import sys; print(sys.implementation.cache_tag)')
     mkdir -p "$out"
     rm -f "$out"/heapsight-*.whl
-    CARGO_TARGET_DIR=target/free-threaded .venv/bin/maturin build --locked --profile release \
+    CARGO_TARGET_DIR=target/free-threaded .venv/bin/maturin build --locked --profile "$profile" \
         --interpreter "$(readlink -f "$1")" --out "$out" >&2 || return
     echo "$out"/heapsight-*.whl
 }

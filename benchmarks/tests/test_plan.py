@@ -7,7 +7,7 @@ import pytest
 from benchmarks import cli, table, tools, workloads
 from benchmarks.machine import build_flags
 from benchmarks.overhead import next_loops, rounds_for, warmups_for
-from benchmarks.records import Sample, Store, load
+from benchmarks.records import COMPRESSED, PLAIN, Sample, Store, compress, load
 
 
 def test_loops_aim_at_the_target_time() -> None:
@@ -65,11 +65,19 @@ def test_build_flags_name_no_folder() -> None:
     ]
 
 
-def test_samples_survive_the_disk(tmp_path: Path) -> None:
-    store = Store(tmp_path / "samples.jsonl")
+@pytest.mark.parametrize("over", [False, True], ids=["interrupted", "over"])
+def test_samples_survive_the_disk(tmp_path: Path, over: bool) -> None:
+    store = Store(tmp_path / PLAIN)
     store.add(Sample("deep", "deep_loop", "control", 2, {"seconds": 0.25}))
     store.add(Sample("deep", "deep_loop", "memray", 2, {}, "timed out after 180 s"))
-    assert load(store.path) == store.samples
+    if over:
+        compress(tmp_path)
+        assert [file.name for file in tmp_path.iterdir()] == [COMPRESSED]
+    assert load(tmp_path) == store.samples
+
+
+def test_a_run_that_measured_nothing_has_no_samples(tmp_path: Path) -> None:
+    assert load(tmp_path) == []
 
 
 def test_a_second_run_of_a_day_gets_its_own_folder(tmp_path: Path) -> None:

@@ -74,29 +74,37 @@ def _encode(value: typing.Any, outer: set[int]) -> typing.Any:
 def _encode_container(value: typing.Any, outer: set[int]) -> typing.Any:
     if isinstance(value, dict):
         if all(isinstance(key, str) and not key.startswith("$") for key in value):
-            return {
-                str.__str__(key): _part(item, outer, lambda key=key: f"[{shown(key)}]")  # type: ignore[misc]
-                for key, item in value.items()
-            }
+            return {str.__str__(key): _part(item, outer, _at_key, key) for key, item in value.items()}
         return {
-            "$dict": [
-                [_part(key, outer, lambda: " (a key)"), _part(item, outer, lambda key=key: f"[{shown(key)}]")]  # type: ignore[misc]
-                for key, item in value.items()
-            ]
+            "$dict": [[_part(key, outer, _as_key), _part(item, outer, _at_key, key)] for key, item in value.items()]
         }
     if isinstance(value, (list, tuple)):
-        items = [_part(item, outer, lambda index=index: f"[{index}]") for index, item in enumerate(value)]  # type: ignore[misc]
+        items = [_part(item, outer, _at_key, index) for index, item in enumerate(value)]
         return items if isinstance(value, list) else {"$tuple": items}
-    items = [_part(item, outer, lambda: " (an element)") for item in value]
+    items = [_part(item, outer, _as_element) for item in value]
     return {"$set" if isinstance(value, set) else "$frozenset": items}
 
 
-def _part(value: typing.Any, outer: set[int], step: abc.Callable[[], str]) -> typing.Any:
+def _part(
+    value: typing.Any, outer: set[int], step: abc.Callable[[typing.Any], str], where: typing.Any = None
+) -> typing.Any:
     try:
         return _encode(value, outer)
     except _NotKeptError as error:
-        error.steps.append(step())
+        error.steps.append(step(where))
         raise
+
+
+def _at_key(key: typing.Any) -> str:
+    return f"[{shown(key)}]"
+
+
+def _as_key(_: typing.Any) -> str:
+    return " (a key)"
+
+
+def _as_element(_: typing.Any) -> str:
+    return " (an element)"
 
 
 def _a(value: object) -> str:

@@ -36,7 +36,7 @@ def run(seed: int, operations: int, tracers: TwoTracers) -> tuple[int, list[str]
     program: dict[str, Any] = {"heap": heap, "Instance": Instance, "Slotted": Slotted, "Oops": Oops}
     code = compile(source(seed), f"<random program {seed}>", "exec")
     CODES.append(code)
-    exec(code, program)  # noqa: S102
+    exec(code, program)
     checkpoint = operations
     number = 0
     while heap.left > 0:

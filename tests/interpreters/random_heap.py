@@ -81,7 +81,7 @@ class Heap:
     most = 1_000
 
     def __init__(self, seed: int, operations: int) -> None:
-        self.random = random.Random(seed)  # noqa: S311
+        self.random = random.Random(seed)
         self.left = operations
         self.objects: list[Any] = []
         self.blocks: list[tuple[str, int]] = []

@@ -73,7 +73,7 @@ class Writer:
     """Writes one program."""
 
     def __init__(self, seed: int) -> None:
-        self.random = random.Random(seed)  # noqa: S311
+        self.random = random.Random(seed)
         self.lines: list[str] = []
 
     def fill(self, template: str) -> str:

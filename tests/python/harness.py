@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PROGRAMS = ROOT / "tests" / "programs"
@@ -87,6 +88,6 @@ def heapsight(*arguments: str | Path, cwd: Path | None = None, environment: dict
     return Start(["-m", "heapsight", *arguments], cwd=cwd, environment=environment).plain()
 
 
-def program(name: str, *arguments: str | Path, **others: object) -> Start:
+def program(name: str, *arguments: str | Path, **others: Any) -> Start:
     """Start one of the programs in tests/programs."""
-    return Start([PROGRAMS / name, *arguments], **others)  # type: ignore[arg-type]
+    return Start([PROGRAMS / name, *arguments], **others)

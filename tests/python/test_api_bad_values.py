@@ -7,6 +7,7 @@ import math
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -25,6 +26,9 @@ from heapsight import (
     Trace,
     TraceStats,
 )
+
+#: The module without its types: for values that are wrong on purpose.
+Wrong: Any = heapsight
 
 pytestmark = pytest.mark.usefixtures("untraced")
 
@@ -174,13 +178,17 @@ def test_a_metric_too_large_for_displays_is_named_by_its_length() -> None:
         Metric("big", 10**400)
 
 
+def metrics(value: float, kind: str) -> dict[str, Metric]:
+    return {"m": Metric("m", value, kind)}
+
+
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e308, -1e308, 5e-324, 2**1000])
 @pytest.mark.parametrize("kind", ["int", "size", "percent"])
 def test_any_metric_can_be_shown_and_compared(value: float, kind: str) -> None:
     heapsight.enable()
     display, file = DisplayTop(), io.StringIO()
     for each in (value, 0, -value):
-        snapshot = Snapshot.create(user_data_callback=lambda each=each: {"m": Metric("m", each, kind)})  # type: ignore[misc]
+        snapshot = Snapshot.create(user_data_callback=partial(metrics, each, kind))
         display.display_snapshot(snapshot, 1, file=file)
     assert file.getvalue().count("\nm: ") == 3
 
@@ -202,16 +210,16 @@ def test_sums_beyond_64_bits_are_shown_as_the_most_that_can_be() -> None:
 @pytest.mark.parametrize(
     ("make", "named"),
     [
-        (lambda: GroupedStats([], "filename"), "[]"),  # type: ignore[arg-type]
-        (lambda: GroupedStats({"a.py": 5}, "filename"), "an entry of stats must be TraceStats, not 5"),  # type: ignore[dict-item]
-        (lambda: GroupedStats({}, "filename", timestamp=5), "timestamp must be datetime or None, not 5"),  # type: ignore[arg-type]
-        (lambda: GroupedStats({}, "filename", process_memory=5), "process_memory"),  # type: ignore[arg-type]
-        (lambda: GroupedStats({}, "filename", tracemalloc_size="5"), "tracemalloc_size"),  # type: ignore[arg-type]
-        (lambda: stats().compare_to(5), "old_stats"),  # type: ignore[arg-type]
-        (lambda: StatsDiff([("much", 1, 1, 1, "a")], None, stats()), "'much'"),  # type: ignore[list-item]
-        (lambda: StatsDiff([(1, 1, 1, "a")], None, stats()), "(1, 1, 1, 'a')"),  # type: ignore[list-item]
-        (lambda: StatsDiff((), None, stats()), "differences must be list, not ()"),  # type: ignore[arg-type]
-        (lambda: StatsDiff([], None, None), "new_stats must be GroupedStats, not None"),  # type: ignore[arg-type]
+        (lambda: Wrong.GroupedStats([], "filename"), "[]"),
+        (lambda: Wrong.GroupedStats({"a.py": 5}, "filename"), "an entry of stats must be TraceStats, not 5"),
+        (lambda: Wrong.GroupedStats({}, "filename", timestamp=5), "timestamp must be datetime or None, not 5"),
+        (lambda: Wrong.GroupedStats({}, "filename", process_memory=5), "process_memory"),
+        (lambda: Wrong.GroupedStats({}, "filename", tracemalloc_size="5"), "tracemalloc_size"),
+        (lambda: Wrong.GroupedStats.compare_to(stats(), 5), "old_stats"),
+        (lambda: Wrong.StatsDiff([("much", 1, 1, 1, "a")], None, stats()), "'much'"),
+        (lambda: Wrong.StatsDiff([(1, 1, 1, "a")], None, stats()), "(1, 1, 1, 'a')"),
+        (lambda: Wrong.StatsDiff((), None, stats()), "differences must be list, not ()"),
+        (lambda: Wrong.StatsDiff([], None, None), "new_stats must be GroupedStats, not None"),
     ],
 )
 def test_statistics_of_something_else_are_named(make: Callable[[], Any], named: str) -> None:
@@ -231,8 +239,8 @@ def test_statistics_of_something_else_are_named(make: Callable[[], Any], named: 
         ("domain", 5),
     ],
 )
-def test_key_of_another_grouping_is_named(group_by: str, key: Any) -> None:
-    odd = GroupedStats({key: TraceStats(1, 1)}, group_by)  # type: ignore[arg-type]
+def test_key_of_another_grouping_is_named(group_by: Any, key: Any) -> None:
+    odd = GroupedStats({key: TraceStats(1, 1)}, group_by)
     with pytest.raises(TypeError, match=f"grouped by '{group_by}' must be") as raised:
         DisplayTop().display_top_stats(odd)
     assert repr(key) in str(raised.value)
@@ -244,14 +252,16 @@ class OnlyWrite:
     def __init__(self) -> None:
         self.text = ""
 
-    def write(self, text: str) -> int:  # noqa: D102
+    def write(self, text: str) -> int:
+        """Keep the text."""
         self.text += text
         return len(text)
 
 
 def test_a_file_needs_nothing_but_write(monkeypatch: pytest.MonkeyPatch) -> None:
     given, current = OnlyWrite(), OnlyWrite()
-    DisplayTop().display_top_stats(stats(), file=given)  # type: ignore[arg-type]
+    display: Any = DisplayTop()
+    display.display_top_stats(stats(), file=given)
     monkeypatch.setattr(sys, "stdout", current)
     DisplayTop().display_top_stats(stats())
     assert given.text == current.text

@@ -38,9 +38,9 @@ def is_whole(file: Any, snapshot: Snapshot) -> bool:
 
 
 def test_a_device_is_written_to_and_stays_a_device(snapshot: Snapshot) -> None:
-    before = os.stat("/dev/null")  # noqa: PTH116
+    before = Path("/dev/null").stat()
     snapshot.write("/dev/null")
-    after = os.stat("/dev/null")  # noqa: PTH116
+    after = Path("/dev/null").stat()
     assert stat.S_ISCHR(after.st_mode)
     assert (before.st_ino, before.st_mode) == (after.st_ino, after.st_mode)
     with pytest.raises(OSError, match="No space left") as raised:
@@ -212,10 +212,11 @@ def test_names_may_be_texts_bytes_or_paths(snapshot: Snapshot, tmp_path: Path) -
     with pytest.raises(FileNotFoundError) as raised:
         Snapshot.load(os.fsencode(tmp_path) + b"/\xfe")
     assert os.fsencode(raised.value.filename).endswith(b"/\xfe")
+    wrong: Any
     for wrong in (5, None, AsPath(5)):
         for use in (snapshot.write, Snapshot.load):
             with pytest.raises(TypeError):
-                use(wrong)  # type: ignore[arg-type]
+                use(wrong)
 
 
 def test_many_threads_write_one_file_and_it_is_whole(snapshot: Snapshot, tmp_path: Path) -> None:
@@ -351,7 +352,7 @@ def test_two_snapshots_of_one_second_do_not_take_each_others_place(tmp_path: Pat
 def test_a_template_may_be_a_device_bytes_or_very_long(tmp_path: Path) -> None:
     device = take_to("/dev/null")
     assert device.take_snapshot()[1] == device.take_snapshot()[1] == "/dev/null"
-    assert stat.S_ISCHR(os.stat("/dev/null").st_mode)  # noqa: PTH116
+    assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
     name = take_to(os.fsencode(tmp_path) + b"/\xff$counter").take_snapshot()[1]
     assert os.fsencode(name) == os.fsencode(tmp_path) + b"/\xff0001"
     long = take_to(tmp_path / ("x" * 246 + "$counter")).take_snapshot()[1]

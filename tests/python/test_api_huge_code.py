@@ -5,6 +5,7 @@ from __future__ import annotations
 import dis
 import random
 import sys
+from collections.abc import Callable
 from types import CodeType, FunctionType
 from typing import Any
 
@@ -41,18 +42,24 @@ def repeated(function: Any) -> CodeType:
     if sys.version_info < (3, 10):
         whole, rest = divmod(PERIOD_BYTES, 255)
         table = bytes([0, 9]) + (bytes([255, 0]) * whole + bytes([rest, 10])) * COPIES
-        lines = {"co_lnotab": table}
+        lines: dict[str, Any] = {"co_lnotab": table}
     else:
         whole, rest = divmod(PERIOD_BYTES, 254)
         period = bytes([254, 0]) * (whole - 1) + bytes([rest, 0])
         table = bytes([254, 9]) + period + (bytes([254, 10]) + period) * (COPIES - 1) + bytes([len(end), 10])
         lines = {"co_linetable": table}
-    made: CodeType = code.replace(co_code=(body + filler) * COPIES + end, co_firstlineno=1, **lines)  # type: ignore[arg-type]
+    made: CodeType = code.replace(co_code=(body + filler) * COPIES + end, co_firstlineno=1, **lines)
     starts = dict(dis.findlinestarts(made))
     assert [starts[PERIOD_BYTES * number] for number in range(COPIES)] == [
         10 * (number + 1) for number in range(COPIES)
     ]
     return made
+
+
+def call_for_ever(function: Callable[[Callable[[], None]], object], act: Callable[[], None]) -> None:
+    """Call until something is raised."""
+    while True:
+        function(act)
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 11), reason="since 3.11 frames have a pointer to the instruction")
@@ -87,14 +94,14 @@ def nested_finally(levels: int) -> Any:
         lines += [f"{' ' * (level + 1)}try:", f"{' ' * (level + 2)}act()", f"{' ' * (level + 1)}finally:"]
     lines += [f"{' ' * (levels + 1)}act()" for _ in range(20)]
     names: dict[str, Any] = {}
-    exec(compile("\n".join(lines), "huge.py", "exec"), names)  # noqa: S102
+    exec(compile("\n".join(lines), "huge.py", "exec"), names)
     return names["function"]
 
 
 def test_lines_of_a_huge_function_are_those_of_the_interpreter() -> None:
     function = nested_finally(14 if sys.version_info < (3, 11) else 12)
     assert len(function.__code__.co_code) > 2_000_000 or sys.version_info >= (3, 11)
-    chosen = random.Random(20261125)  # noqa: S311
+    chosen = random.Random(20261125)
     kept: list[tuple[bytes, int]] = []
 
     def act() -> None:
@@ -105,9 +112,8 @@ def test_lines_of_a_huge_function_are_those_of_the_interpreter() -> None:
     heapsight.set_traceback_limit(2)
     heapsight.enable()
     for _ in range(30):
-        with pytest.raises(KeyError):  # noqa: PT012
-            while True:
-                function(act)
+        with pytest.raises(KeyError):
+            call_for_ever(function, act)
     assert len(kept) > 400
     for block, line in kept:
         trace = heapsight.get_object_trace(block)

@@ -32,6 +32,12 @@ def allocate() -> list[bytes]:
     return [bytes(1000) for _ in range(10)]
 
 
+def let_it_run() -> None:
+    """Let the time of an hour's timer come, and the interpreter look."""
+    _testing.advance_timer(2 * HOUR)
+    allocate()
+
+
 def test_calls_with_its_arguments_once_the_delay_is_over() -> None:
     calls: list[Any] = []
     heapsight.start_timer(HOUR, lambda *args, **kwargs: calls.append((args, kwargs)), (1, 2), {"a": 3})
@@ -192,17 +198,15 @@ def test_what_is_to_end_the_program_reaches_it_and_the_timer_goes_on(kind: type[
 
     heapsight.start_timer(HOUR, end)
     for _ in range(3):
-        with pytest.raises(kind) as raised:  # noqa: PT012
-            _testing.advance_timer(2 * HOUR)
-            allocate()
+        with pytest.raises(kind) as raised:
+            let_it_run()
         assert raised.value is error
 
 
 def test_a_signal_while_the_function_runs_reaches_the_program() -> None:
     heapsight.start_timer(HOUR, signal.raise_signal, (signal.SIGINT,))
-    with pytest.raises(KeyboardInterrupt):  # noqa: PT012
-        _testing.advance_timer(2 * HOUR)
-        allocate()
+    with pytest.raises(KeyboardInterrupt):
+        let_it_run()
 
 
 @pytest.mark.parametrize("kind", [GeneratorExit, BaseException])

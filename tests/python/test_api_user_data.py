@@ -9,11 +9,11 @@ import random
 import socket
 import sys
 import threading
-from collections import Counter, OrderedDict, namedtuple
+from collections import Counter, OrderedDict
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -44,7 +44,7 @@ def same(one: Any, other: Any) -> bool:
     if isinstance(one, dict):
         return same(list(one.items()), list(other.items()))
     if isinstance(one, (datetime, time)):
-        return one == other and one.utcoffset() == other.utcoffset() and one.fold == other.fold  # type: ignore[no-any-return]
+        return bool(one == other and one.utcoffset() == other.utcoffset() and one.fold == other.fold)
     return bool(one == other)
 
 
@@ -100,7 +100,7 @@ def test_what_is_kept_comes_back_as_it_was(user_data: Any, tmp_path: Path) -> No
 
 
 def test_any_combination_comes_back_as_it_was(tmp_path: Path) -> None:
-    chosen = random.Random(20261125)  # noqa: S311
+    chosen = random.Random(20261125)
     hashable = [value for value in KEPT if not isinstance(value, (list, set, dict, bytearray))]
 
     def key() -> Any:
@@ -128,11 +128,17 @@ def test_any_combination_comes_back_as_it_was(tmp_path: Path) -> None:
     assert same(through_a_file(many, tmp_path), many)
 
 
-class Colour(enum.IntEnum):  # noqa: D101
+class Colour(enum.IntEnum):
+    """A number with a name."""
+
     RED = 3
 
 
-Point = namedtuple("Point", "x y")  # noqa: PYI024
+class Point(NamedTuple):
+    """A tuple with names."""
+
+    x: int
+    y: int
 
 
 def test_a_subclass_comes_back_as_what_it_is_based_on(tmp_path: Path) -> None:
@@ -146,8 +152,8 @@ def test_a_subclass_comes_back_as_what_it_is_based_on(tmp_path: Path) -> None:
     assert same(through_a_file(data, tmp_path), [3, (1, 2), {"a": 1}, {"a": 2, "b": 1}, "text"])
 
 
-class Stamp(datetime):  # noqa: D101
-    pass
+class Stamp(datetime):
+    """A time of a program's own kind."""
 
 
 def refusal(user_data: Any, folder: Path) -> Exception:
@@ -238,7 +244,7 @@ def test_metrics_that_are_no_ordinary_numbers_are_kept(tmp_path: Path) -> None:
     assert set(loaded.metrics) == set(metrics)
 
 
-def test_a_file_is_json_that_holds_ordinary_values_as_they_are(tmp_path: Path) -> None:  # noqa: ARG001
+def test_a_file_is_json_that_holds_ordinary_values_as_they_are() -> None:
     heapsight.enable()
     snapshot = Snapshot.create(user_data_callback=lambda: {"queue": 7, "names": ["a"], "at": (1,)})
     note = json.loads(snapshot._note(snapshot.user_data))
@@ -251,4 +257,4 @@ def test_user_data_of_a_snapshot_that_is_pickled_may_be_anything() -> None:
 
     heapsight.enable()
     snapshot = Snapshot.create(user_data_callback=lambda: {"a": Decimal(1), "b": sys.version_info[:2]})
-    assert pickle.loads(pickle.dumps(snapshot)).user_data == snapshot.user_data  # noqa: S301 - made here
+    assert pickle.loads(pickle.dumps(snapshot)).user_data == snapshot.user_data

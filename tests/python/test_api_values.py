@@ -22,10 +22,10 @@ VALUES = [
 
 @pytest.mark.parametrize("value", VALUES, ids=repr)
 def test_equal_values_are_one_key_and_survive_copying(value: Any) -> None:
-    again = eval(repr(value))  # noqa: S307 - our own text
+    again = eval(repr(value))
     assert again == value
     assert hash(again) == hash(value)
-    assert pickle.loads(pickle.dumps(value)) == value  # noqa: S301 - made here
+    assert pickle.loads(pickle.dumps(value)) == value
     assert copy.deepcopy(value) == value
     assert value != object()
 

@@ -283,7 +283,7 @@ def in_a_terminal(*words: str | Path) -> str:
     """Return what a command writes to a terminal."""
     pid, terminal = pty.fork()
     if pid == 0:
-        os.execve(sys.executable, [sys.executable, "-m", "heapsight", *map(str, words)], clean_environment())  # noqa: S606
+        os.execve(sys.executable, [sys.executable, "-m", "heapsight", *map(str, words)], clean_environment())
     written = b""
     while True:
         try:

@@ -125,5 +125,6 @@ def test_sampling_distance_of_another_type_is_a_type_error(sample_bytes: Any) ->
 
 
 def test_sampling_distance_is_keyword_only() -> None:
+    enable: Any = heapsight.enable
     with pytest.raises(TypeError):
-        heapsight.enable(1000)  # type: ignore[misc]
+        enable(1000)

@@ -434,13 +434,13 @@ def test_an_interpreter_that_is_initialised_again_is_traced_when_asked_and_not_b
     config = Path(binary) / f"python{sysconfig.get_python_version()}-config"
     if not config.exists():
         pytest.skip("this interpreter cannot be embedded: python-config is missing")
-    ask = [config, "--embed", "--cflags", "--ldflags"]
-    flags = subprocess.run(ask, capture_output=True, text=True, check=True).stdout.split()  # type: ignore[arg-type]
+    ask = [str(config), "--embed", "--cflags", "--ldflags"]
+    flags = subprocess.run(ask, capture_output=True, text=True, check=True).stdout.split()
     flags = [flag for flag in flags if not flag.startswith("-flto")]
     library = sysconfig.get_config_var("LIBDIR")
     embedded = tmp_path / "embedded"
     source = PROGRAMS / "embed_twice.c"
-    command = ["cc", "-o", embedded, source, *flags, "-rdynamic", f"-Wl,-rpath,{library}"]
+    command: list[str | Path] = ["cc", "-o", embedded, source, *flags, "-rdynamic", f"-Wl,-rpath,{library}"]
     if subprocess.run(command, capture_output=True).returncode != 0:
         pytest.skip("this interpreter cannot be embedded: nothing to link with")
     package = Path(heapsight.__file__).parent.parent

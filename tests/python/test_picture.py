@@ -30,7 +30,7 @@ def picture() -> ModuleType:
 
 def texts(svg: str) -> list[tuple[str, dict[str, str]]]:
     """Return each drawn text with its attributes, as a reader of the file gets them."""
-    root = ElementTree.fromstring(svg)  # noqa: S314 - our own
+    root = ElementTree.fromstring(svg)
     return [(element.text or "", element.attrib) for element in root.iter() if element.tag.endswith("}text")]
 
 

@@ -28,7 +28,7 @@ def test_tutorial_can_be_typed_from_its_first_line_to_its_last(tmp_path: Path) -
 @pytest.mark.usefixtures("untraced")
 def test_example_in_python_prints_what_it_holds(capsys: pytest.CaptureFixture[str]) -> None:
     [example] = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-    exec(example, {})  # noqa: S102 - our own
+    exec(example, {})
     live, peak = map(int, capsys.readouterr().out.split())
     assert 5_000_000 < live <= peak
 

@@ -37,7 +37,7 @@ def test_each_block_is_attributed_to_the_file_that_allocated_it_although_its_cod
     kept: list[bytes] = []
     for number in range(300):
         source = "def append(): kept.append(bytes(100))\nappend()\nkept.append(bytes(200))\n"
-        exec(compile(source, f"file{number}.py", "exec"), {"kept": kept})  # noqa: S102
+        exec(compile(source, f"file{number}.py", "exec"), {"kept": kept})
     for number in range(300):
         for block, (line, name) in zip(kept[2 * number : 2 * number + 2], [(1, "append"), (3, "<module>")]):
             trace = heapsight.get_object_trace(block)

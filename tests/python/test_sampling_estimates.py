@@ -2,14 +2,15 @@
 
 A sample with a distance of one byte has every block, so it must say what the exact mode says, to the last block.
 
-At other distances R the figures vary from seed to seed. Documented (`Mode` in crates/capture/src/model.rs) are bounds of their standard errors:
-sqrt(x R) for x bytes, sqrt(n R / 16) for n blocks. The mean over N runs has the N-th part of that variance, and is normal to a good approximation
-once some 25 samples made it up. It is then outside of five standard errors once in 1.7 million times, so none of the some ten thousand means
-looked at here is. Seeds being fixed, a test that passes goes on to pass. Only threads that share one stream of sample points (up to 3.11)
-take turns as the system likes.
+At other distances R the figures vary from seed to seed. Documented (`Mode` in crates/capture/src/model.rs) are bounds of
+their standard errors: sqrt(x R) for x bytes, sqrt(n R / 16) for n blocks. The mean over N runs has the N-th part of that
+variance, and is normal to a good approximation once some 25 samples made it up. It is then outside of five standard
+errors once in 1.7 million times, so none of the some ten thousand means looked at here is. Seeds being fixed, a test
+that passes goes on to pass. Only threads that share one stream of sample points (up to 3.11) take turns as the system
+likes.
 
 HEAPSIGHT_LONG_TESTS=1 makes ten times as many runs of longer programs.
-"""  # noqa: E501
+"""
 
 from __future__ import annotations
 
@@ -70,9 +71,9 @@ class Measured:
 @functools.cache
 def measure(name: str, sample_bytes: int, scale: int, runs: int = RUNS, allocators: str = "pymalloc") -> Measured:
     """Run one program in a process of its own, always with the same hash values."""
-    command = [sys.executable, PROGRAMS / "sampling.py", name, str(runs), str(sample_bytes), str(scale)]
+    command = [sys.executable, str(PROGRAMS / "sampling.py"), name, str(runs), str(sample_bytes), str(scale)]
     environment = {**clean_environment(), "PYTHONHASHSEED": "0", "PYTHONMALLOC": allocators}
-    done = subprocess.run(command, capture_output=True, env=environment, timeout=1200)  # type: ignore[arg-type]
+    done = subprocess.run(command, capture_output=True, env=environment, timeout=1200)
     assert done.returncode == 0, done.stderr.decode()
     data = json.loads(done.stdout)
     return Measured(data["exact"], data["samples"], sample_bytes)
@@ -111,7 +112,7 @@ def test_a_sample_of_every_block_says_what_the_exact_mode_says(name: str, alloca
         assert sample == measured.exact
         return
     # How often threads wait for one another, and who gets a list from the free list, is up to the system.
-    exact, found = (sums(all["paths"]) for all in (measured.exact, sample))  # noqa: A001
+    exact, found = (sums(each["paths"]) for each in (measured.exact, sample))
     for what in ("allocated", "freed", "live"):
         assert found["total", what] == pytest.approx(exact["total", what], rel=0.01)
 

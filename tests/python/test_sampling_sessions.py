@@ -292,7 +292,7 @@ def test_a_growing_list_has_the_peak_that_it_has() -> None:
     peaks = []
     for sample_bytes in (None, 1, 32768):
         heapsight.enable(sample_bytes=sample_bytes)
-        grown = []  # type: ignore[var-annotated]
+        grown: list[None] = []
         for _ in range(450_000):
             grown.append(None)
         peaks.append(heapsight.get_traced_peak())
@@ -318,14 +318,15 @@ def test_traces_are_the_blocks_of_the_sample_and_stats_what_they_stand_for() -> 
 
 @pytest.mark.parametrize("sample_bytes", [1, 64, 4096])
 def test_nothing_goes_below_zero_whatever_a_program_does(sample_bytes: int) -> None:
-    numbers = random.Random(sample_bytes)  # noqa: S311
+    numbers = random.Random(sample_bytes)
     heapsight.enable(sample_bytes=sample_bytes)
     table: list[Any] = [None] * 500
     worker = Worker()
+    makers: list[Callable[[int], Any]] = [bytes, bytearray, lambda size: [None] * (size // 8)]
 
     def make() -> Any:
         size = int(numbers.paretovariate(0.7) * 20) % 50_000
-        return numbers.choice([bytes, bytearray, lambda size: [None] * (size // 8)])(size)  # type: ignore[operator]
+        return numbers.choice(makers)(size)
 
     def shrink() -> None:
         array = table[numbers.randrange(len(table))]

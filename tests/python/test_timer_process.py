@@ -7,7 +7,7 @@ import re
 import pytest
 from harness import PROGRAMS, Outcome, Start, program
 
-WAITS = [name for name in re.findall(r"^def (in_\w+)", (PROGRAMS / "timer_while_waiting.py").read_text(), re.MULTILINE)]  # noqa: C416
+WAITS: list[str] = re.findall(r"^def (in_\w+)", (PROGRAMS / "timer_while_waiting.py").read_text(), re.MULTILINE)
 
 
 def expected(wait: str) -> Outcome:

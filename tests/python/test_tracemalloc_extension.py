@@ -209,11 +209,11 @@ def named_pages() -> dict[int, tuple[str, int, str]]:
         start, end = (int(each, 16) for each in span.split("-"))
         regions.append((start, end, permissions, int(offset, 16), path[0] if path else ""))
     [file] = (region[4] for region in regions if region[0] <= place < region[1])
-    for start, end, permissions, offset, path in regions:  # type: ignore[assignment]
-        if path == file and "x" in permissions:  # type: ignore[comparison-overlap]
-            for address in range(start, end, page_bytes):
-                pages[address] = (path, offset + address - start, permissions)  # type: ignore[operator]
-    return pages  # type: ignore[return-value]
+    for first, last, allowed, begins_at, name in regions:
+        if name == file and "x" in allowed:
+            for address in range(first, last, page_bytes):
+                pages[address] = (name, begins_at + address - first, allowed)
+    return pages
 
 
 def test_every_page_of_the_interpreter_keeps_its_file_and_its_place_in_it() -> None:

@@ -102,7 +102,7 @@ def test_wrong_limits_are_refused_in_the_same_words(limit: Any) -> None:
 def test_wrong_calls_are_type_errors(call: str) -> None:
     for module in (tracemalloc, drop_in):
         with pytest.raises(TypeError):
-            eval(call, vars(module))  # noqa: S307
+            eval(call, vars(module))
 
 
 @BOTH

@@ -120,7 +120,7 @@ def test_the_peaks_of_the_program_and_of_the_recording_are_both_exact(capture: P
 
 @pytest.mark.parametrize("seed", range(6))
 def test_random_changes_leave_recording_and_view_consistent(seed: int, capture: Path) -> None:
-    generator = random.Random(seed)  # noqa: S311
+    generator = random.Random(seed)
     steps = [
         "heapsight.disable()",
         "heapsight.enable()",

@@ -5,6 +5,31 @@
 //!
 //! All functions expect tables whose ids are in range, as those of a [`Capture`](heapsight_capture::Capture) are, and
 //! panic otherwise.
+//!
+//! # Example
+//!
+//! ```
+//! use heapsight_analysis::{GroupBy, Key, Query, group};
+//!
+//! # use heapsight_analysis::{EventLog, NO_CALLER};
+//! # use heapsight_capture::{Capture, Header, Writer, model::Domain};
+//! # let header = Header::default();
+//! # let mut file = Vec::new();
+//! # let mut log = EventLog::new(Writer::create(&mut file, &header)?);
+//! # let main = log.code("main", "app.py", 1);
+//! # let main = log.call(NO_CALLER, main, 3);
+//! # let site = log.site(main, Domain::OBJ);
+//! # log.allocate(0x1000, 512, site);
+//! # log.allocate(0x2000, 512, site);
+//! # log.tick(1_000_000_000, 0)?;
+//! # log.finish(1_000_000_000)?;
+//! # let capture = Capture::read(&file[..])?;
+//! // `capture` is of a program that holds two blocks of 512 bytes, from line 3 of app.py.
+//! let grouped = group(&capture.tables, Query { group_by: GroupBy::Line, ..Query::default() });
+//! assert_eq!(grouped.rows[0].key, Key::Line(Some(("app.py", 3))));
+//! assert_eq!((grouped.total.bytes, grouped.total.blocks), (1024, 2));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 #![forbid(unsafe_code)]
 
 mod addresses;

@@ -16,6 +16,24 @@
 //! | 74 | input or output failed (a full disk) |
 //!
 //! Once the program has started, the status is the program's.
+//!
+//! # Example
+//!
+//! ```no_run
+//! use heapsight_cli::Context;
+//!
+//! // Outside of an interpreter captures can be read, but no program can be run.
+//! let context = Context {
+//!     executable: "python3".into(),
+//!     flags: vec![],
+//!     command: vec!["heapsight".into()],
+//!     python_version: "3.13.1".into(),
+//!     syntax_check: &|_| Ok(()),
+//!     hand_over_check: &|| Err("there is no interpreter here".into()),
+//! };
+//! let status = heapsight_cli::main(&context, &["top".into(), "app.heapsight".into()]);
+//! std::process::exit(status);
+//! ```
 #![forbid(unsafe_code)]
 
 mod args;

@@ -9,6 +9,21 @@
 //! length of the stream; a length in the file is bounded before memory is asked for.
 //!
 //! **Not read**: native frames, the lifetimes of objects, and which thread asked for a block.
+//!
+//! # Example
+//!
+//! ```no_run
+//! use std::fs::File;
+//! use heapsight_capture::Capture;
+//!
+//! let mut capture = File::create_new("app.heapsight")?;
+//! for remark in heapsight_memray::read(File::open("memray-app.py.4711.bin")?, &mut capture)? {
+//!     eprintln!("note: {remark}");
+//! }
+//! let capture = Capture::open("app.heapsight")?;
+//! println!("{} bytes live at the end", capture.timeline.last().map_or(0, |tick| tick.live_bytes));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 #![forbid(unsafe_code)]
 
 mod frames;

@@ -117,7 +117,9 @@ pub enum ExportError {
     #[error(transparent)]
     Io(#[from] io::Error),
     /// This heapsight was built without the format.
-    #[error("this heapsight was built without {0} export")]
+    #[error(
+        "this heapsight was built without {0} export: install a published wheel, or build it with 'make wheel'"
+    )]
     NotBuilt(&'static str),
 }
 

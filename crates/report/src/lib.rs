@@ -2,6 +2,31 @@
 //!
 //! [`summary()`] is the text report. Everything is written for a [`Look`]: so many columns, with colours or not, with
 //! Unicode or not.
+//!
+//! # Example
+//!
+//! ```
+//! use heapsight_report::{Look, Selection, summary};
+//!
+//! # use heapsight_analysis::{EventLog, NO_CALLER};
+//! # use heapsight_capture::{Capture, Header, Writer, model::Domain};
+//! # let header = Header::default();
+//! # let mut file = Vec::new();
+//! # let mut log = EventLog::new(Writer::create(&mut file, &header)?);
+//! # let main = log.code("main", "app.py", 1);
+//! # let main = log.call(NO_CALLER, main, 3);
+//! # let site = log.site(main, Domain::OBJ);
+//! # log.allocate(0x1000, 512, site);
+//! # log.allocate(0x2000, 512, site);
+//! # log.tick(1_000_000_000, 0)?;
+//! # log.finish(1_000_000_000)?;
+//! # let capture = Capture::read(&file[..])?;
+//! // `capture` is of a program that holds two blocks of 512 bytes, from line 3 of app.py.
+//! let text = summary(&capture, &Selection::default(), &Look::plain(80));
+//! assert!(text.contains("Traced memory  1.0 KiB in 2 blocks"), "{text}");
+//! assert!(text.contains("app.py:3"), "{text}");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 #![forbid(unsafe_code)]
 
 mod blocks;

@@ -11,6 +11,22 @@
 //! the loss, which every report shows, and the program goes on.
 //!
 //! **Duties of the caller.** [`start`], [`stop`], [`clear`] and [`snapshot()`] are called with the GIL held.
+//!
+//! # Example
+//!
+//! In a library that an interpreter has loaded, with the GIL held:
+//!
+//! ```no_run
+//! use heapsight_tracer::Config;
+//!
+//! heapsight_tracer::prepare();
+//! heapsight_tracer::start(&Config::default())?;
+//! // … the program runs …
+//! let tables = heapsight_tracer::snapshot();
+//! println!("{} call paths hold memory", tables.sites.len());
+//! heapsight_tracer::stop();
+//! # Ok::<(), heapsight_tracer::StartError>(())
+//! ```
 
 mod background;
 mod config;

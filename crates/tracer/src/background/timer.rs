@@ -5,7 +5,7 @@
 //! [`Word::Late`], asks that it be made on the timer's own thread. Arming anew and disarming take the number away, so a
 //! call that was asked for before comes to nothing.
 //!
-//! The thread also runs errands ([`run_errand`]): what another thread of heapsight's own finds must be done with the
+//! The thread also runs errands (`run_errand`): what another thread of heapsight's own finds must be done with the
 //! GIL, which it never takes.
 //!
 //! The thread lives while something is armed or an errand waits. It is away around forks ([`pause`]) and gone for good
