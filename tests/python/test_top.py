@@ -51,7 +51,7 @@ def test_a_file_of_another_kind_is_one_line(content: bytes, tmp_path: Path) -> N
 
 def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
     top = heapsight("top", tmp_path / "none")
-    assert top.status == 1
+    assert top.status == 2
     [line] = top.errors.splitlines()
     assert "none" in line
 
