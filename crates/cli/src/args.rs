@@ -1,5 +1,6 @@
 //! Every option, once: parsing, help and error messages come from here.
 
+mod annotate;
 mod attached;
 mod diff;
 mod export;
@@ -15,6 +16,7 @@ use std::ffi::{OsStr, OsString};
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+pub(crate) use annotate::AnnotateOptions;
 pub(crate) use diff::DiffOptions;
 pub(crate) use export::ExportOptions;
 pub(crate) use merge::MergeOptions;
@@ -49,6 +51,8 @@ pub(crate) enum Command {
     Run(RunOptions),
     /// Show which call sites hold the memory of recorded programs
     Top(TopOptions),
+    /// Show source with the memory of each line beside it
+    Annotate(AnnotateOptions),
     /// Describe captures in figures
     Stats(StatsOptions),
     /// Show what changed between two captures, or two moments of one
@@ -122,7 +126,7 @@ mod tests {
         insta::assert_snapshot!("help", help(&["--help"]));
         insta::assert_snapshot!("help_run", help(&["run", "--help"]));
         insta::assert_snapshot!("help_run_short", help(&["run", "-h"]));
-        for command in ["top", "stats", "diff", "merge", "export"] {
+        for command in ["top", "annotate", "stats", "diff", "merge", "export"] {
             insta::assert_snapshot!(format!("help_{command}"), help(&[command, "--help"]));
         }
         assert_eq!(help(&["help", "run"]), help(&["run", "--help"]));

@@ -1,4 +1,4 @@
-//! The command line: `heapsight run`, and `top`, `stats`, `diff`, `merge` and `export` on what it wrote.
+//! The command line: `heapsight run`, and `top`, `annotate`, `stats`, `diff`, `merge` and `export` on what it wrote.
 //!
 //! Everything but Python itself: the binding passes in what only a running interpreter knows (a [`Context`]) and gets
 //! an exit status back. `heapsight run` never runs the program in this process: it checks its input, hands its settings
@@ -36,6 +36,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod annotate;
 mod args;
 mod console;
 mod diff;
@@ -146,6 +147,7 @@ fn execute(
     let result = match arguments.command {
         Command::Run(options) => Err(run::exec_program(run::prepare(context, &options)?)),
         Command::Top(options) => top::top(&options, &files, console),
+        Command::Annotate(options) => annotate::annotate(&options, &files, console),
         Command::Stats(options) => stats::stats(&options, &files, console),
         Command::Diff(options) => diff::diff(&options, &files, console),
         Command::Merge(options) => {

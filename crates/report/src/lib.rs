@@ -29,6 +29,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod annotate;
 mod blocks;
 mod callers;
 mod chart;
@@ -51,6 +52,7 @@ mod summary;
 mod table;
 mod text;
 
+pub use annotate::{Annotate, NothingThere, annotate};
 pub use blocks::{biggest_blocks, block};
 pub use children::{children_line, combined_children_line};
 pub use diff::{DiffSelection, Side, diff};
@@ -67,6 +69,7 @@ pub use lines::{Lines, Shown, lines};
 pub use look::Look;
 pub use moment::is_snapshot;
 pub use shell::{next_steps, shell_path, shell_quoted, written};
+pub use source::{NoSource, Source};
 pub use stats::Statistics;
 pub use summary::{Selection, summary};
 pub use text::printable;

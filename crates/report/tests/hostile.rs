@@ -8,8 +8,8 @@ use heapsight_capture::model::{
 };
 use heapsight_capture::{Block, Capture, Header, Note, TickSummary};
 use heapsight_report::{
-    DiffSelection, DisplayOptions, ExportOptions, Format, Lines, Look, Selection, Shown, Side,
-    Statistics, biggest_blocks, diff, export, lines, summary,
+    Annotate, DiffSelection, DisplayOptions, ExportOptions, Format, Lines, Look, Selection, Shown,
+    Side, Statistics, annotate, biggest_blocks, diff, export, lines, summary,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -175,6 +175,18 @@ proptest! {
                 let options = ExportOptions { metric: Metric::Live, group_by: Some(group_by) };
                 export(&capture, format, &options, &mut Vec::new()).expect("a Vec takes everything");
             }
+        }
+        for (cumulative, all) in [(false, true), (true, false)] {
+            let what = Annotate {
+                file: None,
+                count: 3,
+                all,
+                cumulative,
+                moment: Reached::End,
+                imports: Imports::for_people(capture.header.mode, false),
+                is_filtered: false,
+            };
+            prop_assert!(annotate(&capture, &what, &look).is_ok());
         }
         let blocks = capture.blocks.as_deref().unwrap_or_default();
         let _ = biggest_blocks(&capture, blocks, 3, Imports::for_people(capture.header.mode, false), &look);
