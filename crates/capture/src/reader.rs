@@ -1,5 +1,6 @@
 //! Reads a capture: all of it, or up to a moment.
 
+mod follow;
 mod frames;
 mod replay;
 
@@ -14,6 +15,7 @@ use crate::header::Header;
 use crate::model::Tables;
 use crate::note::Note;
 
+pub use follow::Follow;
 pub use replay::Replay;
 
 /// What was known of the process at one tick.
