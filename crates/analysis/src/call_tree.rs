@@ -194,6 +194,22 @@ impl CallTree {
         self.branches[id].children.as_deref().unwrap_or_default()
     }
 
+    /// Follows a recursion: from a branch to the last one that looks like it, as long as each is alone on the one
+    /// before, which has no memory of its own. Gives that one, and how many there are.
+    ///
+    /// # Panics
+    /// When there is no such branch.
+    pub fn last_of_recursion(&mut self, tables: &Tables, id: BranchId) -> (BranchId, usize) {
+        let (mut last, mut count) = (id, 1);
+        while self.branches[last].own.is_zero()
+            && let [only] = *self.children(tables, last)
+            && self.element(tables, only) == self.element(tables, last)
+        {
+            (last, count) = (only, count + 1);
+        }
+        (last, count)
+    }
+
     /// The members of all branches below a branch.
     fn below(&self, tables: &Tables, id: BranchId) -> Vec<(NodeId, Amount)> {
         let members = &self.branches[id].members;

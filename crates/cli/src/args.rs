@@ -4,12 +4,14 @@ mod annotate;
 mod attached;
 mod diff;
 mod export;
+mod live;
 mod merge;
 mod run;
 mod select;
 mod show;
 mod stats;
 mod top;
+mod tree;
 mod values;
 
 use std::ffi::{OsStr, OsString};
@@ -19,11 +21,13 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 pub(crate) use annotate::AnnotateOptions;
 pub(crate) use diff::DiffOptions;
 pub(crate) use export::ExportOptions;
+pub(crate) use live::LiveOptions;
 pub(crate) use merge::MergeOptions;
 pub(crate) use run::RunOptions;
 pub(crate) use show::ShowOptions;
 pub(crate) use stats::StatsOptions;
 pub(crate) use top::TopOptions;
+pub(crate) use tree::TreeOptions;
 pub(crate) use values::Frames;
 
 /// Longer lines of prose are hard to read.
@@ -49,8 +53,12 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Run a Python program and record where its memory goes
     Run(RunOptions),
+    /// Watch a program that is recorded as it runs
+    Live(LiveOptions),
     /// Show which call sites hold the memory of recorded programs
     Top(TopOptions),
+    /// Walk through the call paths of a capture
+    Tree(TreeOptions),
     /// Show source with the memory of each line beside it
     Annotate(AnnotateOptions),
     /// Describe captures in figures
@@ -126,7 +134,9 @@ mod tests {
         insta::assert_snapshot!("help", help(&["--help"]));
         insta::assert_snapshot!("help_run", help(&["run", "--help"]));
         insta::assert_snapshot!("help_run_short", help(&["run", "-h"]));
-        for command in ["top", "annotate", "stats", "diff", "merge", "export"] {
+        for command in [
+            "live", "top", "tree", "annotate", "stats", "diff", "merge", "export",
+        ] {
             insta::assert_snapshot!(format!("help_{command}"), help(&[command, "--help"]));
         }
         assert_eq!(help(&["help", "run"]), help(&["run", "--help"]));

@@ -64,6 +64,11 @@ pub(crate) struct RunOptions {
     )]
     pub sample: Option<u64>,
 
+    /// Show memory over time, who holds it and what the program prints on one screen while it runs; leaving the screen
+    /// (q) leaves the program alone
+    #[arg(long)]
+    pub live: bool,
+
     /// Keep threads apart
     #[arg(long)]
     pub threads: bool,
