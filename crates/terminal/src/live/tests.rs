@@ -296,7 +296,7 @@ fn without_colours_no_cell_has_one_not_even_the_program_s() {
         let mut look = look(true);
         look.color = color;
         let buffer = cells(80, 24, |buffer| {
-            draw(buffer, &mut view.state, Theme { look })
+            draw(buffer, &mut view.state, Theme { look });
         });
         let is_plain = buffer
             .content()
