@@ -24,14 +24,14 @@
 //!   tested for truth. Generators keep it from one resumption to the next, so theirs does not tell whether they were
 //!   suspended; it does tell that the generator is the one that was marked.
 //!
-//! For generators that wait for another one (`await`, `yield from`, `for`), 3.14 has the dead stack slot again, tagged in
-//! a way that no reference on the stack is: there what the other yields or returns is put. So the token in it survives
-//! until the other yields, returns or dies of an exception; and that it did not die is known if it still is the
-//! generator that it was, by its `visited`.
+//! For generators that wait for another one (`await`, `yield from`, `for`), 3.14 has the dead stack slot again, tagged
+//! in a way that no reference on the stack is: there what the other yields or returns is put. So the token in it
+//! survives until the other yields, returns or dies of an exception; and that it did not die is known if it still is
+//! the generator that it was, by its `visited`.
 //!
 //! In 3.14 the shims can be marked, too, and so end the comparison below code that C called: `visited` is cleared
-//! whenever the interpreter is entered from C. Since greenlets exchange the contents of the C stack, the token is beside
-//! it, in a field of the frame that has no meaning in a shim.
+//! whenever the interpreter is entered from C. Since greenlets exchange the contents of the C stack, the token is
+//! beside it, in a field of the frame that has no meaning in a shim.
 
 use crate::frame::{self, Frame, load};
 use crate::version::{Mark, Resume, Send, Version};
@@ -54,8 +54,8 @@ fn slot_value(token: Token) -> u64 {
     (token << 1) | 1
 }
 
-/// The word that stands for `token` in a stack slot where references are tagged in the lowest two bits: no reference has
-/// this tag.
+/// The word that stands for `token` in a stack slot where references are tagged in the lowest two bits: none has this
+/// tag.
 #[inline(always)]
 fn tagged_slot_value(token: Token) -> u64 {
     (token << 2) | 2
@@ -110,8 +110,8 @@ unsafe fn is_inlined_call<V: Version>(
     }
 }
 
-/// The dead stack slot of the generator `frame`, if it waits for `callee` in a way that has such a slot. See the module's
-/// page.
+/// The dead stack slot of the generator `frame`, if it waits for `callee` in a way that has such a slot. See the
+/// module's page.
 ///
 /// # Safety
 /// As [`is_inlined_call`]; `frame` is a generator's.

@@ -201,7 +201,7 @@ impl PathCache {
         self.base
     }
 
-    /// Does the frame that the last path has below the innermost one still wait for that one, `leaf`, at the same place?
+    /// Does the frame that the last path has below the innermost one still wait for that one, `leaf`, where it did?
     ///
     /// A generator cannot tell by itself that it runs on since the last event; whoever resumed it may.
     #[inline(always)]
