@@ -8,7 +8,6 @@
 
 mod api;
 mod arguments;
-mod cli;
 mod run;
 mod testing;
 mod tracemalloc;
@@ -38,7 +37,6 @@ fn _heapsight(module: &Bound<'_, PyModule>) -> PyResult<()> {
     api::process::register(module)?;
     api::object::register(module)?;
     testing::register(module)?;
-    cli::register(module)?;
     api::control::register(module)?;
     run::first_start::register(module)?;
     run::fork::register(module)?;
