@@ -51,6 +51,7 @@ pub use heapsight_cpython::builtin_function::vectorcall_place;
 pub use heapsight_cpython::object::pre_header_bytes;
 pub use heapsight_cpython::version::UnsupportedVersion;
 
+pub use background::termination::arrange_last_tick;
 pub use background::{descriptor, is_first_thread, pause, recorder, resume, timer};
 pub use config::{Config, FrameLimit};
 pub use hooks::install::{

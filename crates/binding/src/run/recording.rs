@@ -94,6 +94,10 @@ fn run_begin(py: Python<'_>, spec: &str, argv: Vec<OsString>) -> PyResult<Option
             .and_then(|threads| threads.call_method0("follow_names"));
     }
     last_tick::arrange(py);
+    // The module notes what the actions are when it is imported: plain Python does so before it runs anything.
+    if py.import("_signal").is_ok() {
+        heapsight_tracer::arrange_last_tick();
+    }
     Ok(for_children)
 }
 
