@@ -138,6 +138,10 @@ fn paths(spec: &RunSpec) -> Result<(PathBuf, PathBuf), String> {
 /// For the recorder, which never takes the GIL itself. Not by a pending call: without the GIL, interpreters before 3.12
 /// put it into the queue of whatever interpreter runs, and a main thread that is alone does not look there.
 fn put_hooks_back() {
+    // Asked again here, where the thread attaches itself: it may have waited since the recorder asked.
+    if !heapsight_tracer::attaching_is_safe() {
+        return; // the recorder looks again
+    }
     // None when the interpreter has ended: then nothing is traced any more.
     let _ = Python::try_attach(|_| heapsight_tracer::put_hooks_back());
 }
