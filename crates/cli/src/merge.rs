@@ -17,7 +17,7 @@ use crate::files::{Files, Opened};
 use crate::output;
 use crate::progress::{Progress, Reading};
 use crate::relatives;
-use crate::view::View;
+use crate::view::{View, warn_of_what_is_missing};
 
 /// Writes the combined capture, then shows its top.
 pub(crate) fn merge(
@@ -38,16 +38,12 @@ pub(crate) fn merge(
     output::write_whole(&options.output, options.force, |out| {
         combine(&mut processes, out, &options.output)
     })?;
-    let cut: Vec<&Path> = processes
+    // A child that made room for another program at once has no tick, and nobody misses it.
+    let with_ticks = processes
         .iter()
-        .filter(|process| process.capture().truncation.is_some())
-        .map(|process| process.path.as_path())
-        .collect();
-    for path in cut {
-        console.warn(&format!(
-            "{} is not readable to its end: what comes after the damage is missing",
-            path.display()
-        ));
+        .filter(|process| !process.capture().timeline.is_empty());
+    for process in with_ticks {
+        warn_of_what_is_missing(&process.path, process.capture(), files);
     }
     if options.quiet {
         return Ok(());

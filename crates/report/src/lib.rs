@@ -63,6 +63,7 @@ pub use figures::{
     format_count, format_duration, format_size, format_size_change, format_whole_size,
     format_whole_size_change,
 };
+pub use headline::what_is_missing;
 pub use lines::{Lines, Shown, lines};
 pub use look::Look;
 pub use moment::is_snapshot;

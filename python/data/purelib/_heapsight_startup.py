@@ -67,7 +67,11 @@ def _begin_run(spec: str) -> None:
         os.environ["HEAPSIGHT_RUN"] = for_children
         os.environ.setdefault("PYTHONHEAPSIGHT", _LOOK)
         os.register_at_fork(after_in_child=_follow_fork)
-    os.register_at_fork(before=_heapsight.run_before_fork, after_in_parent=_heapsight.run_after_fork)
+    os.register_at_fork(
+        before=_heapsight.run_before_fork,
+        after_in_parent=_heapsight.run_after_fork,
+        after_in_child=_heapsight.run_after_fork_in_child,
+    )
     # Registered before anything of the program's, so run after everything of the program's.
     import atexit
 

@@ -20,6 +20,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 
 use crate::run::recording::{self, ActiveRun};
+use crate::testing::audit;
 use heapsight_tracer::descriptor::Identity;
 
 /// A recording that has ended and whose summary has not been printed.
@@ -32,7 +33,9 @@ pub(crate) fn end_recording(py: Python<'_>) {
     };
     py.detach(timer::end);
     heapsight_tracer::put_hooks_back();
-    audit_if_asked(&run);
+    for problem in audit::at_exit() {
+        say(&run, &format!("heapsight: audit: {problem}"));
+    }
     let recorded = recorder::finish(Exit::Interpreter);
     heapsight_tracer::finalization_begins();
     heapsight_tracer::stop_session();
@@ -57,15 +60,6 @@ pub(crate) fn end_recording(py: Python<'_>) {
     // 3. this library is never unloaded: CPython does not close extension modules.
     if unsafe { ffi::Py_AtExit(Some(print_summary)) } != 0 {
         print_summary(); // the table of exit functions is full: early is better than never
-    }
-}
-
-/// Says what does not add up, if `HEAPSIGHT_AUDIT` is set: every program that the tests run is audited.
-fn audit_if_asked(run: &ActiveRun) {
-    if std::env::var_os("HEAPSIGHT_AUDIT").is_some() {
-        for problem in heapsight_tracer::audit() {
-            say(run, &format!("heapsight: audit: {problem}"));
-        }
     }
 }
 

@@ -120,6 +120,10 @@ fn run_begin(py: Python<'_>, spec: &str, argv: Vec<OsString>) -> PyResult<Option
             .and_then(|threads| threads.call_method0("follow_names"));
     }
     last_tick::arrange(py);
+    // The module notes what the actions are when it is imported: plain Python does so before it runs anything.
+    if py.import("_signal").is_ok() {
+        heapsight_tracer::arrange_last_tick();
+    }
     Ok(for_children)
 }
 
@@ -160,6 +164,10 @@ fn paths(spec: &RunSpec) -> Result<(PathBuf, PathBuf), String> {
 /// For the recorder, which never takes the GIL itself. Not by a pending call: without the GIL, interpreters before 3.12
 /// put it into the queue of whatever interpreter runs, and a main thread that is alone does not look there.
 fn put_hooks_back() {
+    // Asked again here, where the thread attaches itself: it may have waited since the recorder asked.
+    if !heapsight_tracer::attaching_is_safe() {
+        return; // the recorder looks again
+    }
     // None when the interpreter has ended: then nothing is traced any more.
     let _ = Python::try_attach(|_| heapsight_tracer::put_hooks_back());
 }
