@@ -3,6 +3,7 @@
 * Every page in docs/ is linked from another page.
 * The table of crates in docs/architecture.md names every crate, and each crate describes itself.
 * A name in Rust's spelling that a document gives (`tracer::tables::sites`) begins with a crate and is there.
+* A path of this repository that a document gives (`crates/tracer/src`) is there; NAME in it stands for a file to be made.
 * The table of dependencies names every direct dependency with the crates that have it and a reason, and nothing else.
 """
 
@@ -101,6 +102,15 @@ def missing_names(text: str, crates: Iterable[str]) -> Iterator[str]:
             yield f"{path} is not there: {source.relative_to(ROOT)} does not have {'::'.join(names)}"
 
 
+def missing_paths(text: str) -> Iterator[str]:
+    """Name what a document gives as a path in this repository and is not there."""
+    folders = "crates|tests|scripts|python|docs|benchmarks|examples|requirements|fuzz"
+    for path in sorted(set(re.findall(rf"`((?:{folders})/[\w./-]+)`", text))):
+        to_be_made = "NAME" in path or "v3_16" in path
+        if not to_be_made and not (ROOT / path).exists():
+            yield f"{path} is not there"
+
+
 def links(text: str) -> set[str]:
     """Return the relative targets of a page's links, without what follows a #."""
     return set(re.findall(r"\]\((?![a-z]+:)([^)#\s]+)", text))
@@ -134,6 +144,7 @@ def main() -> int:
     found += [f"{name}: {breach}" for breach in wrong_crates(architecture, manifests)]
     for document in documents:
         missing = missing_names(document.read_text(encoding="utf-8"), manifests)
+        missing = [*missing, *missing_paths(document.read_text(encoding="utf-8"))]
         found += [f"{document.relative_to(ROOT)}: {breach}" for breach in missing]
     found += unlinked(pages, documents)
     for breach in found:

@@ -89,3 +89,8 @@ def test_a_name_that_is_given_as_a_path_of_rust_must_be_there(check: ModuleType)
     for path in wrong:
         [line] = check.missing_names(f"see `{path}`", crates)
         assert line.startswith(f"{path} ")
+
+
+def test_a_path_that_is_given_must_be_there(check: ModuleType) -> None:
+    text = "`crates/tracer/src/lib.rs`, `crates/report/src/export/NAME.rs` and `docs/nowhere.md`"
+    assert list(check.missing_paths(text)) == ["docs/nowhere.md is not there"]
