@@ -243,6 +243,16 @@ const MANAGED_DICT: u64 = 1 << 4;
 /// `Py_TPFLAGS_MANAGED_WEAKREF` (Include/object.h), since 3.12.
 const MANAGED_WEAKREF: u64 = 1 << 3;
 
+/// By how many bytes the two mutexes that stand before `gilstate` in `_PyRuntime` are larger in glibc on aarch64.
+pub const AARCH64_GLIBC_MUTEXES: usize = 2 * 8;
+
+/// The same where this is compiled for.
+pub const MUTEXES: usize = if cfg!(all(target_arch = "aarch64", target_env = "gnu")) {
+    AARCH64_GLIBC_MUTEXES
+} else {
+    0
+};
+
 /// Offsets in bytes for one minor version, default (GIL) 64-bit build.
 #[derive(Clone, Copy, Debug)]
 pub struct Offsets {

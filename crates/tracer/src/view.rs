@@ -85,13 +85,13 @@ pub fn is_tracing() -> bool {
     session::is_tracing() && !recorded::hides_new()
 }
 
-/// The configuration that tracing was started with last.
+/// The configuration that tracing was started with last. There are never more frames than a recording keeps.
 #[must_use]
 pub fn configuration() -> Config {
     let running = config::get();
     let asked = recorded::is_recorded().then(|| *asked()).flatten();
     asked.map_or(running, |asked| Config {
-        frame_limit: asked.frame_limit,
+        frame_limit: asked.frame_limit.min(running.frame_limit),
         ..running
     })
 }
