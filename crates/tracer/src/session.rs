@@ -68,8 +68,8 @@ static GATE: Gate = Gate {
     is_open: AtomicBool::new(false),
 };
 static GENERATION: AtomicU32 = AtomicU32::new(1);
-/// The upper half goes up when all that a thread remembers is out of date, the lower when only its call path is. Never 0
-/// in the upper half, as the epoch of a new cache is.
+/// The upper half goes up when all that a thread remembers is out of date, the lower when only its call path is. Never
+/// 0 in the upper half, as the epoch of a new cache is.
 static CACHE_EPOCH: AtomicU64 = AtomicU64::new(1 << FRAMES_BITS);
 
 const FRAMES_BITS: u32 = 32;

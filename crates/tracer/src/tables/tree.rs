@@ -216,7 +216,8 @@ impl Node {
         while alike != 0 {
             let id = self.callees[alike.trailing_zeros() as usize / 8].load(Ordering::Acquire);
             let callee = NODES.get(id);
-            if callee.is(parent, code, offset) && callee.state() == USED {
+            // An empty place can look alike, and has the root.
+            if id != ROOT && callee.is(parent, code, offset) && callee.state() == USED {
                 return Some(id);
             }
             alike &= alike - 1;
