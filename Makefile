@@ -76,7 +76,7 @@ test-rust: tools ## run the Rust tests only
 .PHONY: miri
 miri: ## run the Rust tests of the unsafe crates under Miri, as far as it can (needs a nightly toolchain with miri and rust-src)
 	MIRIFLAGS="-Zmiri-permissive-provenance -Zmiri-disable-isolation" PROPTEST_CASES=$(MIRI_CASES) \
-		cargo +nightly miri test --locked --target-dir target/miri --package heapsight-cpython --package heapsight-tracer --lib
+		cargo +nightly miri test --locked --no-fail-fast --target-dir target/miri --package heapsight-cpython --package heapsight-tracer --lib
 
 .PHONY: test-python
 test-python: $(INSTALLED) $(STAMPS)/test $(STAMPS)/readers ## run the Python tests only
