@@ -17,6 +17,8 @@ PROFILE ?= $(or $(if $(filter $(RELEASE_GOALS),$(MAKECMDGOALS)),release),$(if $(
 export PROFILE
 # Which of the published wheels `make wheels` builds: all of them.
 WHEELS ?=
+# How many random cases of each kind `make miri` tries.
+MIRI_CASES ?= 2
 # More arguments for pytest, as in: make test-python PYTEST_ARGS='-k run -x'
 PYTEST_ARGS ?=
 
@@ -70,6 +72,11 @@ test-rust: tools ## run the Rust tests only
 	else \
 		cargo test --locked $(RUST_TESTED) --quiet; \
 	fi
+
+.PHONY: miri
+miri: ## run the Rust tests of the unsafe crates under Miri, as far as it can (needs a nightly toolchain with miri and rust-src)
+	MIRIFLAGS="-Zmiri-permissive-provenance -Zmiri-disable-isolation" PROPTEST_CASES=$(MIRI_CASES) \
+		cargo +nightly miri test --locked --no-fail-fast --target-dir target/miri --package heapsight-cpython --package heapsight-tracer --lib
 
 .PHONY: test-python
 test-python: $(INSTALLED) $(STAMPS)/test $(STAMPS)/readers ## run the Python tests only
