@@ -86,7 +86,13 @@ fn constants(offsets: &Offsets) -> Vec<(String, u64)> {
             values.extend(is_entry.map(|offset| ("mark_is_entry", offset)));
             values.extend(send.map(|send| ("mark_send_gen", usize::from(send.opcode))));
         }
-        Mark::Visited { visited } => values.push(("mark_visited", visited)),
+        Mark::Visited { visited, resume } => values.extend([
+            ("mark_visited", visited),
+            ("mark_stack_pointer", resume.stack_pointer),
+            ("mark_send_gen", usize::from(resume.send_gen)),
+            ("mark_for_iter_gen", usize::from(resume.for_iter_gen)),
+            ("mark_shim_token", resume.shim_token),
+        ]),
     }
     if let Some(owner) = offsets.owner {
         values.extend([

@@ -67,7 +67,7 @@ pub use readout::snapshot::{
     LiveBlock, LiveBlocks, snapshot, snapshot_of_all_paths, snapshot_with_blocks, totals, trace_of,
     traced_memory, tracer_bytes,
 };
-pub use tables::path_filter::PathFilter;
+pub use tables::path_filter::{PathFilter, Sight};
 pub use thread::name_thread;
 pub use tracemalloc::extension::{track, untrack};
 pub use tracemalloc::{extension_calls, objects};
