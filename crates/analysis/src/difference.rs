@@ -9,7 +9,7 @@ use crate::imports::{ImportSum, Separator};
 use crate::index::Groups;
 use crate::key::Key;
 
-/// Two tables brought together: sites are matched by file, line, function, thread and domain, never by number.
+/// Two tables joined: sites are matched by file, line, function, thread and domain, never by number.
 #[derive(Debug)]
 pub struct Difference {
     /// Names and call paths of both. Its counters are all zero.
