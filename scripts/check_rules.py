@@ -94,7 +94,9 @@ def crates_without_forbid() -> Iterator[str]:
 def heavy_dependencies() -> Iterator[str]:
     """Name what the extension module depends on and only the command may: every traced process would load it."""
     manifest = ROOT / "crates" / "binding" / "Cargo.toml"
-    for name in re.findall(r"^(heapsight-(?:cli|command|memray))\b", manifest.read_text(encoding="utf-8"), re.MULTILINE):
+    for name in re.findall(
+        r"^(heapsight-(?:cli|command|memray))\b", manifest.read_text(encoding="utf-8"), re.MULTILINE
+    ):
         yield f"{manifest.relative_to(ROOT)}: depends on {name}, which every traced process would load"
 
 
