@@ -206,12 +206,6 @@ impl Columns {
         self.columns[index].changes.iter()
     }
 
-    /// Sites that the recording has.
-    #[must_use]
-    pub fn sites(&self) -> usize {
-        self.known.len()
-    }
-
     /// Gives up what the recording was followed with, which is of no use after its end.
     pub fn finish(&mut self) {
         self.known = Vec::new();

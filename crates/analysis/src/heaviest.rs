@@ -2,7 +2,7 @@
 
 use heapsight_capture::model::{NodeId, ROOT, Tables};
 
-use crate::path::is_frame;
+use crate::path::{ancestors, is_frame};
 
 /// A call path that holds most of an amount of memory, with all that it called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +18,9 @@ pub struct Heaviest {
 /// The longest call path that at least `share` (in per cent, more than half) of `bytes` is on, which has an entry for
 /// each site. `None` where there is no such path, or no memory.
 ///
-/// Of more than half, no two call paths can be asked to choose between: from the root, one step after the other is sure.
+/// Where the path ends in a recursion, it ends where its last function ran first: how deep half of the memory is says
+/// little. Of more than half, no two call paths can be asked to choose between: from the root, one step after the other
+/// is sure.
 #[must_use]
 pub fn heaviest_path(tables: &Tables, bytes: &[u64], share: u64) -> Option<Heaviest> {
     let mut sums = vec![0_u64; tables.nodes.len()];
@@ -38,11 +40,15 @@ pub fn heaviest_path(tables: &Tables, bytes: &[u64], share: u64) -> Option<Heavi
     let last = (0..tables.nodes.len())
         .rev()
         .find(|id| is_enough(sums[*id]))?;
-    let node = last as NodeId;
+    let code = |node: NodeId| tables.nodes[node as usize].code;
+    let node = ancestors(tables, last as NodeId)
+        .filter(|node| code(*node) == code(last as NodeId))
+        .last()
+        .unwrap_or(ROOT);
     let is_found = total_bytes > 0 && node != ROOT && is_frame(tables, node);
     is_found.then(|| Heaviest {
         node,
-        bytes: sums[last],
+        bytes: sums[node as usize],
         total_bytes,
     })
 }
@@ -99,6 +105,14 @@ mod tests {
         assert_eq!(
             found(&[("ax", 20), ("bcd", 30), ("bce", 30), ("bf", 20)]),
             found_of("bc", 60, 100)
+        );
+    }
+
+    #[test]
+    fn a_recursion_is_told_of_where_it_begins() {
+        assert_eq!(
+            found(&[("mab", 5), ("mabab", 5), ("mababab", 90)]),
+            Some(("mab".to_owned(), 100, 100))
         );
     }
 

@@ -1,4 +1,4 @@
-//! The command line: `heapsight run`, and `top`, `stats`, `diff`, `merge` and `export` on what it wrote.
+//! The command line: `heapsight run`, and `top`, `stats`, `diff`, `flamegraph`, `merge` and `export` on what it wrote.
 //!
 //! Everything but Python itself: the binding passes in what only a running interpreter knows (a [`Context`]) and gets
 //! an exit status back. `heapsight run` never runs the program in this process: it checks its input, hands its settings
@@ -42,6 +42,7 @@ mod diff;
 mod export;
 mod failure;
 mod files;
+mod flamegraph;
 mod merge;
 mod output;
 mod program;
@@ -148,6 +149,7 @@ fn execute(
         Command::Top(options) => top::top(&options, &files, console),
         Command::Stats(options) => stats::stats(&options, &files, console),
         Command::Diff(options) => diff::diff(&options, &files, console),
+        Command::Flamegraph(options) => flamegraph::flamegraph(&options, &files, console),
         Command::Merge(options) => {
             merge::merge(&options, &context.shell_command(), &files, console)
         }
