@@ -12,7 +12,7 @@ use heapsight_capture::model::{NodeId, Site, SiteId, StringId, Tables};
 use crate::figures::format_size;
 use crate::look::Look;
 use crate::moment::{time, when};
-use crate::text::printable;
+use crate::text::{keep_end, keep_start, printable};
 
 /// A path is told of from this share (in per cent) on: more than half, so there is one at most.
 const LEAST_SHARE: u64 = 51;
@@ -25,6 +25,9 @@ const FEWEST_SPANS: usize = 8;
 
 /// Frames that are named.
 const FRAMES: usize = 3;
+
+/// Columns of a name in a sentence.
+const LONGEST_NAME: usize = 80;
 
 /// What a sentence is about.
 struct Subject {
@@ -175,10 +178,13 @@ fn path(capture: &Capture, node: NodeId, look: &Look) -> String {
     let tables: &Tables = &capture.tables;
     let text = |frame: &Frame<'_>| {
         let name = short_name(frame.filename, &capture.header.working_directory).text;
-        let (name, function) = (
-            printable(name, look.unicode),
-            printable(frame.name, look.unicode),
+        let name = keep_end(
+            &printable(name, look.unicode),
+            LONGEST_NAME,
+            look.ellipsis(),
         );
+        let function = printable(frame.name, look.unicode);
+        let function = keep_start(&function, LONGEST_NAME, look.ellipsis());
         match (frame.filename, frame.line) {
             ("", _) => function,
             (_, 0) => format!("{name} {function}"),
