@@ -8,7 +8,7 @@ cd "$(dirname "$0")/../web"
 task=${1:?usage: scripts/web.sh build|check|test}
 
 skip() {
-	echo "web: $1: the page is not ${task}ed"
+	echo "web: cannot $task the page: $1"
 	[ "$task" != build ]
 	exit
 }

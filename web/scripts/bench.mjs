@@ -13,6 +13,8 @@ const processor = [];
 const searches = [];
 const frames = [];
 const gaps = [];
+const searching = [];
+const drawing = [];
 for (let round = 0; round < Number(rounds); round += 1) {
   const browser = await puppeteer.launch({
     executablePath: "/usr/bin/chromium",
@@ -38,7 +40,12 @@ for (let round = 0; round < Number(rounds); round += 1) {
   });
   await tab.goto(`file://${path}`, { timeout: 180_000 });
   await tab.waitForSelector("html[data-ready]", { timeout: 180_000 });
-  const found = await tab.evaluate(async () => {
+  const busy = async () => {
+    const { metrics } = await session.send("Performance.getMetrics");
+    return metrics.find((metric) => metric.name === "TaskDuration").value * 1000;
+  };
+  const before = await busy();
+  const searched = await tab.evaluate(async () => {
     const app = window.heapsight;
     const searched = [];
     for (const search of ["method_3", "area1\\d/.*Class[1-4]", "^zzz$", "Class\\d+5\\."]) {
@@ -46,6 +53,12 @@ for (let round = 0; round < Number(rounds); round += 1) {
       await app.views.of({ ...app.store.state, search });
       searched.push(performance.now() - begun);
     }
+    return searched;
+  });
+  const middle = await busy();
+  const found = await tab.evaluate(async () => {
+    const app = window.heapsight;
+    const begun = app.flame.timing.all;
     const drawn = [];
     const between = [];
     const wait = () => new Promise((done) => requestAnimationFrame(done));
@@ -63,10 +76,13 @@ for (let round = 0; round < Number(rounds); round += 1) {
         drawn.push(app.flame.timing.last);
       }
     }
-    return { paint: app.firstPaint, searched, drawn, between, nodes: app.recording.nodes };
+    const count = app.flame.timing.all - begun;
+    return { paint: app.firstPaint, drawn, between, count, nodes: app.recording.nodes };
   });
   paints.push(found.paint);
-  searches.push(...found.searched);
+  searches.push(...searched);
+  searching.push((middle - before) / searched.length);
+  drawing.push(((await busy()) - middle) / found.count);
   frames.push(...found.drawn);
   gaps.push(...found.between);
   if (round === 0) console.log(`${found.nodes} nodes, ${(statSync(path).size / 1e6).toFixed(1)} MB`);
@@ -80,5 +96,7 @@ const told = (name, values) => {
 told("first paint", paints);
 told("first paint, time of the processor", processor);
 told("search", searches);
+told("search, time of the processor", searching);
+told("a frame of a zoom, time of the processor", drawing);
 told("drawing a frame of a zoom", frames);
 told("between frames", gaps);

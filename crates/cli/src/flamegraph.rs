@@ -15,7 +15,7 @@ use crate::console::Console;
 use crate::failure::Failure;
 use crate::files::{Files, Opened};
 use crate::output;
-use crate::view::unreadable;
+use crate::view::{unreadable, warn_of_what_is_missing};
 
 /// Commands that open a page, in the order in which they are tried. `BROWSER` comes first, where it is set.
 const OPENERS: [&str; 4] = ["xdg-open", "wslview", "sensible-browser", "open"];
@@ -46,6 +46,7 @@ impl Followed {
         if let Some(what) = missing.filter(|_| capture.header.tick_ms == 0) {
             files.found_incomplete(path, what);
         }
+        warn_of_what_is_missing(path, &capture, files);
         Ok(Self {
             name: name(path, &capture),
             capture,
