@@ -12,11 +12,13 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 PYTHON ?= python3
 # Which build of the wheel: demo is the quickest to make (cargo's dev profile, no Parquet export, no symbols), dev has everything and
 # checks itself, release is what is published and measured.
-RELEASE_GOALS := wheel test-all bench gallery picture
+RELEASE_GOALS := wheel test-all bench gallery kill picture
 PROFILE ?= $(or $(if $(filter $(RELEASE_GOALS),$(MAKECMDGOALS)),release),$(if $(filter-out demo,$(MAKECMDGOALS)),dev),demo)
 export PROFILE
 # Which of the published wheels `make wheels` builds: all of them.
 WHEELS ?=
+# How many random cases of each kind `make miri` tries.
+MIRI_CASES ?= 2
 # More arguments for pytest, as in: make test-python PYTEST_ARGS='-k run -x'
 PYTEST_ARGS ?=
 
@@ -47,7 +49,7 @@ BUILD_dev := --profile dev
 BUILD_release := --profile release
 
 PYTHON_LINTED := python tests scripts examples benchmarks
-PYTHON_TYPED := python/heapsight python/data/purelib tests/python tests/interpreters scripts examples benchmarks
+PYTHON_TYPED := python/heapsight python/data/purelib tests/python tests/interpreters tests/long/kill_packages.py scripts examples benchmarks
 
 .PHONY: help
 help: ## list the targets (what plain `make` does)
@@ -72,6 +74,11 @@ test-rust: tools ## run the Rust tests only
 	else \
 		cargo test --locked $(RUST_TESTED) --quiet; \
 	fi
+
+.PHONY: miri
+miri: ## run the Rust tests of the unsafe crates under Miri, as far as it can (needs a nightly toolchain with miri and rust-src)
+	MIRIFLAGS="-Zmiri-permissive-provenance -Zmiri-disable-isolation" PROPTEST_CASES=$(MIRI_CASES) \
+		cargo +nightly miri test --locked --no-fail-fast --target-dir target/miri --package heapsight-cpython --package heapsight-tracer --lib
 
 .PHONY: test-python
 test-python: $(INSTALLED) $(STAMPS)/test $(STAMPS)/readers ## run the Python tests only
@@ -140,12 +147,22 @@ format: $(STAMPS)/lint ## rewrite the sources as `make check` wants them
 bench: $(INSTALLED) ## measure against untraced, tracemalloc and memray (long; see benchmarks/README.md)
 	benchmarks/run $(BENCH_ARGS)
 
+# An interpreter with large packages and heapsight.
+GALLERY := .venvs/gallery-$(PYTHON_TAG)/bin/python
+
+.PHONY: gallery-packages
+gallery-packages: $(INSTALLED)
+	@[ -x $(GALLERY) ] || $(PYTHON) -m venv .venvs/gallery-$(PYTHON_TAG)
+	scripts/install_requirements.sh $(GALLERY) requirements/gallery.txt
+	$(BIN)/python -m pip --python $(GALLERY) install --quiet --no-index --no-deps --force-reinstall target/wheels/heapsight-*.whl
+
 .PHONY: gallery
-gallery: $(INSTALLED) ## run the programs of examples/gallery, with real packages, and check the first answers
-	@[ -x .venvs/gallery-$(PYTHON_TAG)/bin/python ] || $(PYTHON) -m venv .venvs/gallery-$(PYTHON_TAG)
-	scripts/install_requirements.sh .venvs/gallery-$(PYTHON_TAG)/bin/python requirements/gallery.txt
-	$(BIN)/python -m pip --python .venvs/gallery-$(PYTHON_TAG)/bin/python install --quiet --no-index --no-deps --force-reinstall target/wheels/heapsight-*.whl
-	.venvs/gallery-$(PYTHON_TAG)/bin/python examples/gallery/run.py
+gallery: gallery-packages ## run the programs of examples/gallery, with real packages, and check the first answers
+	$(GALLERY) examples/gallery/run.py
+
+.PHONY: kill
+kill: gallery-packages ## kill programs that import large packages at random moments: do their captures say what was so?
+	$(GALLERY) tests/long/kill_packages.py $(KILL_ARGS)
 
 .PHONY: wheel
 wheel: $(WHEEL) ## build the wheel into target/wheels

@@ -118,5 +118,5 @@ __all__ = [
     "stop_timer",
 ]
 
-# What heapsight itself allocates is nobody's question.
+# Users do not ask what heapsight itself allocates.
 _heapsight.leave_own_files_out(__file__[: -len("__init__.py")] + "*")

@@ -3,8 +3,8 @@
     python grow_and_tell.py MIB MODULE ...
 
 A line is the time since 1970-01-01 UTC in nanoseconds, the bytes that are held in blocks of this program's own, and what
-was done. It is written at once: whoever kills the program has all that happened. With the name of a module of
-`tests/long/work` before a colon, that one's `work()` is called between the steps.
+was done. It is written at once: whoever kills the program has all that happened. The last module's function `work`, if
+it has one, is called between the steps; modules of `tests/long/work` have.
 """
 
 from __future__ import annotations
@@ -14,9 +14,12 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parent.parent / "long" / "work"))
 
 BLOCK_BYTES = 1000
-BLOCKS_IN_A_STEP = 250
+BLOCKS_IN_A_STEP = 1000
 
 held: list[list[bytes]] = []
 
@@ -41,7 +44,7 @@ def main() -> None:
         module = importlib.import_module(name)
         work = getattr(module, "work", work)
         tell(name)
-    for step in range(int(mib) * 4):
+    for step in range(int(mib)):
         grow()
         work(step)
         tell("step")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,7 @@ class Killed:
         moment = self.start_ns + elapsed_ns
         before = [line.held_bytes for line in self.told if line.time_ns <= moment]
         after = [line.held_bytes for line in self.told if line.time_ns > moment]
-        step = 250 * 1033
+        step = 1000 * 1033
         return max(before, default=0), min(after, default=max(before, default=0) + step)
 
     def check(self, slack_bytes: int = SLACK_BYTES) -> None:
@@ -74,7 +74,7 @@ class Killed:
         if not times:
             return
         assert times[-1] == missing["totals_until_ns"]
-        assert missing["longest_tick_ns"] == max(now - before for before, now in pairwise([0, *times]))
+        assert missing["longest_tick_ns"] == max(now - before for before, now in zip([0, *times], times))
         imported = self.start_ns_of_growth()
         # What is traced beside the blocks is the same at every tick once all is imported: so each tick's total minus
         # what was held then leaves a range that must have something in common with those of the others.
@@ -102,10 +102,8 @@ def kill_after(lines: int, delay: float, capture: Path, *arguments: str, python:
         assert program.stdout is not None
         told = [program.stdout.readline() for _ in range(lines)]
         if delay:
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 program.wait(delay)
-            except subprocess.TimeoutExpired:
-                pass
         killed_ns = time.time_ns()
         program.kill()
         told += program.stdout.read().splitlines(keepends=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from pathlib import Path
 
@@ -118,3 +119,33 @@ def test_a_file_that_was_cut_anywhere_is_never_called_whole(share: int, killed: 
             assert "unreadable from byte" in said or "has no end" in said, (command, said)
             # The other side of a difference is whole.
             assert said.count(WHOLE) == (command[0] == "diff")
+
+
+#: The main thread waits for good, so that it runs nothing that is asked of it.
+FORK_IN_A_THREAD = """
+import os, signal, sys, threading
+def worker():
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    os.waitpid(child, 0)
+    global kept
+    kept = [bytes(1000) for _ in range(2000)]
+    # Some ticks more.
+    enough = os.path.getsize(sys.argv[1]) + 2000
+    while os.path.getsize(sys.argv[1]) < enough:
+        pass
+    os.kill(os.getpid(), signal.SIGKILL)
+threading.Thread(target=worker).start()
+threading.Event().wait()
+"""
+
+
+@pytest.mark.parametrize("options", [(), ("--follow",)], ids=["alone", "followed"])
+def test_a_fork_in_a_thread_does_not_end_the_recording(options: tuple[str, ...], capture: Path) -> None:
+    script = capture.with_name("program.py")
+    script.write_text(FORK_IN_A_THREAD)
+    done = Start([script, capture]).traced(capture, "--quiet", "--tick=2", *options)
+    assert (done.status, done.errors) == (-9, "")
+    told = json.loads(heapsight("stats", "--json", "-i", "*program.py:9", capture).text)
+    assert told["metrics"]["live"]["bytes"] > 2_000_000

@@ -243,7 +243,9 @@ def test_a_program_cannot_tell_that_its_end_by_sigterm_waits_for_a_tick(argument
 
 def test_an_ignored_sigterm_stays_ignored(capture: Path) -> None:
     script = capture.with_name("program.py")
-    script.write_text("import os, signal\nos.kill(os.getpid(), signal.SIGTERM)\nprint(signal.getsignal(signal.SIGTERM))\n")
+    script.write_text(
+        "import os, signal\nos.kill(os.getpid(), signal.SIGTERM)\nprint(signal.getsignal(signal.SIGTERM))\n"
+    )
     command = f"trap '' TERM; {sys.executable} -m heapsight run -q -o {capture} {script}"
     done = subprocess.run(["sh", "-c", command], capture_output=True, env=clean_environment(), timeout=TIMEOUT_SECONDS)
     assert (done.returncode, done.stderr) == (0, b"")

@@ -1,4 +1,4 @@
-//! Files with recorded memory: read, and brought to one moment or to the span between two.
+//! Files with recorded memory, read as of one moment or for the span between two.
 //!
 //! [`Recording::read`] takes captures and pickles of `tracemalloc`'s snapshots. [`Recording::seek`] goes to a moment,
 //! for which it reads the file once more.

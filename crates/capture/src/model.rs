@@ -128,9 +128,9 @@ pub struct Counters {
     pub allocated_bytes: u64,
     /// Blocks requested since tracing began.
     pub allocated_blocks: u64,
-    /// Bytes given back.
+    /// Bytes freed.
     pub freed_bytes: u64,
-    /// Blocks given back.
+    /// Blocks freed.
     pub freed_blocks: u64,
     /// Bytes of blocks freed before anything else was allocated.
     pub temporary_bytes: u64,

@@ -4,7 +4,7 @@
 //! exit status back. `heapsight run` never runs the program in this process: it checks its input, hands its settings
 //! over in one environment variable ([`RunSpec`]), and replaces this process with a plain interpreter, so that the
 //! program is `__main__` in the ordinary way. When the program has ended, its process has the command print the summary
-//! ([`at_exit`]).
+//! ([`at_exit()`]).
 //!
 //! # Exit statuses of heapsight itself
 //!

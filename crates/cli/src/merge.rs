@@ -231,7 +231,7 @@ fn write_tick(
     })
 }
 
-/// The header of the process that began first, with what differs brought together.
+/// The header of the process that began first; fields that differ are combined.
 fn combined_header(processes: &[Process]) -> Header {
     let headers = || processes.iter().map(|process| &process.capture().header);
     let first = headers().min_by_key(|header| header.start_unix_ns);

@@ -1,4 +1,4 @@
-//! A file, brought to the moment that was asked for.
+//! A file, read at the moment that the options ask for.
 
 use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};

@@ -109,3 +109,60 @@ fn value(word: &OsStr, name: &str) -> Option<OsString> {
     let rest = word.as_bytes().strip_prefix(name.as_bytes())?;
     Some(OsString::from_vec(rest.strip_prefix(b"=")?.to_vec()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(words: &[&str]) -> (Caller, Vec<OsString>) {
+        Caller::of(
+            "heapsight".into(),
+            words.iter().map(OsString::from).collect(),
+        )
+    }
+
+    #[test]
+    fn the_users_arguments_are_left_alone() {
+        let words = ["run", "app.py", "--", "--from-python", "flag=-I"];
+        let (caller, argv) = of(&words);
+        assert_eq!(caller.command(), ["heapsight"]);
+        assert_eq!(argv, words);
+    }
+
+    #[test]
+    fn python_says_how_it_was_called_and_what_it_is() {
+        let (caller, argv) = of(&[
+            "--from-python",
+            "executable=/usr/bin/python3",
+            "version=3.13.1",
+            "command=python3",
+            "command=-m",
+            "flag=-I",
+            "flag=-Xa=b",
+            "--",
+            "top",
+            "--",
+            "a=b",
+        ]);
+        assert_eq!(argv, ["top", "--", "a=b"]);
+        assert_eq!(caller.command(), ["python3", "-m"]);
+        assert_eq!(caller.python_version(), Some("3.13.1".to_owned()));
+        let interpreter = caller.interpreter(&argv).expect("Python knows");
+        assert_eq!(interpreter.executable.as_os_str(), "/usr/bin/python3");
+        assert_eq!(interpreter.flags, ["-I", "-Xa=b"]);
+    }
+
+    #[test]
+    fn an_interpreter_that_cannot_start_tracing_says_why() {
+        let (caller, argv) = of(&["--from-python", "problem=leave -S out", "--", "run"]);
+        assert_eq!(caller.interpreter(&argv), Err("leave -S out".to_owned()));
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_come_through() {
+        let word = OsString::from_vec(b"command=caf\xe9".to_vec());
+        let words = vec![FROM_PYTHON.into(), word, "--".into()];
+        let (caller, _) = Caller::of("heapsight".into(), words);
+        assert_eq!(caller.command(), [OsString::from_vec(b"caf\xe9".to_vec())]);
+    }
+}

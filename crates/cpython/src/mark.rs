@@ -24,14 +24,14 @@
 //!   tested for truth. Generators keep it from one resumption to the next, so theirs does not tell whether they were
 //!   suspended; it does tell that the generator is the one that was marked.
 //!
-//! For generators that wait for another one, 3.14 has the dead stack slot again (tagged in a way that no reference on
-//! the stack is): `SEND_GEN` and inlined calls as above. Where `for` resumes a generator, its caller's slot is where
-//! what it yields or returns is put. So the token there survives until the generator yields, returns or dies of an
-//! exception; and that it did not die is known if the callee still is the generator that it was, by its `visited`.
+//! For generators that wait for another one (`await`, `yield from`, `for`), 3.14 has the dead stack slot again, tagged
+//! in a way that no reference on the stack is: there what the other yields or returns is put. So the token in it
+//! survives until the other yields, returns or dies of an exception; and that it did not die is known if it still is
+//! the generator that it was, by its `visited`.
 //!
 //! In 3.14 the shims can be marked, too, and so end the comparison below code that C called: `visited` is cleared
-//! whenever the interpreter is entered from C. Since greenlets exchange the contents of the C stack, the token is beside
-//! it, in a field of the frame that has no meaning in a shim.
+//! whenever the interpreter is entered from C. Since greenlets exchange the contents of the C stack, the token is
+//! beside it, in a field of the frame that has no meaning in a shim.
 
 use crate::frame::{self, Frame, load};
 use crate::version::{Mark, Resume, Send, Version};
@@ -54,8 +54,8 @@ fn slot_value(token: Token) -> u64 {
     (token << 1) | 1
 }
 
-/// The word that stands for `token` in a stack slot where references are tagged in the lowest two bits: no reference has
-/// this tag.
+/// The word that stands for `token` in a stack slot where references are tagged in the lowest two bits: none has this
+/// tag.
 #[inline(always)]
 fn tagged_slot_value(token: Token) -> u64 {
     (token << 2) | 2
@@ -110,8 +110,8 @@ unsafe fn is_inlined_call<V: Version>(
     }
 }
 
-/// The dead stack slot of the generator `frame`, if it waits for `callee` in a way that has such a slot. See the module's
-/// page.
+/// The dead stack slot of the generator `frame`, if it waits for `callee` in a way that has such a slot. See the
+/// module's page.
 ///
 /// # Safety
 /// As [`is_inlined_call`]; `frame` is a generator's.
@@ -122,22 +122,18 @@ unsafe fn waiting_slot<V: Version>(
     visited: usize,
     resume: Resume,
 ) -> Option<*mut u64> {
-    // SAFETY: promised by the caller. A frame that waits has saved its stack pointer, and what its callee took from its
-    // stack, or will put there, is at that place; the instruction pointer points into the code of the frame.
+    // SAFETY: promised by the caller. A frame that waits has saved its stack pointer, and there is room for what its
+    // callee will put there; the instruction pointer points into the code of the frame.
     unsafe {
-        if frame::is_shim::<V>(callee.frame) {
+        let is_known = callee.is_same
+            && frame::is_generator::<V>(callee.frame)
+            && load::<u8>(callee.frame.0, visited) & BYTE_MARK != 0;
+        if !is_known {
             return None;
         }
-        if frame::is_generator::<V>(callee.frame) {
-            let opcode = load::<u8>(frame::position::<V>(frame) as *const u8, 0);
-            let is_known_loop = opcode == resume.for_iter_gen
-                && callee.is_same
-                && load::<u8>(callee.frame.0, visited) & BYTE_MARK != 0;
-            if opcode != resume.send_gen && !is_known_loop {
-                return None;
-            }
-        }
-        Some(load(frame.0, resume.stack_pointer))
+        let opcode = load::<u8>(frame::position::<V>(frame) as *const u8, 0);
+        (opcode == resume.send_gen || opcode == resume.for_iter_gen)
+            .then(|| load(frame.0, resume.stack_pointer))
     }
 }
 

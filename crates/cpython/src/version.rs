@@ -179,8 +179,8 @@ pub enum Mark {
         /// 3.13).
         send: Option<Send>,
     },
-    /// 3.14, 3.15: `visited` is cleared whenever a frame is pushed or a generator made; only the collector's root marking
-    /// looks at it, as a hint.
+    /// 3.14, 3.15: `visited` is cleared whenever a frame is pushed or a generator made; only the collector's root
+    /// marking looks at it, as a hint.
     Visited {
         /// Offset of the byte in the frame.
         visited: usize,

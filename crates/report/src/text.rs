@@ -76,7 +76,7 @@ fn take_width(characters: impl Iterator<Item = char>, room: usize) -> impl Itera
     })
 }
 
-/// Spaces that bring `text` to `columns`.
+/// Spaces that pad `text` to `columns`.
 pub(crate) fn padding(text: &str, columns: usize) -> String {
     " ".repeat(columns.saturating_sub(width(text)))
 }

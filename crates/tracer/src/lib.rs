@@ -42,6 +42,8 @@ mod session;
 mod tables;
 mod thread;
 mod tracemalloc;
+#[cfg(test)]
+mod unseen_tests;
 mod view;
 
 pub use heapsight_cpython::api::{

@@ -201,7 +201,7 @@ impl PathCache {
         self.base
     }
 
-    /// Does the frame that the last path has below the innermost one still wait for that one, `leaf`, at the same place?
+    /// Does the frame that the last path has below the innermost one still wait for that one, `leaf`, where it did?
     ///
     /// A generator cannot tell by itself that it runs on since the last event; whoever resumed it may.
     #[inline(always)]
@@ -216,8 +216,8 @@ impl PathCache {
             frame: leaf,
             is_same: true,
         };
-        // SAFETY: promised by the caller (`current`): the running frame is live, and so is the one that it says is below
-        // it.
+        // SAFETY: promised by the caller (`current`): the running frame is live, and so is the one that it says is
+        // below it.
         unsafe {
             frame::previous::<V>(leaf) == Some(caller.frame)
                 && caller.markable
@@ -414,8 +414,8 @@ pub(crate) unsafe fn verify<V: Version>(node: u32, thread_state: *const u8) {
 struct Resolved {
     code: u32,
     offset: u32,
-    /// Is every frame at the same position the same, and will be for long? Not so where a generator is made: the frame at
-    /// that instruction is shown once it is the generator's, and not while it still is the caller's.
+    /// Is every frame at the same position the same, and will be for long? Not so where a generator is made: the frame
+    /// at that instruction is shown once it is the generator's, and not while it still is the caller's.
     holds_for_position: bool,
 }
 

@@ -20,11 +20,11 @@ fn asked() -> std::sync::MutexGuard<'static, Option<Config>> {
     ASKED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Runs `change` on the tables while no hook does, and goes on tracing.
+/// Runs `change` on the tables while no hook does, and goes on tracing: events that come meanwhile wait.
 fn between_events(change: impl FnOnce(&mut lock::Held)) {
     session::change(|| {
         let mode = session::unchecked_mode();
-        session::close();
+        session::hold();
         change(&mut lock::hold());
         session::invalidate_caches();
         session::open(mode);

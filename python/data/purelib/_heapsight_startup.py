@@ -110,20 +110,16 @@ def _syntax_problem(script: str) -> str:
 
 def _compile(script: str) -> str:
     """Return what is wrong with the syntax of a script, in a process where nothing else is to happen."""
-    import warnings
-    import zipimport
+    import _warnings  # `warnings` and `zipimport` would take longer than all the rest
 
-    try:
-        zipimport.zipimporter(script)
-    except zipimport.ZipImportError:
-        if script.endswith(".pyc"):
-            return ""
-    else:
-        return ""
     try:
         with open(script, "rb") as file:
             source = file.read()
-        warnings.simplefilter("ignore")  # they come when the program is compiled for real
+        # Python runs other than by compiling it: an archive, which ends with this mark and a comment, and what is compiled already.
+        if script.endswith(".pyc") or b"PK\5\6" in source[-65557:]:
+            return ""
+        # They come when the program is compiled for real.
+        _warnings.filters.insert(0, ("ignore", None, Warning, None, 0))
         compile(source, script, "exec", dont_inherit=True)
     except SyntaxError as error:
         return f"{error.lineno or 0}: {error.msg}"

@@ -227,7 +227,7 @@ fn tracer_config(spec: &RunSpec) -> Config {
 }
 
 fn cannot_write(path: &Path, error: &std::io::Error) -> String {
-    // Whoever shows it shows the name of a file, which must not control the terminal.
+    // It contains a file name, which must not control the terminal where the message is shown.
     printable(&format!("cannot write {}: {error}", path.display()), true)
 }
 

@@ -2,8 +2,8 @@
 //! each site.
 //!
 //! The shape is described in docs/how-to/export.md; `format` rises when an existing field changes its meaning.
-//! Functions are told once, and the two long tables by column, so that a name is not repeated in every row; everything
-//! is written as it is read.
+//! Functions are written once, and the two long tables by column, so that a name is not repeated in every row; all is
+//! written as it is read.
 
 use std::io::{self, Write};
 

@@ -378,6 +378,7 @@ extern "C" fn after_fork_in_child() {
     sampled::after_fork_in_child();
     lock::after_fork();
     thread::after_fork_in_child();
+    session::after_fork_in_child();
 }
 
 fn install_fork_handlers() {

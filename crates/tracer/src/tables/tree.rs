@@ -166,14 +166,16 @@ fn link(held: &mut Held, id: u32) -> bool {
     true
 }
 
-/// The path `id`, which is in the index, was used: it takes the place of another callee, which goes into the index.
+/// The path `id`, which is in the index, was used: it takes a place among the callees. Whoever had that place goes into
+/// the index; an empty one still holds the number of a path that is not found any more.
 fn remember(held: &mut Held, id: u32) {
     let parent = NODES.get(NODES.get(id).parent.load(Ordering::Relaxed));
     let place = id as usize % CALLEES;
     let tags = parent.tags.load(Ordering::Relaxed);
+    let is_empty = (tags >> (8 * place)) as u8 == 0;
     let is_indexed = tags >> (INDEXED_SHIFT + place) & 1 != 0;
     let replaced = parent.callees[place].load(Ordering::Relaxed);
-    if is_indexed || INDEX.insert(held, replaced, hash_of) {
+    if is_empty || is_indexed || INDEX.insert(held, replaced, hash_of) {
         parent.set_callee(place, id, true);
     }
 }
@@ -214,7 +216,8 @@ impl Node {
         while alike != 0 {
             let id = self.callees[alike.trailing_zeros() as usize / 8].load(Ordering::Acquire);
             let callee = NODES.get(id);
-            if callee.is(parent, code, offset) && callee.state() == USED {
+            // An empty place can look alike, and has the root.
+            if id != ROOT && callee.is(parent, code, offset) && callee.state() == USED {
                 return Some(id);
             }
             alike &= alike - 1;
@@ -448,6 +451,38 @@ mod tests {
             prop_assert_eq!(child(parent, code, 2 * code), id);
         }
         Ok(())
+    }
+
+    #[test]
+    fn a_path_that_takes_the_place_of_an_idle_one_does_not_have_it_found_again() {
+        let callees = 2 * CALLEES as u32;
+        let all: Vec<Ask> = (0..callees)
+            .map(|code| Ask::Child {
+                from: 0,
+                code,
+                is_alone: false,
+            })
+            .collect();
+        for idle in 1..=callees as usize {
+            let mut asked = all.clone();
+            asked.push(Ask::Idle { path: idle });
+            // Those that only the index has come near, one of them into the empty place.
+            asked.extend(
+                (0..callees)
+                    .filter(|code| *code != idle as u32 - 1)
+                    .map(|code| Ask::Child {
+                        from: 0,
+                        code,
+                        is_alone: true,
+                    }),
+            );
+            asked.push(Ask::Child {
+                from: 0,
+                code: idle as u32 - 1,
+                is_alone: false,
+            });
+            run(&asked).unwrap_or_else(|error| panic!("{error}"));
+        }
     }
 
     proptest! {
