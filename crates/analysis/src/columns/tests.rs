@@ -87,8 +87,8 @@ proptest! {
         let last_tick = seen.last().and_then(|then| then.timeline.last());
         prop_assert_eq!(ends.last().copied(), last_tick.map(|of| of.elapsed_ns));
         // The moment that was asked for, and the peak, are ends of spans.
-        let before = seen.iter().filter_map(|then| then.timeline.last());
-        let before = before.filter(|of| of.elapsed_ns <= kept * MILLISECOND).last();
+        let mut ticks = seen.iter().filter_map(|then| then.timeline.last());
+        let before = ticks.rfind(|of| of.elapsed_ns <= kept * MILLISECOND);
         prop_assert!(before.is_none_or(|of| ends.contains(&of.elapsed_ns)));
         if let Some((peak_ns, 1..)) = seen.last().and_then(Capture::peak) {
             prop_assert!(ends.contains(&peak_ns));
