@@ -34,7 +34,7 @@ INSTALLED := $(STAMPS)/installed-$(PROFILE)
 WHEEL := target/wheels/.built-$(PROFILE)
 
 WHEEL_SOURCES := pyproject.toml Cargo.toml Cargo.lock README.md LICENSE-MIT LICENSE-APACHE THIRD-PARTY-LICENSES.txt \
-	$(shell find crates -name '*.rs' -o -name Cargo.toml -o -path '*/src/*' -type f) \
+	$(shell find crates -name '*.rs' -o -name Cargo.toml -o -path '*/src/*' -type f -o -path '*/assets/*' -type f) \
 	$(wildcard scripts/build/*.py) \
 	$(shell find python -type f -not -name '*.pyc' -not -name '*.so' -not -path '*/data/scripts/*')
 
@@ -61,9 +61,11 @@ demo: $(INSTALLED) ## trace a real program: build, install into .venv, run examp
 	@mkdir -p target/demo
 	@echo "$(if $(filter release,$(PROFILE)),This is the release build.,This is a quick build of heapsight ($(PROFILE)) and slower than the published one; for that: make demo PROFILE=release)"
 	$(BIN)/heapsight run -f -o target/demo/index_stdlib.heapsight examples/index_stdlib.py
+	@echo; echo "The same as a page for a browser:"
+	$(BIN)/heapsight flamegraph -f -o target/demo/index_stdlib.html target/demo/index_stdlib.heapsight
 
 .PHONY: test
-test: test-rust test-python ## run the Rust and Python tests on the default interpreter
+test: test-rust test-web test-python ## run the Rust, page and Python tests on the default interpreter
 
 .PHONY: test-rust
 test-rust: tools ## run the Rust tests only
@@ -82,6 +84,10 @@ miri: ## run the Rust tests of the unsafe crates under Miri, as far as it can (n
 test-python: $(INSTALLED) $(STAMPS)/test $(STAMPS)/readers ## run the Python tests only
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
+.PHONY: test-web
+test-web: $(INSTALLED) ## run the tests of the page, in the browsers that are there (needs node)
+	@scripts/web.sh test
+
 .PHONY: test-all
 test-all: test-rust $(INSTALLED) ## run the tests on every interpreter found on the machine
 	scripts/matrix.sh test
@@ -91,7 +97,7 @@ smoke: $(INSTALLED) ## import and use the wheel, in a minute, on every interpret
 	scripts/matrix.sh smoke
 
 .PHONY: check
-check: check-format check-rules check-rust check-python ## run all linters, warnings denied
+check: check-format check-rules check-rust check-python check-web ## run all linters, warnings denied
 
 .PHONY: check-format
 check-format: tools $(STAMPS)/lint
@@ -125,6 +131,10 @@ check-python: $(INSTALLED) $(STAMPS)/lint
 	$(BIN)/python -m mypy $(PYTHON_TYPED)
 	$(BIN)/python -m mypy.stubtest heapsight --allowlist scripts/stubtest_allowlist.txt
 	@if [ -x benchmarks/instructions/check ]; then benchmarks/instructions/check; fi
+
+.PHONY: check-web
+check-web: ## check the page's sources, and that the page is what they give (needs node)
+	@scripts/web.sh check
 
 .PHONY: format
 format: $(STAMPS)/lint ## rewrite the sources as `make check` wants them
@@ -161,9 +171,14 @@ wheel: $(WHEEL) ## build the wheel into target/wheels
 wheels: tools $(STAMPS)/wheels ## build what is published into dist: wheels for old and new Linux, sdist (WHEELS=NAME: one of them)
 	$(BIN)/python scripts/wheels.py $(WHEELS)
 
+.PHONY: web
+web: ## build the page of its sources in web/ (needs node)
+	scripts/web.sh build
+
 .PHONY: picture
-picture: $(INSTALLED) ## draw the README's picture again, from a real run
+picture: $(INSTALLED) ## draw the README's pictures again, from real runs (the page's need Chromium)
 	$(BIN)/python scripts/picture.py
+	scripts/page_pictures.sh
 
 .PHONY: clean
 clean: ## remove what was built, but not the downloaded Python packages

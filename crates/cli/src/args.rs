@@ -3,6 +3,7 @@
 mod attached;
 mod diff;
 mod export;
+mod flamegraph;
 mod merge;
 mod run;
 mod select;
@@ -17,6 +18,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub(crate) use diff::DiffOptions;
 pub(crate) use export::ExportOptions;
+pub(crate) use flamegraph::FlamegraphOptions;
 pub(crate) use merge::MergeOptions;
 pub(crate) use run::RunOptions;
 pub(crate) use show::ShowOptions;
@@ -53,6 +55,8 @@ pub(crate) enum Command {
     Stats(StatsOptions),
     /// Show what changed between two captures, or two moments of one
     Diff(DiffOptions),
+    /// Write a capture as a page for a browser: timeline, flame graph, call sites, source
+    Flamegraph(FlamegraphOptions),
     /// Combine the captures of several processes into one
     Merge(MergeOptions),
     /// Write a capture in a format of other programs
@@ -122,7 +126,7 @@ mod tests {
         insta::assert_snapshot!("help", help(&["--help"]));
         insta::assert_snapshot!("help_run", help(&["run", "--help"]));
         insta::assert_snapshot!("help_run_short", help(&["run", "-h"]));
-        for command in ["top", "stats", "diff", "merge", "export"] {
+        for command in ["top", "stats", "diff", "flamegraph", "merge", "export"] {
             insta::assert_snapshot!(format!("help_{command}"), help(&[command, "--help"]));
         }
         assert_eq!(help(&["help", "run"]), help(&["run", "--help"]));

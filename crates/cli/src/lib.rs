@@ -1,4 +1,4 @@
-//! The command line: `heapsight run`, and `top`, `stats`, `diff`, `merge` and `export` on what it wrote.
+//! The command line: `heapsight run`, and `top`, `stats`, `diff`, `flamegraph`, `merge` and `export` on what it wrote.
 //!
 //! Everything but Python itself: whoever calls passes in what only an interpreter knows (a [`Context`]) and gets an
 //! exit status back. `heapsight run` never runs the program in this process: it checks its input, hands its settings
@@ -41,6 +41,7 @@ mod diff;
 mod export;
 mod failure;
 mod files;
+mod flamegraph;
 mod merge;
 mod output;
 mod program;
@@ -145,6 +146,7 @@ fn execute(
         Command::Top(options) => top::top(&options, &files, console),
         Command::Stats(options) => stats::stats(&options, &files, console),
         Command::Diff(options) => diff::diff(&options, &files, console),
+        Command::Flamegraph(options) => flamegraph::flamegraph(&options, &files, console),
         Command::Merge(options) => {
             merge::merge(&options, &context.shell_command(), &files, console)
         }

@@ -30,23 +30,7 @@ impl View {
         filters: &[Filter],
         files: &Files,
     ) -> Result<Self, Failure> {
-        let failed = |error: RecordingError| match error {
-            RecordingError::Unreadable(source) => Failure::Unreadable {
-                path: path.to_path_buf(),
-                source,
-            },
-            RecordingError::Pickle(source) => Failure::BadPickle {
-                path: path.to_path_buf(),
-                source,
-            },
-            error @ RecordingError::OutOfOrder => {
-                Failure::BadValue(format!("{}: {error}", path.display()))
-            }
-            RecordingError::EndsOnly => Failure::EndsOnly {
-                path: path.to_path_buf(),
-                unknown: "memory at other moments",
-            },
-        };
+        let failed = |error| unreadable(path, error);
         let Opened {
             first,
             mut file,
@@ -135,6 +119,22 @@ impl View {
             }),
             _ => Ok(()),
         }
+    }
+}
+
+/// Why the file at `path` gives no recording.
+pub(crate) fn unreadable(path: &Path, error: RecordingError) -> Failure {
+    let path = path.to_path_buf();
+    match error {
+        RecordingError::Unreadable(source) => Failure::Unreadable { path, source },
+        RecordingError::Pickle(source) => Failure::BadPickle { path, source },
+        error @ RecordingError::OutOfOrder => {
+            Failure::BadValue(format!("{}: {error}", path.display()))
+        }
+        RecordingError::EndsOnly => Failure::EndsOnly {
+            path,
+            unknown: "memory at other moments",
+        },
     }
 }
 

@@ -13,23 +13,7 @@ use crate::text::{printable, width, wrap};
 
 /// The sentence, wrapped, and a warning for each thing that limits what the figures can tell.
 pub(crate) fn headline(capture: &Capture, look: &Look) -> String {
-    let header = &capture.header;
-    let last_tick = capture.timeline.last().copied().unwrap_or_default();
-    let end = capture.end.unwrap_or_default();
-    let elapsed = Duration::from_nanos(last_tick.elapsed_ns.max(end.elapsed_ns));
-    let lost = last_tick.lost_events.max(end.totals.lost_events);
-    let mut phrases = vec![program(header, look), python(header, look)];
-    let has_time = !capture.timeline.is_empty() || capture.end.is_some();
-    if has_time && !is_snapshot(capture) {
-        phrases.push(format_duration(elapsed));
-    }
-    if capture.knows_ends_only() {
-        phrases.push("only live memory and its peak known".to_owned());
-    } else if !capture.timeline.is_empty() {
-        let blocks = counted(last_tick.allocated_blocks, "block", "blocks");
-        phrases.push(format!("{blocks} allocated"));
-    }
-    phrases.extend(accuracy(capture, lost, look));
+    let phrases = facts(capture, look);
     let last = phrases.len() - 1;
     let pieces: Vec<String> = phrases
         .iter()
@@ -49,11 +33,43 @@ pub(crate) fn headline(capture: &Capture, look: &Look) -> String {
     };
     let sentence = wrap(words, look.width, 2);
     let mut out = painted_lines(&sentence, Role::Heading, look);
-    for warning in warnings(capture, lost) {
+    for warning in warnings_of(capture) {
         let text = format!("Warning: {warning}");
         out += &painted_lines(&wrap(text.split(' '), look.width, 2), Role::Warning, look);
     }
     out
+}
+
+/// What was traced, phrase by phrase.
+pub(crate) fn facts(capture: &Capture, look: &Look) -> Vec<String> {
+    let header = &capture.header;
+    let last_tick = capture.timeline.last().copied().unwrap_or_default();
+    let end = capture.end.unwrap_or_default();
+    let elapsed = Duration::from_nanos(last_tick.elapsed_ns.max(end.elapsed_ns));
+    let mut phrases = vec![program(header, look), python(header, look)];
+    let has_time = !capture.timeline.is_empty() || capture.end.is_some();
+    if has_time && !is_snapshot(capture) {
+        phrases.push(format_duration(elapsed));
+    }
+    if capture.knows_ends_only() {
+        phrases.push("only live memory and its peak known".to_owned());
+    } else if !capture.timeline.is_empty() {
+        let blocks = counted(last_tick.allocated_blocks, "block", "blocks");
+        phrases.push(format!("{blocks} allocated"));
+    }
+    phrases.extend(accuracy(capture, lost_events(capture), look));
+    phrases
+}
+
+/// What limits what the figures can tell, a sentence each.
+pub(crate) fn warnings_of(capture: &Capture) -> Vec<String> {
+    warnings(capture, lost_events(capture))
+}
+
+fn lost_events(capture: &Capture) -> u64 {
+    let last_tick = capture.timeline.last().copied().unwrap_or_default();
+    let end = capture.end.unwrap_or_default();
+    last_tick.lost_events.max(end.totals.lost_events)
 }
 
 /// Every line between escape sequences of its own, so that no pager carries a colour over.

@@ -6,6 +6,8 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::text::printable;
+
 /// Larger files are not source that somebody wrote.
 const MAX_FILE_BYTES: u64 = 8 << 20;
 
@@ -32,12 +34,18 @@ impl Source {
     /// line, or an empty one.
     pub(crate) fn line(&mut self, filename: &str, line: u32) -> Option<String> {
         let index = usize::try_from(line).ok()?.checked_sub(1)?;
+        let text = self.lines(filename)?.get(index)?.trim();
+        (!text.is_empty()).then(|| text.to_owned())
+    }
+
+    /// All lines as they stand in the file; `None` when it cannot be read or was changed since.
+    pub(crate) fn lines(&mut self, filename: &str) -> Option<&[String]> {
         if !self.files.contains_key(filename) {
             let lines = self.read(filename).unwrap_or_default();
             self.files.insert(filename.to_owned(), lines);
         }
-        let text = self.files.get(filename)?.get(index)?.trim();
-        (!text.is_empty()).then(|| text.to_owned())
+        let lines = self.files.get(filename)?;
+        (!lines.is_empty()).then_some(&lines[..])
     }
 
     fn read(&self, filename: &str) -> io::Result<Vec<String>> {
@@ -58,6 +66,23 @@ impl Source {
         let text = String::from_utf8_lossy(&bytes);
         Ok(text.lines().map(str::to_owned).collect())
     }
+}
+
+/// Characters of a line that are shown.
+const LONGEST_LINE: usize = 400;
+
+/// Columns of a tabulator.
+const TAB: &str = "    ";
+
+/// A line with its indentation, safe to show, cut if it is very long.
+pub(crate) fn shown_line(line: &str) -> String {
+    let end = line.char_indices().nth(LONGEST_LINE).map(|(at, _)| at);
+    let kept = line[..end.unwrap_or(line.len())].trim_end();
+    let mut shown = printable(&kept.replace('\t', TAB), true);
+    if end.is_some() {
+        shown.push('…');
+    }
+    shown
 }
 
 #[cfg(test)]
@@ -90,6 +115,15 @@ mod tests {
     fn a_file_that_changed_after_the_recording_is_not_shown() {
         let folder = write("a.py", b"import os\n");
         assert_eq!(source(&folder, 1).line("a.py", 1), None);
+    }
+
+    #[test]
+    fn a_shown_line_keeps_its_indentation_and_nothing_that_is_not_text() {
+        assert_eq!(shown_line("\tx = 1  "), "    x = 1");
+        assert_eq!(shown_line("a\x1b[31m\u{202e}b"), "a\\u{1b}[31m\\u{202e}b");
+        let long = shown_line(&"x".repeat(10_000));
+        assert_eq!(long.chars().count(), LONGEST_LINE + 1);
+        assert!(long.ends_with('…'));
     }
 
     #[test]
