@@ -143,8 +143,8 @@ def main() -> int:
     found = [f"{name}: {breach}" for breach in wrong_dependencies(architecture, manifests)]
     found += [f"{name}: {breach}" for breach in wrong_crates(architecture, manifests)]
     for document in documents:
-        missing = missing_names(document.read_text(encoding="utf-8"), manifests)
-        missing = [*missing, *missing_paths(document.read_text(encoding="utf-8"))]
+        text = document.read_text(encoding="utf-8")
+        missing = [*missing_names(text, manifests), *missing_paths(text)]
         found += [f"{document.relative_to(ROOT)}: {breach}" for breach in missing]
     found += unlinked(pages, documents)
     for breach in found:
