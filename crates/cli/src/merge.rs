@@ -232,6 +232,7 @@ fn write_tick(
         new_nodes: changes.nodes,
         new_sites: changes.sites,
         changed: &changes.counters,
+        before: None,
     })
 }
 

@@ -404,7 +404,7 @@ fn pass_by(code: u32, offset: u32) -> u32 {
 fn paths_used_again_between_two_sweeps_stay_and_others_go() {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     crate::hooks::install::forget_all();
-    crate::tables::recycle::set_limit(1_000);
+    crate::tables::budget::set_paths(1_000);
     assert!(tree::init(&mut lock::hold()));
     let again: Vec<u32> = (0..100).map(|offset| pass_by(1, offset)).collect();
     let sweeps = crate::tables::recycle::sweeps();
@@ -416,7 +416,7 @@ fn paths_used_again_between_two_sweeps_stay_and_others_go() {
             assert_eq!(pass_by(1, offset), path, "turn {turn}");
         }
     }
-    crate::tables::recycle::set_limit(1 << 20);
+    crate::tables::budget::set(None);
     assert!(crate::tables::recycle::sweeps() > sweeps + 5);
     assert!(tree::len() < 6_000, "{} paths", tree::len());
 }
@@ -425,7 +425,7 @@ fn paths_used_again_between_two_sweeps_stay_and_others_go() {
 fn idle_paths_are_folded_and_no_total_changes() {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     crate::hooks::install::forget_all();
-    crate::tables::recycle::set_limit(1_000);
+    crate::tables::budget::set_paths(1_000);
     assert!(tree::init(&mut lock::hold()));
     let kept = sites::of(tree::child(tree::ROOT, 7, 0), 2, Sharing::Gil);
     assert!(live_map::insert(
@@ -446,7 +446,7 @@ fn idle_paths_are_folded_and_no_total_changes() {
         assert_eq!(live_map::remove(address), Some(Block { site, size: 24 }));
         sites::freed(site, address, 24, 1);
     }
-    crate::tables::recycle::set_limit(1 << 20);
+    crate::tables::budget::set(None);
     assert!(
         tree::len() < 10_000,
         "{} paths for 2,000 at a time",

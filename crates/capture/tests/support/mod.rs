@@ -36,6 +36,7 @@ impl Step {
             new_nodes: &self.nodes,
             new_sites: &self.sites,
             changed: &self.changed,
+            before: None,
         }
     }
 }
@@ -117,6 +118,7 @@ pub fn expected(steps: &[Step]) -> (Tables, Vec<TickSummary>) {
             allocated_blocks: sum(|counters| counters.allocated_blocks),
             lost_events: step.totals.lost_events,
             tracer_bytes: step.totals.tracer_bytes,
+            bounds: step.totals.bounds,
         });
     }
     (tables, timeline)
@@ -134,6 +136,7 @@ fn totals() -> impl Strategy<Value = Totals> {
             peak_bytes,
             lost_events,
             tracer_bytes,
+            ..Totals::default()
         },
     )
 }
@@ -268,6 +271,7 @@ pub fn small_recording() -> Vec<Step> {
         peak_bytes: peak * 64,
         lost_events: 0,
         tracer_bytes: 1 << 20,
+        ..Totals::default()
     };
     let code = |kind, filename, name, first_line| Code {
         kind,
