@@ -12,7 +12,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import blocks, dropin, machine, overhead, reading, records, startup, table, threads, tools, workloads
+from benchmarks import (
+    blocks,
+    dropin,
+    machine,
+    memory,
+    overhead,
+    reading,
+    records,
+    startup,
+    table,
+    threads,
+    tools,
+    workloads,
+)
 from benchmarks.environment import (
     BENCHMARKS,
     Environment,
@@ -25,7 +38,7 @@ from benchmarks.environment import (
 from benchmarks.records import Store
 from benchmarks.session import Session
 
-SECTIONS = ("pyperformance", "deep", "blocks", "dropin", "threads", "startup", "reading")
+SECTIONS = ("pyperformance", "deep", "blocks", "memory", "dropin", "threads", "startup", "reading")
 BUSY_LOAD = 0.5
 
 
@@ -180,6 +193,8 @@ def measure(session: Session, chosen: list[str], only: list[str]) -> None:
             overhead.measure(session, group, workloads.select(group, quick=session.quick, only=only))
     if "blocks" in chosen:
         blocks.measure(session)
+    if "memory" in chosen:
+        memory.measure(session)
     if "dropin" in chosen:
         dropin.measure(session)
     if "threads" in chosen:

@@ -40,6 +40,7 @@ fn _heapsight(module: &Bound<'_, PyModule>) -> PyResult<()> {
     testing::register(module)?;
     cli::register(module)?;
     api::control::register(module)?;
+    api::budget::register(module)?;
     run::first_start::register(module)?;
     run::fork::register(module)?;
     run::recording::register(module)

@@ -210,6 +210,9 @@ pub struct Bounds {
 }
 
 impl Bounds {
+    /// The smallest budget that can be asked for, in bytes.
+    pub const SMALLEST_BUDGET: u64 = 64 << 10;
+
     /// Both together, of different processes.
     #[must_use]
     pub fn plus(&self, other: &Self) -> Self {

@@ -23,6 +23,7 @@ pub(crate) use show::ShowOptions;
 pub(crate) use stats::StatsOptions;
 pub(crate) use top::TopOptions;
 pub(crate) use values::Frames;
+pub use values::budget as budget_bytes;
 
 /// Longer lines of prose are hard to read.
 const WIDEST_HELP: usize = 100;

@@ -57,9 +57,12 @@ mod view;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
+pub use args::budget_bytes;
 pub use console::message;
 pub use merge::merge_at_exit;
-pub use run_spec::{InvalidRunSpec, LOOK, RUN_VARIABLE, RunSpec, SWITCH_VARIABLE, header_for_run};
+pub use run_spec::{
+    BUDGET_VARIABLE, InvalidRunSpec, LOOK, RUN_VARIABLE, RunSpec, SWITCH_VARIABLE, header_for_run,
+};
 pub use summary::{SummaryError, exit_summary};
 
 use args::{Arguments, Command};

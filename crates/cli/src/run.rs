@@ -5,10 +5,10 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::args::{Frames, RunOptions};
+use crate::args::{Frames, RunOptions, budget_bytes};
 use crate::failure::Failure;
 use crate::program::Program;
-use crate::run_spec::{LOOK, RUN_VARIABLE, RunSpec, SWITCH_VARIABLE, new_run_id};
+use crate::run_spec::{BUDGET_VARIABLE, LOOK, RUN_VARIABLE, RunSpec, SWITCH_VARIABLE, new_run_id};
 use crate::{Context, output};
 
 /// Most bytes of the program's arguments that are recorded: one environment variable can hold 128 KiB.
@@ -28,6 +28,10 @@ pub(crate) fn prepare(context: &Context<'_>, options: &RunOptions) -> Result<Pre
     let (program, arguments) = Program::of(options)?;
     program.check(context.syntax_check)?;
     (context.hand_over_check)().map_err(Failure::HandOver)?;
+    let budget_bytes = match options.budget {
+        Some(bytes) => Some(bytes),
+        None => budget_of_environment()?,
+    };
     let output = output_path(options, &program);
     let combined = RunSpec::combined(&output);
     if options.merge && !options.force && combined.exists() {
@@ -41,6 +45,7 @@ pub(crate) fn prepare(context: &Context<'_>, options: &RunOptions) -> Result<Pre
             Frames::AtMost(limit) => Some(limit),
         },
         sample_bytes: options.sample,
+        budget_bytes,
         threads: options.threads,
         tick_ms: options.tick,
         top: (!options.quiet).then_some(options.top),
@@ -68,6 +73,21 @@ pub(crate) fn prepare(context: &Context<'_>, options: &RunOptions) -> Result<Pre
         command.env(SWITCH_VARIABLE, LOOK);
     }
     Ok(Prepared { command, output })
+}
+
+/// The budget that [`BUDGET_VARIABLE`] asks for, if it does.
+fn budget_of_environment() -> Result<Option<u64>, Failure> {
+    let value = std::env::var_os(BUDGET_VARIABLE).filter(|value| !value.is_empty());
+    let Some(value) = value else {
+        return Ok(None);
+    };
+    let text = value.to_string_lossy();
+    let bytes = budget_bytes(&text).map_err(|help| {
+        Failure::BadValue(format!(
+            "invalid value '{text}' for {BUDGET_VARIABLE}: {help}"
+        ))
+    })?;
+    Ok(Some(bytes))
 }
 
 /// Replaces this process; returns only if that fails. The capture at `output` was made for nothing then, and goes.

@@ -15,6 +15,9 @@ pub const RUN_VARIABLE: &str = "HEAPSIGHT_RUN";
 /// `heapsight.pth` looks at this variable only, so it must be set for [`RUN_VARIABLE`] to be found.
 pub const SWITCH_VARIABLE: &str = "PYTHONHEAPSIGHT";
 
+/// Says how much memory call paths may take on which nothing is live, where nothing else does.
+pub const BUDGET_VARIABLE: &str = "PYTHONHEAPSIGHT_BUDGET";
+
 /// What [`SWITCH_VARIABLE`] is set to when the user has not set it. Removed with [`RUN_VARIABLE`].
 pub const LOOK: &str = "run";
 
@@ -29,6 +32,9 @@ pub struct RunSpec {
     pub frames: Option<u16>,
     /// Mean distance in bytes between samples; `None`: every block is traced.
     pub sample_bytes: Option<u64>,
+    /// Bytes for call paths on which nothing is live; `None`: the default.
+    #[serde(default)]
+    pub budget_bytes: Option<u64>,
     /// Keep threads apart.
     pub threads: bool,
     /// Milliseconds between two ticks.
@@ -242,6 +248,7 @@ mod tests {
             output: "out.heapsight".into(),
             frames: Some(25),
             sample_bytes: None,
+            budget_bytes: Some(8 << 20),
             threads: true,
             tick_ms: 100,
             top: Some(10),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use heapsight_capture::model::Mode;
+use heapsight_capture::model::{Bounds, Mode};
 use heapsight_capture::{Capture, Header};
 
 use crate::figures::{counted, format_duration, format_size};
@@ -84,7 +84,11 @@ fn accuracy(capture: &Capture, lost: u64, look: &Look) -> Vec<String> {
     }
     let (of, blocks) = match capture.header.mode {
         Mode::Exact { frame_limit: None } => (
-            "exact for Python's allocators with full call paths".to_owned(),
+            match last_bounds(capture).cuts {
+                0 => "exact for Python's allocators with full call paths".to_owned(),
+                _ => "exact for Python's allocators with call paths as far as they are known"
+                    .to_owned(),
+            },
             "none of their blocks lost",
         ),
         Mode::Exact {
@@ -113,6 +117,32 @@ fn accuracy(capture: &Capture, lost: u64, look: &Look) -> Vec<String> {
     [of].into_iter().chain(losses).collect()
 }
 
+/// What keeping within the tracer's budget had cost at the last tick.
+pub(crate) fn last_bounds(capture: &Capture) -> Bounds {
+    let of_tick = capture.timeline.last().map(|point| point.bounds);
+    of_tick.unwrap_or_default()
+}
+
+/// What that means for the figures.
+fn bounds(bounds: &Bounds) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if bounds.cuts > 0 {
+        warnings.push(format!(
+            "call paths were cut {}: paths with live blocks filled heapsight's budget, so blocks of new paths count \
+             where these leave the known ones (--budget gives more room)",
+            counted(bounds.cuts, "time", "times"),
+        ));
+    }
+    if bounds.folded_bytes > 0 {
+        warnings.push(format!(
+            "of {} allocated and freed again, only the nearest caller is known: see [folded paths] (--budget gives \
+             more room)",
+            format_size(bounds.folded_bytes),
+        ));
+    }
+    warnings
+}
+
 fn warnings(capture: &Capture, lost: u64) -> Vec<String> {
     let mut warnings = Vec::new();
     if lost > 0 {
@@ -123,6 +153,7 @@ fn warnings(capture: &Capture, lost: u64) -> Vec<String> {
         );
     }
     let last = capture.timeline.last().map_or(0, |point| point.elapsed_ns);
+    warnings.extend(bounds(&last_bounds(capture)));
     let cut = match is_snapshot(capture) {
         true => "what follows may be a part".to_owned(),
         false if capture.timeline.is_empty() => {

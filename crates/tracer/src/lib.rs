@@ -44,6 +44,7 @@ mod thread;
 mod tracemalloc;
 mod view;
 
+use heapsight_capture::model::Bounds;
 pub use heapsight_cpython::api::{
     RunningVersion, in_main_interpreter, running_build, running_version,
 };
@@ -78,14 +79,11 @@ pub fn page_bytes() -> usize {
     memory::mapping::page_size()
 }
 
-/// The smallest budget that [`set_budget`] takes, in bytes.
-pub const SMALLEST_BUDGET: u64 = tables::budget::SMALLEST_BUDGET;
-
-/// Sets how much memory call paths may take on which nothing is live, in bytes, from now on; `None`: the default, 32 MiB
-/// or 15 % of the process's resident memory, whichever is more. Beyond it those that were not used for longest are given
-/// back. With a number, paths with live blocks count too: when they alone take so much, new paths are cut.
+/// Sets how much memory call paths may take on which nothing is live, in bytes, from now on; `None`: the default, 32
+/// MiB or 15 % of the process's resident memory, whichever is more. Beyond it those that were not used for longest
+/// are given back. With a number, paths with live blocks count too: when they alone take so much, new paths are cut.
 pub fn set_budget(bytes: Option<u64>) {
-    tables::budget::set(bytes.map(|bytes| bytes.max(SMALLEST_BUDGET)));
+    tables::budget::set(bytes.map(|bytes| bytes.max(Bounds::SMALLEST_BUDGET)));
 }
 
 /// The budget in force, in bytes.

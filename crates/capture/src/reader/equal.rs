@@ -1,9 +1,9 @@
 //! Equal call paths of one file as one.
 //!
-//! A tracer that gives back the memory of a path whose figures are in the file knows nothing of it any more: if the path
-//! comes back, the file has it once more, under new numbers and with counters that begin at zero. Here each string, code,
-//! call path and site that was there before is found again, and what its doubles count is added up. Numbers that were
-//! given stay what they are, so nothing is merged that came before the first path was given back.
+//! A tracer that gives back the memory of a path whose figures are in the file knows nothing of it any more: if the
+//! path comes back, the file has it once more, under new numbers and with counters that begin at zero. Here each
+//! string, code, call path and site that was there before is found again, and what its doubles count is added up.
+//! Numbers that were given stay what they are, so nothing is merged that came before the first path was given back.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};

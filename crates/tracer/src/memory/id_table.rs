@@ -93,7 +93,7 @@ impl IdTable {
         ids: &[u32],
         hash_of: impl Fn(u32) -> u64,
     ) -> bool {
-        let slots = (ids.len() * 4).next_power_of_two().max(FIRST_SLOTS);
+        let slots = (ids.len() * 2 + 1).next_power_of_two().max(FIRST_SLOTS);
         self.used.store(ids.len() as u32, Ordering::Relaxed);
         self.replace(held, slots, ids, &hash_of)
     }

@@ -20,9 +20,6 @@ use crate::tables::{history, sites, tree};
 const LEAST_DEFAULT: u64 = 32 << 20;
 const DEFAULT_PERCENT: u64 = 15;
 
-/// The smallest budget that can be asked for.
-pub const SMALLEST_BUDGET: u64 = 64 << 10;
-
 /// By how much the default is stretched for paths with live blocks before new ones are cut.
 const STRETCH: u64 = 4;
 

@@ -1,10 +1,10 @@
 //! Bounded growth: call paths on which nothing lives any more are given back when there is no room for all of them.
 //!
 //! A server that creates code for ever, or recursion that takes another way each time, makes new call paths for ever.
-//! When what was made fills the budget ([`crate::tables::budget`]), a *sweep* looks for paths that nobody would miss: no
-//! block on them or above them is live, nor was at the peak. Of these the ones that were used last stay, for a program
-//! that goes through many paths again and again would otherwise make them all anew each time; the others are given
-//! back. While a file is written, their figures are in it by then, and they leave without a trace
+//! When what was made fills the budget ([`crate::tables::budget`]), a *sweep* looks for paths that nobody would miss:
+//! no block on them or above them is live, nor was at the peak. Of these the ones that were used last stay, for a
+//! program that goes through many paths again and again would otherwise make them all anew each time; the others are
+//! given back. While a file is written, their figures are in it by then, and they leave without a trace
 //! ([`crate::tables::history`]). Else what was allocated and freed on them is added to an element `[folded paths]`
 //! below their nearest caller that stays, so that no total changes.
 //!
@@ -93,13 +93,30 @@ pub(crate) fn sweep_if_wanted() {
 fn sweep(held: &mut Held, budget: u64) -> Swept {
     let folded = codes::folded(held);
     let mut marks = Marks::new(tree::len());
-    let (needed, idle_codes) = mark_needed(held, &mut marks, folded);
-    let idle = find_idle(held, &marks, idle_codes);
+    let needed_sites = mark_needed(&mut marks);
+    let mut survey = survey(held, &mut marks, folded);
+    let needed_names = codes::bytes_of(held, &survey.needed_codes.0);
+    let needed = survey.needed_paths * budget::path_bytes()
+        + needed_sites * budget::site_bytes()
+        + needed_names;
+    let idle_bytes = survey.idle_paths * budget::path_bytes()
+        + survey.idle_sites * budget::site_bytes()
+        + codes::heap_bytes(held).saturating_sub(needed_names);
     let room = budget::room(budget, needed);
-    mark_staying(&mut marks, &idle, room / STAYING);
-    let is_over = idle.bytes > room.saturating_mul(MOST_UNWRITTEN);
-    let ending = find_ending(held, &mut marks, is_over);
-    let has_changed = set_states(held, &marks);
+    let bytes_of_each = (idle_bytes / survey.idle_paths.max(1)).max(1);
+    mark_staying(&mut marks, &survey, room / STAYING / bytes_of_each);
+    let is_over = idle_bytes > room.saturating_mul(MOST_UNWRITTEN);
+    let ending = find_ending(held, &mut marks, &survey, is_over);
+    let mut has_changed = !survey.revived.is_empty();
+    for &id in &survey.revived {
+        tree::set_state(held, id, tree::USED);
+    }
+    for (id, &age) in (0..).zip(&survey.age) {
+        if age != NOT_IDLE && !marks.has(id, marks::STAYS) {
+            tree::set_state(held, id, tree::IDLE);
+            has_changed = true;
+        }
+    }
     if has_changed {
         tree::reindex(held);
     }
@@ -111,7 +128,8 @@ fn sweep(held: &mut Held, budget: u64) -> Swept {
         SEEN.get(held)[id as usize] = Seen::default();
     }
     history::count_gone(ending.len() as u64);
-    sweep_codes(held);
+    survey.needed_codes.add_all(&survey.idle_codes);
+    codes::sweep(held, survey.needed_codes.0);
     let counted = counted_bytes(held);
     history::set_pressed(counted > needed.saturating_add(room));
     Swept {
@@ -121,9 +139,8 @@ fn sweep(held: &mut Held, budget: u64) -> Swept {
     }
 }
 
-/// Marks the paths that cannot be given back, with their callers. Tells what they take, and what names take that only
-/// other paths use.
-fn mark_needed(held: &mut Held, marks: &mut Marks, folded: u32) -> (u64, u64) {
+/// Marks the paths that cannot be given back, with their callers; gives how many sites are on them that hold something.
+fn mark_needed(marks: &mut Marks) -> u64 {
     let (epoch, at_peak) = (totals::epoch(), totals::at_peak());
     let differs = recorded::differs();
     let mut needed_sites = 0;
@@ -138,86 +155,95 @@ fn mark_needed(held: &mut Held, marks: &mut Marks, folded: u32) -> (u64, u64) {
             );
         }
     }
-    // What was folded before stays where it is as long as its caller does.
-    for id in 1..tree::len() {
-        let node = tree::node(id);
-        let parent = node.parent.load(Ordering::Relaxed);
-        if node.code.load(Ordering::Relaxed) == folded
-            && node.state() != tree::FREE
-            && (parent == tree::ROOT || marks.has(parent, marks::NEEDED))
-        {
-            marks.mark(id, marks::NEEDED);
-        }
-    }
-    let mut paths = 0;
-    let mut used_codes = UsedCodes::default();
-    for id in (1..tree::len()).filter(|&id| marks.has(id, marks::NEEDED)) {
-        paths += 1;
-        used_codes.add(id);
-    }
-    let used_bytes = codes::bytes_of(held, &used_codes.0);
-    let needed = paths * budget::path_bytes() + needed_sites * budget::site_bytes() + used_bytes;
-    (needed, codes::heap_bytes(held).saturating_sub(used_bytes))
+    needed_sites
 }
 
-/// Paths on which nothing is live.
-struct Idle {
-    /// How long each has not been used: [`Self::NOT`] for one that is needed, or idle since the last sweep already.
+/// What one look at each path tells.
+struct Survey {
+    needed_paths: u64,
+    needed_codes: UsedCodes,
+    /// Paths on which nothing is live, those that are to be given back as well.
+    idle_paths: u64,
+    idle_sites: u64,
+    idle_codes: UsedCodes,
+    /// How long each path has not been used; [`NOT_IDLE`] for one that is needed, or was idle at the last sweep
+    /// already.
     age: Vec<u8>,
     /// How many there are of each age.
-    count: [u64; Self::AGES],
-    /// How many there are, those that are to be given back as well, and what they take.
-    paths: u64,
-    bytes: u64,
+    count: [u64; AGES],
+    /// Paths that were idle at the last sweep, and are still.
+    waiting: Vec<u32>,
+    /// Paths that were idle at the last sweep, and are needed now.
+    revived: Vec<u32>,
 }
 
-impl Idle {
-    const NOT: u8 = u8::MAX;
-    /// A path that is new is as one that was used a sweep earlier: most paths are used once.
-    const AGES: usize = OLDEST as usize + 2;
-}
+const NOT_IDLE: u8 = u8::MAX;
 
-fn find_idle(held: &mut Held, marks: &Marks, code_bytes: u64) -> Idle {
+/// A path that is new is as one that was used a sweep earlier: most paths are used once.
+const AGES: usize = OLDEST as usize + 2;
+
+fn survey(held: &mut Held, marks: &mut Marks, folded: u32) -> Survey {
     let count = tree::len();
-    let mut seen = std::mem::take(SEEN.get(held));
-    let known = seen.len();
-    let more = (count as usize).saturating_sub(known);
-    seen.reserve_exact(more.max(known / 8).min(more + (1 << 16)));
-    seen.resize(count as usize, Seen::default());
-    let mut idle = Idle {
-        age: vec![Idle::NOT; count as usize],
-        count: [0; Idle::AGES],
-        paths: 0,
-        bytes: 0,
+    let mut all_seen = std::mem::take(SEEN.get(held));
+    let more = (count as usize).saturating_sub(all_seen.len());
+    all_seen.reserve_exact(more);
+    all_seen.resize(count as usize, Seen::default());
+    let mut survey = Survey {
+        needed_paths: 0,
+        needed_codes: UsedCodes::default(),
+        idle_paths: 0,
+        idle_sites: 0,
+        idle_codes: UsedCodes::default(),
+        age: vec![NOT_IDLE; count as usize],
+        count: [0; AGES],
+        waiting: Vec::new(),
+        revived: Vec::new(),
     };
-    let mut idle_sites = 0;
-    for (id, seen) in (1..count).zip(&mut seen[1..]) {
-        let state = tree::node(id).state();
+    for (id, seen) in (1..count).zip(&mut all_seen[1..]) {
+        let node = tree::node(id);
+        let state = node.state();
         if state == tree::FREE {
             continue;
         }
+        let (parent, code) = (
+            node.parent.load(Ordering::Relaxed),
+            node.code.load(Ordering::Relaxed),
+        );
         let before = *seen;
-        *seen = before.then(usage(id));
+        *seen = before.then(usage(node));
+        // What was folded before stays where it is as long as its caller does.
+        if code == folded && (parent == tree::ROOT || marks.has(parent, marks::NEEDED)) {
+            marks.mark(id, marks::NEEDED);
+        }
         if marks.has(id, marks::NEEDED) {
+            survey.needed_paths += 1;
+            survey.needed_codes.add(code);
+            if state == tree::IDLE {
+                survey.revived.push(id);
+            }
             continue;
         }
-        idle.paths += 1;
-        idle_sites += sites::in_node(id);
-        if state == tree::USED {
-            let is_new = u32::from(before.0 == 0);
-            let age = seen.age() + is_new;
-            idle.age[id as usize] = age as u8;
-            idle.count[age as usize] += 1;
+        survey.idle_paths += 1;
+        survey.idle_sites += sites::in_node(node);
+        survey.idle_codes.add(code);
+        if state == tree::IDLE {
+            survey.waiting.push(id);
+        } else {
+            let age = seen.age() + u32::from(before.0 == 0);
+            survey.age[id as usize] = age as u8;
+            survey.count[age as usize] += 1;
+            // What hangs from a path that was to be given back keeps it.
+            if parent != tree::ROOT && tree::node(parent).state() == tree::IDLE {
+                marks.mark(parent, marks::CARRIES);
+            }
         }
     }
-    *SEEN.get(held) = seen;
-    idle.bytes = idle.paths * budget::path_bytes() + idle_sites * budget::site_bytes() + code_bytes;
-    idle
+    *SEEN.get(held) = all_seen;
+    survey
 }
 
 /// Changes when something is allocated on the path, and when its number is given to another one. Never 0 below the age.
-fn usage(id: u32) -> u32 {
-    let node = tree::node(id);
+fn usage(node: &tree::Node) -> u32 {
     let all = node.sites.iter().fold(node.reuse_count() + 1, |sum, site| {
         sum.wrapping_mul(31)
             .wrapping_add(sites::allocated_blocks(site.load(Ordering::Relaxed)))
@@ -225,17 +251,15 @@ fn usage(id: u32) -> u32 {
     (all ^ (all >> 26)) | 1
 }
 
-/// Marks the idle paths that were used last, as many as there is room for.
-fn mark_staying(marks: &mut Marks, idle: &Idle, room: u64) {
-    let bytes_of_each = (idle.bytes / idle.paths.max(1)).max(1);
-    let mut left = room / bytes_of_each;
-    let mut stays = [0_u64; Idle::AGES];
-    for (stays, count) in stays.iter_mut().zip(idle.count) {
-        *stays = count.min(left);
-        left -= *stays;
+/// Marks the idle paths that were used last, up to so many.
+fn mark_staying(marks: &mut Marks, survey: &Survey, mut most: u64) {
+    let mut stays = [0_u64; AGES];
+    for (stays, count) in stays.iter_mut().zip(survey.count) {
+        *stays = count.min(most);
+        most -= *stays;
     }
-    for (id, &age) in (0..).zip(&idle.age) {
-        if age != Idle::NOT && stays[usize::from(age)] > 0 {
+    for (id, &age) in (0..).zip(&survey.age) {
+        if age != NOT_IDLE && stays[usize::from(age)] > 0 {
             stays[usize::from(age)] -= 1;
             marks.mark(id, marks::STAYS);
         }
@@ -243,47 +267,23 @@ fn mark_staying(marks: &mut Marks, idle: &Idle, room: u64) {
 }
 
 /// The paths that end now: idle before, still idle, and no path that goes on for now hangs from them.
-fn find_ending(held: &mut Held, marks: &mut Marks, is_over: bool) -> Vec<u32> {
-    let waits = history::is_written() && !is_over;
-    for id in 1..tree::len() {
-        let goes_on = match tree::node(id).state() {
-            tree::USED => true,
-            tree::IDLE => waits && !marks.has(id, marks::NEEDED) && !is_settled(held, id),
-            _ => false,
-        };
-        if goes_on {
-            marks.mark(id, marks::CARRIES);
+fn find_ending(held: &mut Held, marks: &mut Marks, survey: &Survey, is_over: bool) -> Vec<u32> {
+    if history::is_written() && !is_over {
+        for &id in &survey.waiting {
+            if !is_settled(held, id) {
+                marks.mark(id, marks::CARRIES);
+            }
         }
     }
-    (1..tree::len())
-        .filter(|&id| {
-            tree::node(id).state() == tree::IDLE
-                && !marks.has(id, marks::NEEDED)
-                && !marks.has(id, marks::CARRIES)
-        })
+    let ending = survey.waiting.iter().copied();
+    ending
+        .filter(|&id| !marks.has(id, marks::CARRIES))
         .collect()
 }
 
 /// Are the figures of all sites of the path in the file?
 fn is_settled(held: &mut Held, id: u32) -> bool {
     sites::all_on_path(held, id, history::is_settled)
-}
-
-/// True when the index is to be built anew.
-fn set_states(held: &mut Held, marks: &Marks) -> bool {
-    let mut has_changed = false;
-    for id in 1..tree::len() {
-        let state = match tree::node(id).state() {
-            tree::IDLE if marks.has(id, marks::NEEDED) => tree::USED,
-            tree::USED if !marks.has(id, marks::NEEDED) && !marks.has(id, marks::STAYS) => {
-                tree::IDLE
-            }
-            _ => continue,
-        };
-        tree::set_state(held, id, state);
-        has_changed = true;
-    }
-    has_changed
 }
 
 /// Gives back the sites of a path that ends.
@@ -310,22 +310,18 @@ fn give_back(held: &mut Held, marks: &Marks, id: u32, folded: u32) {
 struct UsedCodes(Vec<bool>);
 
 impl UsedCodes {
-    /// By the path `id`.
-    fn add(&mut self, id: u32) {
-        let code = tree::node(id).code.load(Ordering::Relaxed) as usize;
+    fn add(&mut self, code: u32) {
+        let code = code as usize;
         if self.0.len() <= code {
             self.0.resize(code + 1, false);
         }
         self.0[code] = true;
     }
-}
 
-fn sweep_codes(held: &mut Held) {
-    let mut used = UsedCodes::default();
-    for id in (1..tree::len()).filter(|&id| tree::node(id).state() != tree::FREE) {
-        used.add(id);
+    fn add_all(&mut self, other: &Self) {
+        let used = other.0.iter().enumerate().filter(|(_, is_used)| **is_used);
+        used.for_each(|(code, _)| self.add(code as u32));
     }
-    codes::sweep(held, used.0);
 }
 
 /// What all that is there takes.

@@ -181,6 +181,14 @@ fn site_of(path: u32, gil: bool) -> u32 {
     sites::of(node, domain, sharing)
 }
 
+/// That of a recording, not of a snapshot.
+fn header() -> Header {
+    Header {
+        tick_ms: 100,
+        ..Header::default()
+    }
+}
+
 /// The tracer with a recording, and what it has allocated.
 struct Bench {
     state: State,
@@ -197,7 +205,7 @@ impl Bench {
         assert!(tree::init(&mut lock::hold()));
         history::tests::take();
         let sink = Sink::default();
-        let state = State::begin(Box::new(sink.clone()), &Header::default()).expect("room");
+        let state = State::begin(Box::new(sink.clone()), &header()).expect("room");
         Self {
             state,
             sink,
@@ -406,4 +414,71 @@ fn no_change_of_any_thread_is_missed() {
             assert_eq!(told, true_ones);
         }
     });
+}
+
+#[test]
+fn paths_leave_once_the_file_has_them_and_are_added_up_when_they_come_back() {
+    const PATHS: u32 = 3_000;
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut bench = Bench::new();
+    budget::set_paths(300);
+    for turn in 0..3 {
+        for path in 0..PATHS {
+            bench.run(Event::Pass { path });
+            if path % 20 == 0 {
+                bench.state.tick(SHARE);
+            }
+        }
+        assert!(
+            tree::len() < 1_500,
+            "{} paths after turn {turn}",
+            tree::len()
+        );
+        assert!(
+            sites::len() < 1_500,
+            "{} sites after turn {turn}",
+            sites::len()
+        );
+    }
+    bench.state.tick(Extent::Whole);
+    assert!(history::gone_paths() > u64::from(2 * PATHS));
+    assert_eq!(history::folded_bytes(), 0, "nothing was lost");
+    let capture = bench.sink.read();
+    let told = by_file(&capture.tables);
+    assert_eq!(told.len(), PATHS as usize);
+    assert_eq!(
+        capture.tables.sites.len(),
+        PATHS as usize,
+        "each path is there once"
+    );
+    for figures in told.values() {
+        assert_eq!((figures.allocated_bytes, figures.freed_bytes), (72, 72));
+        assert_eq!((figures.allocated_blocks, figures.freed_blocks), (3, 3));
+    }
+    // What the program is told of it is the sum.
+    let seen = crate::readout::snapshot::snapshot();
+    let all: u64 = seen.counters.iter().map(|of| of.allocated_blocks).sum();
+    assert_eq!(all, u64::from(3 * PATHS));
+}
+
+#[test]
+fn paths_that_cannot_be_written_are_folded_in_the_end_and_no_sum_changes() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut bench = Bench::new();
+    budget::set_paths(100);
+    bench.sink.set_room(Some(0));
+    for path in 0..5_000 {
+        bench.run(Event::Pass { path });
+        if path % 200 == 0 {
+            bench.state.tick(SHARE);
+        }
+    }
+    assert!(tree::len() < 3_000, "{} paths", tree::len());
+    assert!(history::folded_bytes() > 0);
+    bench.sink.set_room(None);
+    bench.state.tick(Extent::Whole);
+    agree(&mut bench).expect("the file has what there is");
+    let told = by_file(&bench.sink.read().tables);
+    let all: u64 = told.values().map(|of| of.allocated_blocks).sum();
+    assert_eq!(all, 5_000);
 }

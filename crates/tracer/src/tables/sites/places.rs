@@ -310,12 +310,9 @@ pub(crate) fn all_on_path(
         .all(|site| site == 0 || site == EXCLUDED || test(held, site))
 }
 
-/// How many sites the path `node` has in its node.
-pub(crate) fn in_node(node: u32) -> u64 {
-    let sites = tree::node(node)
-        .sites
-        .iter()
-        .map(|site| site.load(Ordering::Relaxed));
+/// How many sites a path has in its node.
+pub(crate) fn in_node(node: &tree::Node) -> u64 {
+    let sites = node.sites.iter().map(|site| site.load(Ordering::Relaxed));
     sites.filter(|&id| id != 0 && id != EXCLUDED).count() as u64
 }
 
