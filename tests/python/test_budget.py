@@ -183,7 +183,7 @@ def test_every_report_says_that_paths_were_cut(capture: Path) -> None:
 
 def test_what_was_folded_is_said(tmp_path: Path) -> None:
     file = tmp_path / "folded.heapsight"
-    code = TWICE.replace("print(", f"heapsight.Snapshot.create(False).write({str(file)!r})\nprint(")
+    code = TWICE.replace("print(", f"heapsight.Snapshot.create().write({str(file)!r})\nprint(")
     start = Start(["-c", code], flags=["-X", "heapsight"], environment={"PYTHONHEAPSIGHT_BUDGET": "512K"})
     outcome = start.plain()
     assert outcome.status == 0, outcome.errors
