@@ -2,6 +2,7 @@
 
 mod equal;
 mod frames;
+mod missing;
 mod replay;
 
 use std::fs::File;
@@ -15,6 +16,7 @@ use crate::header::Header;
 use crate::model::{Bounds, Tables};
 use crate::note::Note;
 
+pub use missing::Missing;
 pub use replay::Replay;
 
 /// What was known of the process at one tick.
@@ -110,20 +112,6 @@ impl Capture {
     #[must_use]
     pub fn knows_ends_only(&self) -> bool {
         self.notes.iter().any(|note| note.name == Note::ENDS_ONLY)
-    }
-
-    /// Until when the totals are known: the time of the last tick, in nanoseconds since the start of tracing. 0 without
-    /// ticks.
-    #[must_use]
-    pub fn totals_until_ns(&self) -> u64 {
-        self.timeline.last().map_or(0, |point| point.elapsed_ns)
-    }
-
-    /// Until when the figures of single call paths are known, in nanoseconds since the start of tracing: earlier than
-    /// [`Self::totals_until_ns`] when the recording of a busy program was cut short. 0 without ticks.
-    #[must_use]
-    pub fn paths_until_ns(&self) -> u64 {
-        self.timeline.last().map_or(0, TickSummary::paths_until_ns)
     }
 
     /// What is wrong with the file, if it could not be read to its end. A recording without an ending is whole: its

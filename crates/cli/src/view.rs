@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use heapsight_analysis::recording::{Reached, Recording, RecordingError, SeekTarget};
 use heapsight_analysis::{Filter, Metric, apply_shown_filters};
 use heapsight_capture::Capture;
-use heapsight_report::{Look, Shown, printable};
+use heapsight_report::{Look, Shown, printable, what_is_missing};
 
 use crate::failure::Failure;
 use crate::files::{Files, Opened};
@@ -102,6 +102,11 @@ impl View {
         }
     }
 
+    /// Has it said that the recording was cut short, by commands whose output does not say so itself.
+    pub(crate) fn warn_of_what_is_missing(&self, files: &Files) {
+        warn_of_what_is_missing(&self.path, &self.capture, files);
+    }
+
     /// The file's name, safe to print.
     pub(crate) fn name(&self, look: &Look) -> String {
         printable(&self.path.to_string_lossy(), look.unicode)
@@ -130,5 +135,14 @@ impl View {
             }),
             _ => Ok(()),
         }
+    }
+}
+
+/// Of a snapshot that was cut short is told as a failure.
+pub(crate) fn warn_of_what_is_missing(path: &Path, capture: &Capture, files: &Files) {
+    if capture.header.tick_ms > 0
+        && let Some(what) = what_is_missing(capture)
+    {
+        files.warn(format!("{}: {what}", path.display()));
     }
 }

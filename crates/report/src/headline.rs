@@ -7,7 +7,7 @@ use heapsight_capture::{Capture, Header};
 
 use crate::figures::{counted, format_duration, format_size};
 use crate::look::{Look, Role};
-use crate::moment::{is_snapshot, time};
+use crate::moment::{exact_time, is_snapshot};
 use crate::process::is_of_memray;
 use crate::text::{printable, width, wrap};
 
@@ -152,29 +152,36 @@ fn warnings(capture: &Capture, lost: u64) -> Vec<String> {
                 .to_owned(),
         );
     }
-    let last = capture.timeline.last().map_or(0, |point| point.elapsed_ns);
     warnings.extend(bounds(&last_bounds(capture)));
-    let cut = match is_snapshot(capture) {
-        true => "what follows may be a part".to_owned(),
-        false if capture.timeline.is_empty() => {
-            "not one tick was written, so nothing is known of its memory".to_owned()
-        }
-        false => {
-            let paths = capture.paths_until_ns();
-            let of_paths = match paths < last {
-                true => format!(", single call paths up to {}", time(paths)),
-                false => String::new(),
-            };
-            let last = time(last);
-            format!("what follows is true up to the last complete tick, at {last}{of_paths}")
-        }
-    };
-    match (capture.truncation, capture.end) {
-        (Some(truncation), _) => warnings.push(format!("{truncation}; {cut}")),
-        (None, None) => warnings.push(format!(
-            "the recording has no end (the program was killed, left through os._exit, or still runs); {cut}"
-        )),
-        (None, Some(_)) => {}
-    }
+    warnings.extend(what_is_missing(capture));
     warnings
+}
+
+/// Why and how much of a recording is missing, as a sentence without an end; `None` of a whole one.
+#[must_use]
+pub fn what_is_missing(capture: &Capture) -> Option<String> {
+    let missing = capture.missing()?;
+    let until = missing.totals_until_ns;
+    let mut known = if is_snapshot(capture) {
+        "what follows may be a part".to_owned()
+    } else if capture.timeline.is_empty() {
+        "not one tick was written, so nothing is known of its memory".to_owned()
+    } else {
+        let until = exact_time(until);
+        format!("what is told is true up to the last complete tick, at {until}")
+    };
+    if missing.paths_until_ns < until {
+        let paths = exact_time(missing.paths_until_ns);
+        known += &format!(", of single call paths up to {paths}");
+    }
+    if let Some(tick) = missing.longest_tick_ns {
+        let tick = exact_time(tick);
+        known += &format!("; ticks came at most {tick} apart: a kill took about that much at most");
+    }
+    Some(match capture.truncation {
+        Some(truncation) => format!("{truncation}; {known}"),
+        None => format!(
+            "the recording has no end (the program was killed, left through os._exit, or still runs); {known}"
+        ),
+    })
 }

@@ -63,10 +63,11 @@ pub use figures::{
     format_count, format_duration, format_size, format_size_change, format_whole_size,
     format_whole_size_change,
 };
+pub use headline::what_is_missing;
 pub use lines::{Lines, Shown, lines};
 pub use look::Look;
 pub use moment::is_snapshot;
 pub use shell::{next_steps, shell_path, shell_quoted, written};
 pub use stats::Statistics;
 pub use summary::{Selection, summary};
-pub use text::printable;
+pub use text::{message, printable};

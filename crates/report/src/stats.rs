@@ -13,7 +13,7 @@ use heapsight_capture::model::{CodeKind, NodeId, ROOT};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::export::{bounds_json, header_json};
+use crate::export::{bounds_json, header_json, missing_json};
 use crate::figures::{counted, format_count, format_size};
 use crate::headline::{headline, last_bounds};
 use crate::look::{Look, Role};
@@ -223,7 +223,8 @@ impl Statistics {
         let value = json!({
             "header": header_json(capture),
             "duration_ns": last.elapsed_ns.max(end.elapsed_ns),
-            "is_complete": capture.end.is_some(),
+            "is_complete": capture.missing().is_none(),
+            "missing": missing_json(capture),
             "unreadable_from": capture.truncation.map(|truncation| truncation.offset),
             "lost_events": last.lost_events.max(end.totals.lost_events),
             "file_bytes": self.file_bytes,

@@ -52,11 +52,12 @@ pub use heapsight_cpython::builtin_function::vectorcall_place;
 pub use heapsight_cpython::object::pre_header_bytes;
 pub use heapsight_cpython::version::UnsupportedVersion;
 
+pub use background::termination::arrange_last_tick;
 pub use background::{descriptor, is_first_thread, pause, recorder, resume, timer};
 pub use config::{Config, FrameLimit};
 pub use hooks::install::{
-    StartError, clear as clear_session, finalization_begins, hooks_may_be_gone, prepare,
-    put_hooks_back, start as start_session, stop as stop_session,
+    StartError, attaching_is_safe, clear as clear_session, finalization_begins, hooks_may_be_gone,
+    prepare, put_hooks_back, start as start_session, stop as stop_session,
 };
 pub use interpreter::signals::Actions as SignalActions;
 pub use memory::reserve;
@@ -67,7 +68,7 @@ pub use readout::snapshot::{
     LiveBlock, LiveBlocks, snapshot, snapshot_of_all_paths, snapshot_with_blocks, totals, trace_of,
     traced_memory, tracer_bytes,
 };
-pub use tables::path_filter::PathFilter;
+pub use tables::path_filter::{PathFilter, Sight};
 pub use thread::name_thread;
 pub use tracemalloc::extension::{track, untrack};
 pub use tracemalloc::{extension_calls, objects};

@@ -51,12 +51,12 @@ pub(crate) fn as_the_environment_says(py: Python<'_>) -> PyResult<()> {
         return Ok(());
     }
     let flags = py.import("sys")?.getattr("flags")?;
-    let value = std::env::var_os(heapsight_cli::BUDGET_VARIABLE).unwrap_or_default();
+    let value = std::env::var_os(heapsight_handover::BUDGET_VARIABLE).unwrap_or_default();
     if value.is_empty() || flags.getattr("ignore_environment")?.is_truthy()? {
         return Ok(());
     }
     let text = value.to_string_lossy();
-    match heapsight_cli::budget_bytes(&text) {
+    match heapsight_handover::budget_bytes(&text) {
         Ok(bytes) => {
             tracer::set_budget(Some(bytes));
             Ok(())
@@ -64,7 +64,7 @@ pub(crate) fn as_the_environment_says(py: Python<'_>) -> PyResult<()> {
         Err(help) => {
             let message = format!(
                 "{}: invalid budget {text:?}: {help}; the default holds",
-                heapsight_cli::BUDGET_VARIABLE
+                heapsight_handover::BUDGET_VARIABLE
             );
             let category = py.get_type::<PyRuntimeWarning>();
             py.import("warnings")?

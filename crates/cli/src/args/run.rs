@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args};
 
-use super::values::{Frames, budget, bytes, count, frames, tick_ms};
+use heapsight_handover::budget_bytes;
+
+use super::values::{Frames, bytes, count, frames, tick_ms};
 
 /// Mean distance between samples when `--sample` is given without a number.
 const DEFAULT_SAMPLE: &str = "512K";
@@ -66,7 +68,7 @@ pub(crate) struct RunOptions {
 
     /// Memory for call paths on which nothing is live, such as 8M [default: PYTHONHEAPSIGHT_BUDGET, or 32M or 15 % of
     /// the program's own, whichever is more]
-    #[arg(long, value_name = "SIZE", value_parser = budget, allow_negative_numbers = true)]
+    #[arg(long, value_name = "SIZE", value_parser = budget_bytes, allow_negative_numbers = true)]
     pub budget: Option<u64>,
 
     /// Keep threads apart

@@ -2,7 +2,6 @@
 
 use heapsight_analysis::recording::{Moment, SeekTarget};
 use heapsight_analysis::{Filter, GroupBy, Metric};
-use heapsight_capture::model::Bounds;
 use heapsight_report::Format;
 
 /// Most frames that can be asked for by number.
@@ -38,29 +37,8 @@ pub(super) fn tick_ms(text: &str) -> Result<u32, String> {
 
 /// A number of bytes, with `K`, `M` or `G` for 1024, 1024² or 1024³ of them.
 pub(super) fn bytes(text: &str) -> Result<u64, String> {
-    let (digits, unit) = match text.as_bytes().last() {
-        Some(b'K' | b'k') => (&text[..text.len() - 1], 1 << 10),
-        Some(b'M' | b'm') => (&text[..text.len() - 1], 1 << 20),
-        Some(b'G' | b'g') => (&text[..text.len() - 1], 1 << 30),
-        _ => (text, 1_u64),
-    };
-    digits
-        .parse::<u64>()
-        .ok()
-        .and_then(|count| count.checked_mul(unit))
-        .filter(|bytes| *bytes > 0)
+    heapsight_handover::bytes(text)
         .ok_or_else(|| "give a number of bytes such as 4096, 512K or 1M".to_owned())
-}
-
-/// A budget for memory of the tracer's own.
-///
-/// # Errors
-/// What would have been right.
-pub fn budget(text: &str) -> Result<u64, String> {
-    bytes(text)
-        .ok()
-        .filter(|bytes| *bytes >= Bounds::SMALLEST_BUDGET)
-        .ok_or_else(|| "give a number of bytes from 64K on, such as 8M or 1G".to_owned())
 }
 
 /// How many entries to show.
@@ -225,18 +203,6 @@ mod tests {
         assert_eq!(bytes("2m"), Ok(2 << 20));
         for wrong in ["0", "0K", "-1", "K", "", "é", "99999999999G"] {
             assert!(bytes(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn a_budget_has_a_least_size() {
-        assert_eq!(budget("64K"), Ok(64 << 10));
-        assert_eq!(budget("1G"), Ok(1 << 30));
-        for wrong in ["0", "65535", "63K", "-1M", "much", "99999999999G", ""] {
-            assert_eq!(
-                budget(wrong).expect_err(wrong),
-                "give a number of bytes from 64K on, such as 8M or 1G"
-            );
         }
     }
 

@@ -32,6 +32,7 @@ impl Serialize for File<'_> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("format", &FORMAT)?;
         map.serialize_entry("header", &header(capture))?;
+        map.serialize_entry("missing", &missing(capture))?;
         map.serialize_entry("totals", &totals(tables))?;
         map.serialize_entry("timeline", &list(|| capture.timeline.iter().map(moment)))?;
         map.serialize_entry("functions", &functions)?;
@@ -41,6 +42,17 @@ impl Serialize for File<'_> {
         map.serialize_entry("sites", &Sites(tables, &domains))?;
         map.end()
     }
+}
+
+/// What a recording that was cut short lacks; null of a whole one.
+pub(crate) fn missing(capture: &Capture) -> Option<Value> {
+    capture.missing().map(|missing| {
+        json!({
+            "totals_until_ns": missing.totals_until_ns,
+            "paths_until_ns": missing.paths_until_ns,
+            "longest_tick_ns": missing.longest_tick_ns,
+        })
+    })
 }
 
 fn totals(tables: &Tables) -> Value {
@@ -66,7 +78,9 @@ pub(crate) fn bounds(bounds: &Bounds) -> Value {
 fn moment(point: &TickSummary) -> Value {
     json!({
         "elapsed_ns": point.elapsed_ns,
+        "paths_lag_ns": point.paths_lag_ns,
         "rss_bytes": point.rss_bytes,
+        "highest_rss_bytes": point.highest_rss_bytes,
         "live_bytes": point.live_bytes,
         "live_blocks": point.live_blocks,
         "peak_bytes": point.peak_bytes,

@@ -30,8 +30,24 @@ use crate::tables::{history, recorded, sites, totals};
 pub(super) enum Extent {
     /// A heartbeat, and what else there is time for until the next, after so long.
     Share(Duration),
+    /// Everything that changed and can be had without waiting for another thread.
+    Ready,
     /// Everything that changed, however long it takes.
     Whole,
+}
+
+impl Extent {
+    /// The table lock.
+    fn hold(self) -> Option<Held> {
+        match self {
+            Self::Share(_) | Self::Ready => lock::try_hold(),
+            Self::Whole => Some(lock::hold()),
+        }
+    }
+
+    fn has_limit(self) -> bool {
+        matches!(self, Self::Share(_))
+    }
 }
 
 /// A round over all sites that wait takes no longer than this. So a site is written within twice that, and a tick.
@@ -151,11 +167,7 @@ impl State {
         self.budget.accrue(self.began.elapsed());
         self.rows.clear();
         let mut elapsed_ns = self.elapsed_ns();
-        let held = match extent {
-            Extent::Share(_) => lock::try_hold(),
-            Extent::Whole => Some(lock::hold()),
-        };
-        if let Some(mut held) = held {
+        if let Some(mut held) = extent.hold() {
             elapsed_ns = self.elapsed_ns();
             self.find_changes(&mut held, elapsed_ns);
         }
@@ -261,7 +273,7 @@ impl State {
     fn look_at_sites(&mut self, extent: Extent, moment: &Moment<'_>, began: Duration) {
         let (tick, most) = match extent {
             Extent::Share(tick) => (tick, tick / MOST_OF_A_TICK),
-            Extent::Whole => (Duration::ZERO, Duration::MAX),
+            Extent::Ready | Extent::Whole => (Duration::ZERO, Duration::MAX),
         };
         let as_ns = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         let mut due = self
@@ -273,7 +285,7 @@ impl State {
             if sites.is_empty() {
                 // Half of the time is for what comes after: to write it down.
                 let used = 2 * thread_time().saturating_sub(began);
-                let may_go_on = extent == Extent::Whole
+                let may_go_on = !extent.has_limit()
                     || self.budget.allows(used)
                     || (due > 0 && used < most)
                     || history::is_pressed();
@@ -298,11 +310,7 @@ impl State {
 
     /// Reads the figures of `sites`; false when it cannot be done now.
     fn read_figures(&mut self, extent: Extent, sites: &[u32]) -> bool {
-        let held = match extent {
-            Extent::Share(_) => lock::try_hold(),
-            Extent::Whole => Some(lock::hold()),
-        };
-        let Some(mut held) = held else {
+        let Some(mut held) = extent.hold() else {
             return false;
         };
         if session::generation() != self.generation {

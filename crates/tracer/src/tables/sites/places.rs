@@ -366,7 +366,7 @@ fn fold_into(held: &mut Held, id: u32, target: u32) {
             Sharing::Shared,
         );
         // What was moved lives no more.
-        to.after_change(0, 0);
+        to.after_change(target, 0, 0);
     }
     set_free(held, id);
     history::set_settled(held, id, false);
