@@ -16,6 +16,7 @@ from benchmarks import (
     blocks,
     dropin,
     machine,
+    memory,
     overhead,
     reading,
     records,
@@ -38,7 +39,7 @@ from benchmarks.environment import (
 from benchmarks.records import Store
 from benchmarks.session import Session
 
-SECTIONS = ("pyperformance", "deep", *whole.SCRIPTS, "blocks", "dropin", "threads", "startup", "reading")
+SECTIONS = ("pyperformance", "deep", *whole.SCRIPTS, "blocks", "memory", "dropin", "threads", "startup", "reading")
 BUSY_LOAD = 0.5
 
 
@@ -205,6 +206,8 @@ def measure(session: Session, chosen: list[str], only: list[str]) -> None:
             whole.measure(session, section, only)
     if "blocks" in chosen:
         blocks.measure(session)
+    if "memory" in chosen:
+        memory.measure(session)
     if "dropin" in chosen:
         dropin.measure(session)
     if "threads" in chosen:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import blocks, dropin, targets, whole
+from benchmarks import blocks, dropin, memory, targets, whole
 from benchmarks.records import Sample, load
 from benchmarks.summary import Table, line, medians, paired_difference, ratios, scaling_loss
 from benchmarks.tools import TOOLS
@@ -196,6 +196,28 @@ def reading_table(samples: list[Sample]) -> list[str]:
     return markdown(["answer", "of", "time", "peak memory"], rows)
 
 
+def memory_table(samples: list[Sample]) -> list[str]:
+    """One line per program and tool: how large, and whether the tracer knows how much of that is its own."""
+    rows = []
+    for case, title in memory.CASES.items():
+        peaks = {
+            name: cases.get(case, math.nan) for name, cases in medians(samples, "memory", "peak_rss_bytes").items()
+        }
+        held = {
+            name: cases.get(case, math.nan) for name, cases in medians(samples, "memory", "anonymous_bytes").items()
+        }
+        told = {name: cases.get(case, math.nan) for name, cases in medians(samples, "memory", "own_bytes").items()}
+        plain = peaks.get("untraced", math.nan)
+        for tool in memory.TOOLS:
+            peak = peaks.get(tool.name, math.nan)
+            grown = held.get(tool.name, math.nan) - held.get("untraced", math.nan)
+            is_plain = tool.name == "untraced"
+            own = "–" if is_plain else f"{size(grown)}, {size(told.get(tool.name, math.nan))}"
+            ratio = with_unit(peak / plain, "×")
+            rows.append([title, tool.label, size(peak), ratio, own])
+    return markdown(["program", "tool", "peak", "ratio", "grown by, says"], rows)
+
+
 def startup_table(samples: list[Sample]) -> list[str]:
     """One line per way to start: how much more than without heapsight."""
     names = {sample.tool: None for sample in samples if sample.kind == "startup" and sample.tool != "absent"}
@@ -288,6 +310,9 @@ def full(samples: list[Sample], notes: dict[str, Any]) -> str:
     if "blocks" in kinds:
         out += ["## Live blocks", "", "One-element tuples and their ints.", "", *block_table(samples)]
         out += ["How long one waits for an answer about them:", "", *question_table(samples)]
+    if "memory" in kinds:
+        text = "Peak resident memory of programs that make very many call paths."
+        out += ["## Memory by call paths", "", text, "", *memory_table(samples)]
     if "dropin" in kinds:
         blocks_asked = next(sample.case for sample in samples if sample.kind == "dropin")
         text = (

@@ -301,6 +301,7 @@ impl<W: Write> EventLog<W> {
             new_nodes: &tables.nodes[written.nodes..],
             new_sites: &tables.sites[written.sites..],
             changed,
+            before: None,
         })?;
         *written = Written {
             strings: tables.strings.len(),

@@ -49,6 +49,7 @@ fn _heapsight(module: &Bound<'_, PyModule>) -> PyResult<()> {
     api::object::register(module)?;
     testing::register(module)?;
     api::control::register(module)?;
+    api::budget::register(module)?;
     run::first_start::register(module)?;
     run::fork::register(module)?;
     run::recording::register(module)

@@ -1,5 +1,6 @@
 //! Reads a capture: all of it, or up to a moment.
 
+mod equal;
 mod frames;
 mod missing;
 mod replay;
@@ -12,7 +13,7 @@ use crate::blocks::Block;
 use crate::end::End;
 use crate::error::{ReadError, Truncation};
 use crate::header::Header;
-use crate::model::Tables;
+use crate::model::{Bounds, Tables};
 use crate::note::Note;
 
 pub use missing::Missing;
@@ -43,6 +44,8 @@ pub struct TickSummary {
     pub lost_events: u64,
     /// Bytes that the tracer holds.
     pub tracer_bytes: u64,
+    /// What keeping these within the tracer's budget has cost so far.
+    pub bounds: Bounds,
 }
 
 impl TickSummary {

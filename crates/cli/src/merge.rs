@@ -228,6 +228,7 @@ fn write_tick(
         new_nodes: changes.nodes,
         new_sites: changes.sites,
         changed: &changes.counters,
+        before: None,
     })
 }
 

@@ -5,7 +5,9 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
 
-use heapsight_handover::{LOOK, RUN_VARIABLE, RunSpec, SWITCH_VARIABLE, new_run_id};
+use heapsight_handover::{
+    BUDGET_VARIABLE, LOOK, RUN_VARIABLE, RunSpec, SWITCH_VARIABLE, budget_bytes, new_run_id,
+};
 
 use crate::args::{Frames, RunOptions};
 use crate::failure::Failure;
@@ -29,6 +31,10 @@ pub(crate) fn prepare(context: &Context<'_>, options: &RunOptions) -> Result<Pre
     let (program, arguments) = Program::of(options)?;
     let script = program.check()?;
     let interpreter = (context.interpreter)().map_err(Failure::HandOver)?;
+    let budget_bytes = match options.budget {
+        Some(bytes) => Some(bytes),
+        None => budget_of_environment()?,
+    };
     let output = output_path(options, &program);
     let combined = RunSpec::combined(&output);
     if options.merge && !options.force && combined.exists() {
@@ -42,6 +48,7 @@ pub(crate) fn prepare(context: &Context<'_>, options: &RunOptions) -> Result<Pre
             Frames::AtMost(limit) => Some(limit),
         },
         sample_bytes: options.sample,
+        budget_bytes,
         threads: options.threads,
         tick_ms: options.tick,
         top: (!options.quiet).then_some(options.top),
@@ -71,6 +78,21 @@ pub(crate) fn prepare(context: &Context<'_>, options: &RunOptions) -> Result<Pre
         command.env(SWITCH_VARIABLE, LOOK);
     }
     Ok(Prepared { command, output })
+}
+
+/// The budget that [`BUDGET_VARIABLE`] asks for, if it does.
+fn budget_of_environment() -> Result<Option<u64>, Failure> {
+    let value = std::env::var_os(BUDGET_VARIABLE).filter(|value| !value.is_empty());
+    let Some(value) = value else {
+        return Ok(None);
+    };
+    let text = value.to_string_lossy();
+    let bytes = budget_bytes(&text).map_err(|help| {
+        Failure::BadValue(format!(
+            "invalid value '{text}' for {BUDGET_VARIABLE}: {help}"
+        ))
+    })?;
+    Ok(Some(bytes))
 }
 
 /// Replaces this process; returns only if that fails. The capture at `output` was made for nothing then, and goes.

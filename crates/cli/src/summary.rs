@@ -101,6 +101,7 @@ pub(crate) mod tests {
             output: "small.heapsight".into(),
             frames: None,
             sample_bytes: None,
+            budget_bytes: None,
             threads: false,
             tick_ms: 100,
             top,

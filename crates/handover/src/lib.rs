@@ -17,7 +17,10 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod budget;
 mod run_spec;
+
+pub use budget::{BUDGET_VARIABLE, budget_bytes, bytes};
 
 pub use run_spec::{
     InvalidRunSpec, LOOK, RUN_VARIABLE, RunSpec, SUMMARIZE, SWITCH_VARIABLE, header_for_run,

@@ -33,6 +33,9 @@ pub struct RunSpec {
     pub frames: Option<u16>,
     /// Mean distance in bytes between samples; `None`: every block is traced.
     pub sample_bytes: Option<u64>,
+    /// Bytes for call paths on which nothing is live; `None`: the default.
+    #[serde(default)]
+    pub budget_bytes: Option<u64>,
     /// Keep threads apart.
     pub threads: bool,
     /// Milliseconds between two ticks.
@@ -287,6 +290,7 @@ mod tests {
             output: "out.heapsight".into(),
             frames: Some(25),
             sample_bytes: None,
+            budget_bytes: Some(8 << 20),
             threads: true,
             tick_ms: 100,
             top: Some(10),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use heapsight_capture::model::Mode;
+use heapsight_capture::model::{Bounds, Mode};
 use heapsight_capture::{Capture, Header};
 
 use crate::figures::{counted, format_duration, format_size};
@@ -100,7 +100,11 @@ fn accuracy(capture: &Capture, lost: u64, look: &Look) -> Vec<String> {
     }
     let (of, blocks) = match capture.header.mode {
         Mode::Exact { frame_limit: None } => (
-            "exact for Python's allocators with full call paths".to_owned(),
+            match last_bounds(capture).cuts {
+                0 => "exact for Python's allocators with full call paths".to_owned(),
+                _ => "exact for Python's allocators with call paths as far as they are known"
+                    .to_owned(),
+            },
             "none of their blocks lost",
         ),
         Mode::Exact {
@@ -129,6 +133,32 @@ fn accuracy(capture: &Capture, lost: u64, look: &Look) -> Vec<String> {
     [of].into_iter().chain(losses).collect()
 }
 
+/// What keeping within the tracer's budget had cost at the last tick.
+pub(crate) fn last_bounds(capture: &Capture) -> Bounds {
+    let of_tick = capture.timeline.last().map(|point| point.bounds);
+    of_tick.unwrap_or_default()
+}
+
+/// What that means for the figures.
+fn bounds(bounds: &Bounds) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if bounds.cuts > 0 {
+        warnings.push(format!(
+            "call paths were cut {}: paths with live blocks filled heapsight's budget, so blocks of new paths count \
+             where these leave the known ones (--budget gives more room)",
+            counted(bounds.cuts, "time", "times"),
+        ));
+    }
+    if bounds.folded_bytes > 0 {
+        warnings.push(format!(
+            "of {} allocated and freed again, only the nearest caller is known: see [folded paths] (--budget gives \
+             more room)",
+            format_size(bounds.folded_bytes),
+        ));
+    }
+    warnings
+}
+
 fn warnings(capture: &Capture, lost: u64) -> Vec<String> {
     let mut warnings = Vec::new();
     if lost > 0 {
@@ -138,6 +168,7 @@ fn warnings(capture: &Capture, lost: u64) -> Vec<String> {
                 .to_owned(),
         );
     }
+    warnings.extend(bounds(&last_bounds(capture)));
     warnings.extend(what_is_missing(capture));
     warnings
 }

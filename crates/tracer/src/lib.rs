@@ -46,6 +46,7 @@ mod tracemalloc;
 mod unseen_tests;
 mod view;
 
+use heapsight_capture::model::Bounds;
 pub use heapsight_cpython::api::{
     RunningVersion, in_main_interpreter, running_build, running_version,
 };
@@ -81,11 +82,17 @@ pub fn page_bytes() -> usize {
     memory::mapping::page_size()
 }
 
-/// Sets how many call paths there may be before idle ones are folded together. For tests: the default suits every
-/// program.
-#[doc(hidden)]
-pub fn set_path_limit(paths: u32) {
-    tables::recycle::set_limit(paths);
+/// Sets how much memory call paths may take on which nothing is live, in bytes, from now on; `None`: the default, 32
+/// MiB or 15 % of the process's resident memory, whichever is more. Beyond it those that were not used for longest
+/// are given back. With a number, paths with live blocks count too: when they alone take so much, new paths are cut.
+pub fn set_budget(bytes: Option<u64>) {
+    tables::budget::set(bytes.map(|bytes| bytes.max(Bounds::SMALLEST_BUDGET)));
+}
+
+/// The budget in force, in bytes.
+#[must_use]
+pub fn budget() -> u64 {
+    tables::budget::get()
 }
 
 /// Sets the seed from which every later [`start`] draws its sample; `None`: another one each time. For tests, which

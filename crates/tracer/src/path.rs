@@ -342,7 +342,8 @@ impl PathCache {
         } else {
             tree::child(parent, code, offset)
         };
-        if holds_for_position {
+        // A path that is cut may be known next time.
+        if holds_for_position && !tree::is_cut(node) {
             if known.position != position {
                 self.meanings[place] = Meaning {
                     position,

@@ -9,8 +9,8 @@ use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyCFunction;
 
-use crate::api::timer;
 use crate::api::tracing_filters;
+use crate::api::{budget, timer};
 use crate::arguments::{integer, shown};
 use crate::testing::audit;
 use crate::tracemalloc;
@@ -127,6 +127,7 @@ pub(crate) fn load_package(py: Python<'_>) -> PyResult<()> {
 
 fn start(py: Python<'_>, sample_bytes: Option<u64>) -> PyResult<()> {
     load_package(py)?;
+    budget::as_the_environment_says(py)?;
     let config = Config {
         frame_limit: frame_limit(LIMIT.load(Relaxed)),
         sample_bytes,

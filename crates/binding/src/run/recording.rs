@@ -139,6 +139,9 @@ fn begin(spec: &str, argv: Vec<OsString>) -> Result<Option<String>, String> {
     }
     let (capture, first) = paths(&spec)?;
     let file = Guarded::create(&capture).map_err(|error| cannot_write(&capture, &error))?;
+    if spec.budget_bytes.is_some() {
+        heapsight_tracer::set_budget(spec.budget_bytes);
+    }
     heapsight_tracer::start_session(&tracer_config(&spec)).map_err(|error| error.to_string())?;
     let children = spec.for_children(&first);
     if let Err(error) = record(spec, capture, file) {

@@ -148,6 +148,7 @@ fn options_reach_the_recorder() {
         output: (&folder.output).into(),
         frames: None,
         sample_bytes: None,
+        budget_bytes: None,
         threads: false,
         tick_ms: 100,
         top: Some(10),

@@ -7,7 +7,7 @@
 
 use std::io::{self, Write};
 
-use heapsight_capture::model::{CodeKind, Domain, Mode, Node, ROOT, Tables};
+use heapsight_capture::model::{Bounds, CodeKind, Domain, Mode, Node, ROOT, Tables};
 use heapsight_capture::{Capture, TickSummary};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Value, json};
@@ -62,6 +62,16 @@ fn totals(tables: &Tables) -> Value {
         "peak_bytes": tables.totals.peak_bytes,
         "lost_events": tables.totals.lost_events,
         "tracer_bytes": tables.totals.tracer_bytes,
+        "bounds": bounds(&tables.totals.bounds),
+    })
+}
+
+/// What keeping within the tracer's budget has cost.
+pub(crate) fn bounds(bounds: &Bounds) -> Value {
+    json!({
+        "folded_bytes": bounds.folded_bytes,
+        "cuts": bounds.cuts,
+        "gone_paths": bounds.gone_paths,
     })
 }
 

@@ -4,9 +4,11 @@
 mod backlog;
 mod bits;
 mod budget;
+mod rows;
 mod state;
 #[cfg(test)]
 mod tests;
+mod told;
 mod tracer_bytes;
 
 use std::io::{self, Write};

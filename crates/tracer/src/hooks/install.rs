@@ -15,7 +15,7 @@ use crate::hooks::{arena, exact, sampled};
 use crate::interpreter::{attached_state, finalization, original, unwinding};
 use crate::memory::{lock, reserve};
 use crate::session::{self, Mode};
-use crate::tables::{codes, live_map, sampled_blocks, sites, totals, tree};
+use crate::tables::{codes, history, live_map, sampled_blocks, sites, totals, tree};
 use crate::thread;
 use crate::tracemalloc::{self, extension, objects};
 
@@ -362,6 +362,7 @@ pub fn clear() {
         extension::clear(&mut held);
         totals::reset();
         sites::zero_counters();
+        history::reset(&mut held);
         drop(held);
         session::begin_generation();
         session::open(mode);
@@ -375,6 +376,8 @@ pub fn finalization_begins() {
 }
 
 extern "C" fn after_fork_in_child() {
+    // The file is the parent's.
+    history::writing_ends();
     sampled::after_fork_in_child();
     lock::after_fork();
     thread::after_fork_in_child();

@@ -17,7 +17,7 @@ use crate::memory::chunked::{Chunked, Zeroed};
 use crate::memory::id_table::{IdTable, hash2};
 use crate::memory::lock::{self, Guarded, Held};
 use crate::session;
-use crate::tables::{path_filter, watch};
+use crate::tables::{budget, path_filter, watch};
 
 /// A code object that is alive (or whose end nobody told us of).
 #[repr(C)]
@@ -151,7 +151,9 @@ fn intern(held: &mut Held, identity: Identity) -> u32 {
     if let Some(&id) = identities.ids.get(&identity) {
         return id;
     }
-    identities.bytes += identity.heap_bytes();
+    let bytes = identity.heap_bytes() + ENTRY_BYTES;
+    identities.bytes += bytes;
+    budget::add(bytes);
     let identity = Arc::new(identity);
     let id = if let Some(id) = identities.free_ids.pop() {
         identities.all[id as usize] = Arc::clone(&identity);
@@ -196,7 +198,9 @@ pub(crate) fn sweep(held: &mut Held, mut used: Vec<bool>) {
             identities.ids.remove(identity);
         }
         if was_idle.contains(&id) {
-            identities.bytes = identities.bytes.saturating_sub(identity.heap_bytes());
+            identities.bytes = identities
+                .bytes
+                .saturating_sub(identity.heap_bytes() + ENTRY_BYTES);
             *identity = Arc::new(Identity::Free);
             identities.free_ids.push(id);
         } else {
@@ -266,12 +270,26 @@ pub(crate) fn name(held: &mut Held, id: u32) -> String {
     }
 }
 
+/// What the tables below take for an identity: an entry of the map, seven eighths of which are used at most, and of
+/// the list.
+const ENTRY_BYTES: u64 =
+    ((size_of::<(Arc<Identity>, u32)>() + 1) * 3 / 2 + size_of::<Arc<Identity>>()) as u64;
+
 /// Bytes held outside the mapped tables.
 pub(crate) fn heap_bytes(held: &mut Held) -> u64 {
+    IDENTITIES
+        .get(held)
+        .as_ref()
+        .map_or(0, |identities| identities.bytes)
+}
+
+/// The same of the identities that are `used`.
+pub(crate) fn bytes_of(held: &mut Held, used: &[bool]) -> u64 {
     IDENTITIES.get(held).as_ref().map_or(0, |identities| {
-        identities.bytes
-            + (identities.ids.capacity() * 8 / 7 * (size_of::<(Arc<Identity>, u32)>() + 1)) as u64
-            + (identities.all.capacity() * size_of::<Arc<Identity>>()) as u64
+        let all = identities.all.iter().zip(used);
+        all.filter(|(_, is_used)| **is_used)
+            .map(|(identity, _)| identity.heap_bytes() + ENTRY_BYTES)
+            .sum()
     })
 }
 

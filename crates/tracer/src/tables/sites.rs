@@ -13,7 +13,10 @@ use crate::memory::lock::Held;
 use crate::tables::epochs::{self, EPOCHS};
 use crate::tables::{changed, recorded, totals};
 
-pub(crate) use places::{OwnSites, fold, heap_bytes, hide_all, of, on_path, reapply_filter};
+pub(crate) use places::{
+    OwnSites, all_on_path, fold, free_count, heap_bytes, hide_all, in_node, leave, of, on_path,
+    reapply_filter,
+};
 
 /// Highest number of a domain, those of extensions included.
 pub(crate) const MAX_DOMAIN: u32 = (1 << 28) - 1;
@@ -69,6 +72,9 @@ struct RecordedPeak {
 // SAFETY: all fields are atomic integers, valid when zero.
 unsafe impl Zeroed for RecordedPeak {}
 
+/// What a site takes in memory.
+pub(crate) const BYTES: u64 = (size_of::<Site>() + size_of::<Beside>()) as u64;
+
 static SITES: Chunked<Site, Beside> = Chunked::new();
 static RECORDED_PEAKS: Chunked<RecordedPeak> = Chunked::new();
 
@@ -103,6 +109,11 @@ impl Site {
 
     pub(crate) fn domain(&self) -> u32 {
         self.kind.load(Ordering::Relaxed) & DOMAIN_MASK
+    }
+
+    /// What the clock said when it last changed. See [`crate::tables::epochs`].
+    pub(crate) fn stamp(&self) -> u64 {
+        self.stamp.load(Ordering::Relaxed)
     }
 
     fn live_bytes(&self) -> u64 {
@@ -377,6 +388,13 @@ pub(crate) fn allocated_blocks(id: u32) -> u32 {
 /// live at the peak?
 pub(crate) fn is_needed(counters: &Counters) -> bool {
     counters.allocated_blocks != counters.freed_blocks || counters.peak_blocks != 0
+}
+
+/// Does anything live at site `id`, or did at the peak? As [`is_needed`] of its [`counters`], and quicker.
+pub(crate) fn holds(id: u32, epoch: u64, at_peak: bool) -> bool {
+    let site = SITES.get(id);
+    let unchanged = at_peak || site.stamp() < epoch;
+    site.live_blocks() != 0 || (!unchanged && site.peak_blocks.load(Ordering::Relaxed) != 0)
 }
 
 /// Increases each time the id is used for another path, within one generation of the tables.

@@ -9,13 +9,29 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::memory::chunked::{Chunked, Zeroed};
 use crate::memory::id_table::{IdTable, hash2};
 use crate::memory::lock::{self, Guarded, Held};
-use crate::tables::recycle;
+use crate::tables::{budget, recycle};
 
 /// The empty call path.
 pub(crate) const ROOT: u32 = 0;
 
 /// Value of [`Node::offset`] for elements that are not Python frames (threads, folded paths).
 pub(crate) const NO_OFFSET: u32 = u32::MAX;
+
+/// Set in the number of a path that is cut there: what is called from it was not known and there was no room for it.
+/// Such a number stands for the path without it, and all that is called from it. It is never stored in a table.
+const CUT: u32 = 1 << 31;
+
+/// Is the path cut?
+#[inline(always)]
+pub(crate) fn is_cut(path: u32) -> bool {
+    path & CUT != 0
+}
+
+/// The known path that `path` is, or is cut at.
+#[inline(always)]
+pub(crate) fn known_part(path: u32) -> u32 {
+    path & !CUT
+}
 
 /// One call path: the frame that it ends in, below its caller's path. One cache line.
 #[repr(C, align(64))]
@@ -105,8 +121,8 @@ pub(crate) fn len() -> u32 {
     NODES.len()
 }
 
-/// The path that `code` at `offset` makes when called from the path `parent`. When there is no memory for a
-/// new one, the caller's path stands for it and the loss is counted.
+/// The path that `code` at `offset` makes when called from the path `parent`. When there is no room for a new one, the
+/// caller's path [stands for it](is_cut), which is counted; so it is, as a loss, when there is no memory.
 pub(crate) fn child(parent: u32, code: u32, offset: u32) -> u32 {
     find(parent, code, offset).unwrap_or_else(|| insert(parent, code, offset))
 }
@@ -114,14 +130,27 @@ pub(crate) fn child(parent: u32, code: u32, offset: u32) -> u32 {
 #[cold]
 #[inline(never)]
 fn insert(parent: u32, code: u32, offset: u32) -> u32 {
+    if is_cut(parent) {
+        return parent;
+    }
+    if budget::is_full() {
+        budget::count_cut();
+        return parent | CUT;
+    }
     let mut held = lock::hold();
     if let Some(id) = find(parent, code, offset) {
         return id;
     }
     insert_held(&mut held, parent, code, offset).unwrap_or_else(|| {
         crate::tables::totals::count_loss();
-        parent
+        parent | CUT
     })
+}
+
+/// The path of a thread alone, for which there is always room.
+pub(crate) fn of_thread(code: u32) -> u32 {
+    find(ROOT, code, NO_OFFSET)
+        .unwrap_or_else(|| child_held(&mut lock::hold(), ROOT, code, NO_OFFSET).unwrap_or(ROOT))
 }
 
 /// Finds or makes the path, for somebody who holds the lock. `None` when there is no memory.
@@ -146,7 +175,7 @@ fn insert_held(held: &mut Held, parent: u32, code: u32, offset: u32) -> Option<u
     if id == NODES.len() {
         NODES.set_len(held, id + 1);
     }
-    recycle::count_new_path();
+    budget::add(budget::path_bytes());
     Some(id)
 }
 
@@ -302,14 +331,30 @@ fn child_not_near(parent: u32, code: u32, offset: u32) -> u32 {
     id
 }
 
-/// Sets the state of node `id`; a node set free must have neither sites nor children.
-pub(crate) fn set_state(held: &mut Held, id: u32, state: u32) {
+/// Sets the state of node `id` to [`USED`] or [`IDLE`].
+pub(crate) fn set_state(_held: &mut Held, id: u32, state: u32) {
+    NODES.get(id).set_state(state);
+}
+
+/// Sets node `id` free, which has no children; its sites are given back already.
+pub(crate) fn set_free(held: &mut Held, id: u32) {
     let node = NODES.get(id);
-    node.set_state(state);
-    if state == FREE {
-        node.life.fetch_add(1 << STATE_BITS, Ordering::Relaxed);
-        FREE_IDS.get(held).push(id);
+    for site in &node.sites {
+        site.store(0, Ordering::Relaxed);
     }
+    node.set_state(FREE);
+    node.life.fetch_add(1 << STATE_BITS, Ordering::Relaxed);
+    FREE_IDS.get(held).push(id);
+}
+
+/// Ids that wait to be used again.
+pub(crate) fn free_count(held: &mut Held) -> u64 {
+    FREE_IDS.get(held).len() as u64
+}
+
+/// Bytes held outside the mapped tables.
+pub(crate) fn heap_bytes(held: &mut Held) -> u64 {
+    (FREE_IDS.get(held).capacity() * size_of::<u32>()) as u64
 }
 
 /// Has just the nodes in use found, and builds the index anew.
