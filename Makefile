@@ -12,11 +12,13 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 PYTHON ?= python3
 # Which build of the wheel: demo is the quickest to make (cargo's dev profile, no Parquet export, no symbols), dev has everything and
 # checks itself, release is what is published and measured.
-RELEASE_GOALS := wheel test-all bench gallery picture
+RELEASE_GOALS := wheel test-all bench gallery kill picture
 PROFILE ?= $(or $(if $(filter $(RELEASE_GOALS),$(MAKECMDGOALS)),release),$(if $(filter-out demo,$(MAKECMDGOALS)),dev),demo)
 export PROFILE
 # Which of the published wheels `make wheels` builds: all of them.
 WHEELS ?=
+# How many random cases of each kind `make miri` tries.
+MIRI_CASES ?= 2
 # More arguments for pytest, as in: make test-python PYTEST_ARGS='-k run -x'
 PYTEST_ARGS ?=
 
@@ -32,8 +34,9 @@ INSTALLED := $(STAMPS)/installed-$(PROFILE)
 WHEEL := target/wheels/.built-$(PROFILE)
 
 WHEEL_SOURCES := pyproject.toml Cargo.toml Cargo.lock README.md LICENSE-MIT LICENSE-APACHE THIRD-PARTY-LICENSES.txt \
-	$(shell find crates -name '*.rs' -o -name Cargo.toml -o -path '*/src/*' -type f) \
-	$(shell find python -type f -not -name '*.pyc' -not -name '*.so')
+	$(shell find crates -name '*.rs' -o -name Cargo.toml -o -path '*/src/*' -type f -o -path '*/assets/*' -type f) \
+	$(wildcard scripts/build/*.py) \
+	$(shell find python -type f -not -name '*.pyc' -not -name '*.so' -not -path '*/data/scripts/*')
 
 # Modules that a macro declares.
 UNSEEN_BY_CARGO_FMT := $(wildcard crates/cpython/src/version/*.rs)
@@ -46,7 +49,7 @@ BUILD_dev := --profile dev
 BUILD_release := --profile release
 
 PYTHON_LINTED := python tests scripts examples benchmarks
-PYTHON_TYPED := python/heapsight python/data/purelib tests/python tests/interpreters scripts examples benchmarks
+PYTHON_TYPED := python/heapsight python/data/purelib tests/python tests/interpreters tests/long/kill_packages.py scripts examples benchmarks
 
 .PHONY: help
 help: ## list the targets (what plain `make` does)
@@ -58,9 +61,11 @@ demo: $(INSTALLED) ## trace a real program: build, install into .venv, run examp
 	@mkdir -p target/demo
 	@echo "$(if $(filter release,$(PROFILE)),This is the release build.,This is a quick build of heapsight ($(PROFILE)) and slower than the published one; for that: make demo PROFILE=release)"
 	$(BIN)/heapsight run -f -o target/demo/index_stdlib.heapsight examples/index_stdlib.py
+	@echo; echo "The same as a page for a browser:"
+	$(BIN)/heapsight flamegraph -f -o target/demo/index_stdlib.html target/demo/index_stdlib.heapsight
 
 .PHONY: test
-test: test-rust test-python ## run the Rust and Python tests on the default interpreter
+test: test-rust test-web test-python ## run the Rust, page and Python tests on the default interpreter
 
 .PHONY: test-rust
 test-rust: tools ## run the Rust tests only
@@ -70,9 +75,18 @@ test-rust: tools ## run the Rust tests only
 		cargo test --locked $(RUST_TESTED) --quiet; \
 	fi
 
+.PHONY: miri
+miri: ## run the Rust tests of the unsafe crates under Miri, as far as it can (needs a nightly toolchain with miri and rust-src)
+	MIRIFLAGS="-Zmiri-permissive-provenance -Zmiri-disable-isolation" PROPTEST_CASES=$(MIRI_CASES) \
+		cargo +nightly miri test --locked --no-fail-fast --target-dir target/miri --package heapsight-cpython --package heapsight-tracer --lib
+
 .PHONY: test-python
 test-python: $(INSTALLED) $(STAMPS)/test $(STAMPS)/readers ## run the Python tests only
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+.PHONY: test-web
+test-web: $(INSTALLED) ## run the tests of the page, in the browsers that are there (needs node)
+	@scripts/web.sh test
 
 .PHONY: test-all
 test-all: test-rust $(INSTALLED) ## run the tests on every interpreter found on the machine
@@ -83,7 +97,7 @@ smoke: $(INSTALLED) ## import and use the wheel, in a minute, on every interpret
 	scripts/matrix.sh smoke
 
 .PHONY: check
-check: check-format check-rules check-rust check-python ## run all linters, warnings denied
+check: check-format check-rules check-rust check-python check-web ## run all linters, warnings denied
 
 .PHONY: check-format
 check-format: tools $(STAMPS)/lint
@@ -100,7 +114,7 @@ check-rules: $(STAMPS)/lint
 .PHONY: check-rust
 check-rust: tools check-dependencies
 	cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
-	cargo clippy --locked --package heapsight-binding --no-default-features --quiet -- -D warnings
+	cargo clippy --locked --package heapsight-command --no-default-features --quiet -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items --quiet
 
 .PHONY: check-dependencies
@@ -118,6 +132,10 @@ check-python: $(INSTALLED) $(STAMPS)/lint
 	$(BIN)/python -m mypy.stubtest heapsight --allowlist scripts/stubtest_allowlist.txt
 	@if [ -x benchmarks/instructions/check ]; then benchmarks/instructions/check; fi
 
+.PHONY: check-web
+check-web: ## check the page's sources, and that the page is what they give (needs node)
+	@scripts/web.sh check
+
 .PHONY: format
 format: $(STAMPS)/lint ## rewrite the sources as `make check` wants them
 	cargo fmt --all
@@ -129,12 +147,22 @@ format: $(STAMPS)/lint ## rewrite the sources as `make check` wants them
 bench: $(INSTALLED) ## measure against untraced, tracemalloc and memray (long; see benchmarks/README.md)
 	benchmarks/run $(BENCH_ARGS)
 
+# An interpreter with large packages and heapsight.
+GALLERY := .venvs/gallery-$(PYTHON_TAG)/bin/python
+
+.PHONY: gallery-packages
+gallery-packages: $(INSTALLED)
+	@[ -x $(GALLERY) ] || $(PYTHON) -m venv .venvs/gallery-$(PYTHON_TAG)
+	scripts/install_requirements.sh $(GALLERY) requirements/gallery.txt
+	$(BIN)/python -m pip --python $(GALLERY) install --quiet --no-index --no-deps --force-reinstall target/wheels/heapsight-*.whl
+
 .PHONY: gallery
-gallery: $(INSTALLED) ## run the programs of examples/gallery, with real packages, and check the first answers
-	@[ -x .venvs/gallery-$(PYTHON_TAG)/bin/python ] || $(PYTHON) -m venv .venvs/gallery-$(PYTHON_TAG)
-	scripts/install_requirements.sh .venvs/gallery-$(PYTHON_TAG)/bin/python requirements/gallery.txt
-	$(BIN)/python -m pip --python .venvs/gallery-$(PYTHON_TAG)/bin/python install --quiet --no-index --no-deps --force-reinstall target/wheels/heapsight-*.whl
-	.venvs/gallery-$(PYTHON_TAG)/bin/python examples/gallery/run.py
+gallery: gallery-packages ## run the programs of examples/gallery, with real packages, and check the first answers
+	$(GALLERY) examples/gallery/run.py
+
+.PHONY: kill
+kill: gallery-packages ## kill programs that import large packages at random moments: do their captures say what was so?
+	$(GALLERY) tests/long/kill_packages.py $(KILL_ARGS)
 
 .PHONY: wheel
 wheel: $(WHEEL) ## build the wheel into target/wheels
@@ -143,9 +171,14 @@ wheel: $(WHEEL) ## build the wheel into target/wheels
 wheels: tools $(STAMPS)/wheels ## build what is published into dist: wheels for old and new Linux, sdist (WHEELS=NAME: one of them)
 	$(BIN)/python scripts/wheels.py $(WHEELS)
 
+.PHONY: web
+web: ## build the page of its sources in web/ (needs node)
+	scripts/web.sh build
+
 .PHONY: picture
-picture: $(INSTALLED) ## draw the README's picture again, from a real run
+picture: $(INSTALLED) ## draw the README's pictures again, from real runs (the page's need Chromium)
 	$(BIN)/python scripts/picture.py
+	scripts/page_pictures.sh
 
 .PHONY: clean
 clean: ## remove what was built, but not the downloaded Python packages
@@ -168,7 +201,8 @@ $(STAMPS)/build $(STAMPS)/test $(STAMPS)/lint $(STAMPS)/readers $(STAMPS)/wheels
 
 $(WHEEL): $(WHEEL_SOURCES) $(STAMPS)/build
 	@rm -rf target/wheels
-	$(BIN)/maturin build --locked $(or $(BUILD_$(PROFILE)),$(error PROFILE=$(PROFILE): use demo, dev or release)) --interpreter $(BIN)/python --out target/wheels
+	$(BIN)/python scripts/build/backend.py $(or $(BUILD_$(PROFILE)),$(error PROFILE=$(PROFILE): use demo, dev or release))
+	$(BIN)/maturin build --locked $(BUILD_$(PROFILE)) --interpreter $(BIN)/python --out target/wheels
 	@touch $@
 
 $(INSTALLED): $(WHEEL) $(STAMPS)/venv-$(PYTHON_TAG)

@@ -12,7 +12,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import blocks, dropin, machine, overhead, reading, records, startup, table, threads, tools, workloads
+from benchmarks import (
+    blocks,
+    dropin,
+    machine,
+    memory,
+    overhead,
+    reading,
+    records,
+    startup,
+    table,
+    threads,
+    tools,
+    whole,
+    workloads,
+)
 from benchmarks.environment import (
     BENCHMARKS,
     Environment,
@@ -25,7 +39,7 @@ from benchmarks.environment import (
 from benchmarks.records import Store
 from benchmarks.session import Session
 
-SECTIONS = ("pyperformance", "deep", "blocks", "dropin", "threads", "startup", "reading")
+SECTIONS = ("pyperformance", "deep", *whole.SCRIPTS, "blocks", "memory", "dropin", "threads", "startup", "reading")
 BUSY_LOAD = 0.5
 
 
@@ -42,7 +56,9 @@ def parser() -> argparse.ArgumentParser:
     size = made.add_mutually_exclusive_group()
     size.add_argument("--quick", action="store_true", help="8 workloads, 3 rounds: minutes, for a first impression")
     size.add_argument("--full", action="store_true", help="everything (the default): about an hour")
-    made.add_argument("--only", metavar="NAME,…", type=_names, default=[], help="these workloads and nothing else")
+    made.add_argument(
+        *("--only", "--programs"), metavar="NAME,…", type=_names, default=[], help="these workloads and nothing else"
+    )
     made.add_argument("--tools", metavar="NAME,…", type=_names, default=[], help="these tools, beside untraced")
     made.add_argument("--sections", metavar="NAME,…", type=_names, default=[], help=f"some of {','.join(SECTIONS)}")
     made.add_argument(
@@ -65,6 +81,10 @@ def show_list() -> None:
         print(f"workloads, {group} (* with --quick):")
         for workload in workloads.select(group, quick=False, only=[]):
             print(f"  {workload.name}{' *' if workload.quick else ''}")
+    for section in whole.SCRIPTS:
+        print(f"programs, {section}:")
+        for program in whole.select(section, []):
+            print(f"  {program.case}")
     print("tools (* by default):")
     for tool in tools.TOOLS:
         print(f"  {tool.name:<18} {tool.label}{' *' if tool.default else ''}")
@@ -73,7 +93,7 @@ def show_list() -> None:
 def check_names(options: argparse.Namespace) -> None:
     """Refuse unknown names before anything is installed or measured."""
     known = {
-        "--only": (options.only, workloads.names()),
+        "--only": (options.only, [*workloads.names(), *whole.names()]),
         "--tools": (options.tools, [tool.name for tool in tools.TOOLS]),
         "--sections": (options.sections, list(SECTIONS)),
     }
@@ -90,7 +110,10 @@ def sections(options: argparse.Namespace) -> list[str]:
     if options.sections:
         return list(options.sections)
     if options.only:
-        return [group for group in ("pyperformance", "deep") if workloads.select(group, quick=False, only=options.only)]
+        timed = [
+            group for group in ("pyperformance", "deep") if workloads.select(group, quick=False, only=options.only)
+        ]
+        return timed + [section for section in whole.SCRIPTS if whole.select(section, options.only)]
     return list(SECTIONS)
 
 
@@ -178,8 +201,13 @@ def measure(session: Session, chosen: list[str], only: list[str]) -> None:
     for group in ("pyperformance", "deep"):
         if group in chosen:
             overhead.measure(session, group, workloads.select(group, quick=session.quick, only=only))
+    for section in whole.SCRIPTS:
+        if section in chosen:
+            whole.measure(session, section, only)
     if "blocks" in chosen:
         blocks.measure(session)
+    if "memory" in chosen:
+        memory.measure(session)
     if "dropin" in chosen:
         dropin.measure(session)
     if "threads" in chosen:

@@ -21,7 +21,7 @@ BENCHMARKS = Path(__file__).resolve().parent
 REPOSITORY = BENCHMARKS.parent
 
 _DESCRIBE = """
-import json, sys, sysconfig
+import json, os, sys, sysconfig
 get = sysconfig.get_config_var
 print(json.dumps({
     "version": "%d.%d.%d" % sys.version_info[:3],
@@ -32,6 +32,13 @@ print(json.dumps({
     "config_args": get("CONFIG_ARGS") or "",
     "optimisation": get("OPT") or "",
     "compiler": get("CC") or "",
+    "flags": [
+        get(name) or ""
+        for name in ("CONFIG_ARGS", "PY_CORE_CFLAGS", "PY_CFLAGS_NODIST", "PY_LDFLAGS_NODIST", "CONFIGURE_CFLAGS_NODIST")
+    ],
+    "executable": os.path.realpath(sys.executable),
+    "library": get("LDLIBRARY") if get("Py_ENABLE_SHARED") else "",
+    "library_folder": get("LIBDIR") or "",
 }))
 """
 

@@ -12,6 +12,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from benchmarks import build_of
 from benchmarks.environment import REPOSITORY, Environment
 
 _CPU = Path("/sys/devices/system/cpu")
@@ -78,6 +79,7 @@ def notes(environment: Environment, tools: list[str]) -> dict[str, Any]:
         "python": facts["full_version"],
         "python_build_flags": build_flags(facts["config_args"]),
         "python_optimisation": facts["optimisation"],
+        "python_build": build_of.describe(facts),
         "python_compiler": facts["compiler"],
         "free_threaded": facts["free_threaded"],
         "versions": {name: environment.version_of(name) for name in ("heapsight", "memray", "pyperformance", "pyperf")},

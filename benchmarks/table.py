@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import blocks, dropin, targets
+from benchmarks import blocks, dropin, memory, targets, whole
 from benchmarks.records import Sample, load
 from benchmarks.summary import Table, line, medians, paired_difference, ratios, scaling_loss
 from benchmarks.tools import TOOLS
@@ -97,6 +97,28 @@ def per_case(samples: list[Sample], kind: str) -> list[str]:
     return markdown(["workload", "untraced, per loop", *names], rows)
 
 
+def whole_table(samples: list[Sample], section: str) -> list[str]:
+    """One line per program, one column per tool: CPU time of the whole process; the means below."""
+    cpu = medians(samples, section, "cpu_seconds")
+    relative = ratios(cpu)
+    counted = whole.without_new_path(relative)
+    names = _tools(relative)
+    rows = [
+        [program.case, quantity(seconds), *(number(relative[name].get(program.case, math.nan)) for name in names)]
+        for program in whole.select(section, [])
+        if (seconds := cpu.get("untraced", {}).get(program.case)) is not None
+    ]
+    lines = {name: line(counted[name]) for name in names}
+    rows.append(["geometric mean", "", *(number(each.mean) for each in lines.values())])
+    rows.append(["worst", "", *(number(each.worst) for each in lines.values())])
+    if section == "paths":
+        each_path = [whole.nanoseconds_per_new_path(samples, name) for name in names]
+        rows.append([f"a new path ({whole.NEW_PATH})", "", *(with_unit(each, " ns", 0) for each in each_path)])
+    memory = whole.without_new_path(ratios(medians(samples, section, "peak_rss_bytes")))
+    rows.append(["peak RSS, geometric mean", "", *(number(line(memory[name]).mean) for name in names)])
+    return markdown(["program", "untraced", *names], rows)
+
+
 def block_table(samples: list[Sample]) -> list[str]:
     """One line per count and tool."""
     good = [sample for sample in samples if sample.kind == "blocks" and not sample.problem]
@@ -174,6 +196,28 @@ def reading_table(samples: list[Sample]) -> list[str]:
     return markdown(["answer", "of", "time", "peak memory"], rows)
 
 
+def memory_table(samples: list[Sample]) -> list[str]:
+    """One line per program and tool: how large, and whether the tracer knows how much of that is its own."""
+    rows = []
+    for case, title in memory.CASES.items():
+        peaks = {
+            name: cases.get(case, math.nan) for name, cases in medians(samples, "memory", "peak_rss_bytes").items()
+        }
+        held = {
+            name: cases.get(case, math.nan) for name, cases in medians(samples, "memory", "anonymous_bytes").items()
+        }
+        told = {name: cases.get(case, math.nan) for name, cases in medians(samples, "memory", "own_bytes").items()}
+        plain = peaks.get("untraced", math.nan)
+        for tool in memory.TOOLS:
+            peak = peaks.get(tool.name, math.nan)
+            grown = held.get(tool.name, math.nan) - held.get("untraced", math.nan)
+            is_plain = tool.name == "untraced"
+            own = "–" if is_plain else f"{size(grown)}, {size(told.get(tool.name, math.nan))}"
+            ratio = with_unit(peak / plain, "×")
+            rows.append([title, tool.label, size(peak), ratio, own])
+    return markdown(["program", "tool", "peak", "ratio", "grown by, says"], rows)
+
+
 def startup_table(samples: list[Sample]) -> list[str]:
     """One line per way to start: how much more than without heapsight."""
     names = {sample.tool: None for sample in samples if sample.kind == "startup" and sample.tool != "absent"}
@@ -200,10 +244,10 @@ def size(bytes_: float) -> str:
     return "–" if math.isnan(bytes_) else f"{bytes_ / 1e6:.3g} MB"
 
 
-def target_table(samples: list[Sample]) -> list[str]:
+def target_table(samples: list[Sample], notes: dict[str, Any]) -> list[str]:
     """Every promise with what was measured."""
     rows = []
-    for target in targets.judge(samples):
+    for target in targets.judge(samples, notes):
         verdict = "met" if target.met else "**missed**"
         measured = with_unit(target.measured, f" {target.unit}")
         rows.append([target.what, f"≤ {target.limit:g} {target.unit}", measured, verdict])
@@ -226,7 +270,8 @@ def machine_lines(notes: dict[str, Any]) -> list[str]:
     return [
         f"* {notes['date']}, revision {notes['revision']}, {notes['rounds']} rounds{size}",
         f"* {notes['cpu']}, {cores}, {notes['kernel']}, governor {notes['governor']}, load average {load}",
-        f"* Python {notes['python']}; configured with {flags}; {notes['python_optimisation']}",
+        f"* Python {notes['python']}; configured with {flags}",
+        f"* How it was built: {notes.get('python_build', notes['python_optimisation'])}",
         f"* {versions}",
         "",
     ]
@@ -242,20 +287,32 @@ SECTIONS = (
     ("deep", "Deep stacks", "Recursion 150 frames deep that allocates."),
 )
 
+WHOLE = {
+    "paths": ("Programs that make call paths", "On fresh data, nothing warmed up."),
+    "everyday": ("Everyday programs", "Small scripts that nothing was tuned for."),
+}
+
 
 def full(samples: list[Sample], notes: dict[str, Any]) -> str:
     """The whole table of a run."""
     kinds = {sample.kind for sample in samples}
     out = [f"# heapsight's cost on Python {notes['tag']}", "", *machine_lines(notes)]
-    judged = target_table(samples)
+    judged = target_table(samples, notes)
     if judged:
         out += ["## Targets", "", *judged]
     for kind, title, text in SECTIONS:
         if kind in kinds:
             out += [f"## {title}", "", text, "", *overhead_summary(samples, kind), *per_case(samples, kind)]
+    for section, (title, text) in WHOLE.items():
+        if section in kinds:
+            text += " CPU time of whole processes, start and end included."
+            out += [f"## {title}", "", text, "", *whole_table(samples, section)]
     if "blocks" in kinds:
         out += ["## Live blocks", "", "One-element tuples and their ints.", "", *block_table(samples)]
         out += ["How long one waits for an answer about them:", "", *question_table(samples)]
+    if "memory" in kinds:
+        text = "Peak resident memory of programs that make very many call paths."
+        out += ["## Memory by call paths", "", text, "", *memory_table(samples)]
     if "dropin" in kinds:
         blocks_asked = next(sample.case for sample in samples if sample.kind == "dropin")
         text = (
@@ -293,9 +350,11 @@ def short(samples: list[Sample], notes: dict[str, Any]) -> str:
             [LABELS[name], with_unit(time.mean, "×"), with_unit(time.p90, "×"), with_unit(time.worst, "×"), rss]
         )
     count = len(times.get("untraced", {}))
+    build = f" ({notes['python_build']})" if "python_build" in notes else ""
+    missing = "".join(f" {name} is not in it: {reason}." for name, reason in notes.get("missing", {}).items())
     caption = (
-        f"{count} pyperformance programs, ratio to the same interpreter untraced; "
-        f"Python {notes['tag']}, {notes['cpu']}, {notes['date']}."
+        f"{count} pyperformance programs, ratio to the same interpreter untraced, all tools in one run; "
+        f"Python {notes['tag']}{build}, {notes['cpu']}, {notes['date']}.{missing}"
     )
     return "\n".join([*markdown(["", "time, geomean", "P90", "worst", "peak memory"], rows), caption])
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
-from benchmarks import dropin, reading
+from benchmarks import dropin, reading, whole
 from benchmarks.blocks import bytes_per_block
 from benchmarks.records import Sample
 from benchmarks.summary import Table, line, medians, paired_difference, ratios, scaling_loss
@@ -34,28 +35,63 @@ class Target:
         return self.measured <= self.limit
 
 
-def judge(samples: list[Sample]) -> list[Target]:
-    """Every target that ``samples`` can tell about."""
-    sections = (_overhead, _blocks, _drop_in, _threads, _startup, _reading)
-    found = [target for section in sections for target in section(samples)]
+def judge(samples: list[Sample], notes: dict[str, Any] | None = None) -> list[Target]:
+    """Every target that ``samples`` can tell about. ``notes`` say of which interpreter; without them it is a new one."""
+    sections = (_whole, _blocks, _drop_in, _threads, _startup, _reading)
+    found = [*_overhead(samples, _limits(notes)), *(target for section in sections for target in section(samples))]
     return [target for target in found if not math.isnan(target.measured)]
 
 
-def _overhead(samples: list[Sample]) -> list[Target]:
+@dataclass(frozen=True)
+class Limits:
+    """What is promised of one interpreter, as ratios."""
+
+    full: float
+    full_worst: float
+    one: float
+    sampled: float
+    sampled_worst: float
+    deep: float
+
+
+#: The reference is the newest release, as distributions build it; older ones are slower by themselves.
+REFERENCE_MINOR = 14
+REFERENCE = Limits(full=1.15, full_worst=1.5, one=1.08, sampled=1.015, sampled_worst=1.05, deep=1.35)
+OLDER = Limits(full=1.12, full_worst=1.5, one=1.06, sampled=1.015, sampled_worst=1.05, deep=1.35)
+
+
+def _limits(notes: dict[str, Any] | None) -> Limits:
+    minor = int(str(notes["tag"]).split(".")[1]) if notes else REFERENCE_MINOR
+    return REFERENCE if minor >= REFERENCE_MINOR else OLDER
+
+
+def _whole(samples: list[Sample]) -> list[Target]:
+    table = medians(samples, "paths", "cpu_seconds")
+    paths = line(whole.without_new_path(ratios(table)).get("heapsight", {}))
+    return [
+        Target("programs that make call paths, geometric mean", paths.mean, 1.35, "×"),
+        Target("programs that make call paths, worst", paths.worst, 1.60, "×"),
+        Target("a call path never seen before", whole.nanoseconds_per_new_path(samples, "heapsight"), 200, "ns"),
+    ]
+
+
+def _overhead(samples: list[Sample], limits: Limits) -> list[Target]:
     times = ratios(medians(samples, "pyperformance", "seconds"))
     memory = ratios(medians(samples, "pyperformance", "peak_rss_bytes"))
     deep = ratios(medians(samples, "deep", "seconds"))
     full = line(times.get("heapsight", {}))
+    sampled = line(times.get("heapsight-sample", {}))
     files = line(ratios(medians(samples, "pyperformance", "capture_bytes"), FILE_YARDSTICK).get("heapsight", {}))
     return [
-        Target("full call paths, geometric mean", full.mean, 1.20, "×"),
-        Target("full call paths, worst", full.worst, 1.60, "×"),
-        Target("1 frame, geometric mean", line(times.get("heapsight-1", {})).mean, 1.12, "×"),
-        Target("sampled, geometric mean", line(times.get("heapsight-sample", {})).mean, 1.02, "×"),
+        Target("full call paths, geometric mean", full.mean, limits.full, "×"),
+        Target("full call paths, worst", full.worst, limits.full_worst, "×"),
+        Target("1 frame, geometric mean", line(times.get("heapsight-1", {})).mean, limits.one, "×"),
+        Target("sampled, geometric mean", sampled.mean, limits.sampled, "×"),
+        Target("sampled, worst", sampled.worst, limits.sampled_worst, "×"),
         Target("full call paths, peak RSS, geometric mean", line(memory.get("heapsight", {})).mean, 1.30, "×"),
         Target("file, of memray's with Python allocators, geometric mean", files.mean, 0.1, "×"),
         Target("file, of memray's with Python allocators, worst", files.worst, 0.1, "×"),
-        Target("deep stacks, full call paths, worst", line(deep.get("heapsight", {})).worst, 1.50, "×"),
+        Target("deep stacks, full call paths, worst", line(deep.get("heapsight", {})).worst, limits.deep, "×"),
     ]
 
 

@@ -200,10 +200,17 @@ TOOLS: tuple[Tool, ...] = (
         "heapsight",
         "heapsight, full call paths",
         options=("--frames", "all"),
-        says="exact with full call paths",
+        says="exact for Python's allocators with full call paths",
     ),
-    Heapsight("heapsight-1", "heapsight, 1 frame", options=("--frames", "1"), says="exact with 1 frame"),
-    Heapsight("heapsight-sample", "heapsight, sampled", options=("--sample",), says="sampled every"),
+    Heapsight(
+        "heapsight-1",
+        "heapsight, 1 frame",
+        options=("--frames", "1"),
+        says="exact for Python's allocators with 1 frame",
+    ),
+    Heapsight(
+        "heapsight-sample", "heapsight, sampled", options=("--sample",), says="a sample of Python's allocators every"
+    ),
     HeapsightSwitch("heapsight-x1", "heapsight, 1 frame, no file", limit=1, default=False),
     Tracemalloc("tracemalloc-1", "tracemalloc, 1 frame", frames=1),
     Tracemalloc("tracemalloc-25", "tracemalloc, 25 frames", frames=25),

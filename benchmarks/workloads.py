@@ -21,7 +21,8 @@ class Workload:
     """One script with its arguments.
 
     ``script`` names a ``bm_*`` folder of pyperformance or, in the group "deep", a file of our own
-    written in the same style. ``task`` picks one task of a script that has several; empty: all of them.
+    written in the same style (programs that run once, from start to end, are in `whole`). ``task``
+    picks one task of a script that has several; empty: all of them.
     ``group`` says in which table the workload counts: only "pyperformance" is in the geometric mean.
     """
 

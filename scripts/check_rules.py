@@ -13,7 +13,7 @@ import wings
 ROOT = Path(__file__).resolve().parent.parent
 
 #: Only these may contain `unsafe`; every other crate forbids it.
-UNSAFE_CRATES = {"cpython", "tracer", "binding"}
+UNSAFE_CRATES = {"cpython", "tracer", "binding", "command"}
 
 #: Columns of a line of Rust or Markdown; a row of a table cannot be broken.
 LONGEST_LINE = 120
@@ -91,6 +91,15 @@ def crates_without_forbid() -> Iterator[str]:
             yield f"{library.relative_to(ROOT)}: lacks #![forbid(unsafe_code)]"
 
 
+def heavy_dependencies() -> Iterator[str]:
+    """Name what the extension module depends on and only the command may: every traced process would load it."""
+    manifest = ROOT / "crates" / "binding" / "Cargo.toml"
+    for name in re.findall(
+        r"^(heapsight-(?:cli|command|memray))\b", manifest.read_text(encoding="utf-8"), re.MULTILINE
+    ):
+        yield f"{manifest.relative_to(ROOT)}: depends on {name}, which every traced process would load"
+
+
 def circles_of_wings() -> Iterator[str]:
     """Name the circles among the wings of crates/tracer/src beyond the one that docs/architecture.md names."""
     for circle in wings.circles(wings.arrows()):
@@ -102,6 +111,7 @@ def main() -> int:
     """Check everything."""
     found = [breach for path in repository_files() if path.name not in GENERATED for breach in breaches(path)]
     found += crates_without_forbid()
+    found += heavy_dependencies()
     found += circles_of_wings()
     for breach in found:
         print(breach, file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Write THIRD-PARTY-LICENSES.txt: the licences of the crates that are linked into the wheels, which carry this file.
+"""Write THIRD-PARTY-LICENSES.txt: the licences of crates and packages that are part of the wheels, which carry this file.
 
 python scripts/third_party.py            write it (after a change of Cargo.lock)
 python scripts/third_party.py --check    fail if it does not name the crates that are linked now
@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+WEB = ROOT / "web"
 NOTICES = ROOT / "THIRD-PARTY-LICENSES.txt"
 
 #: For licences that may be chosen, their texts are told once; MIT's differ by whom they name.
@@ -22,16 +23,28 @@ TEXTS = re.compile(r"(?i)^(licen[sc]e|copying|notice|unlicense)")
 
 def linked_crates() -> list[str]:
     """Return name and version of each crate that is linked into a wheel, in the order of their names."""
-    command = ["cargo", "tree", "--locked", "--package", "heapsight-binding", "--edges", "normal,no-proc-macro"]
-    command += ["--target", "x86_64-unknown-linux-gnu", "--prefix", "none", "--format", "{p}"]
+    command = ["cargo", "tree", "--locked", "--package", "heapsight-binding", "--package", "heapsight-command"]
+    command += ["--edges", "normal,no-proc-macro", "--target", "x86_64-unknown-linux-gnu", "--prefix", "none"]
+    command += ["--format", "{p}"]
     tree = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     found = {line.split(" (")[0].replace(" v", " ") for line in tree.splitlines() if line}
     return sorted(name for name in found if not name.startswith("heapsight-"))
 
 
+def page_parts() -> dict[str, Path]:
+    """Return name and version of each package that is part of the page, and its licence."""
+    versions = json.loads((WEB / "package.json").read_text(encoding="utf-8"))["devDependencies"]
+    return {f"{text.stem} {versions[text.stem]}": text for text in sorted((WEB / "licenses").glob("*.txt"))}
+
+
 def heading(crates: Sequence[str]) -> str:
-    """Return the list of crates that the file begins with."""
-    return "Crates that are linked into heapsight's extension module:\n\n" + "".join(f"  {name}\n" for name in crates)
+    """Return the lists that the file begins with."""
+    linked = "".join(f"  {name}\n" for name in crates)
+    parts = "".join(f"  {name}\n" for name in page_parts())
+    return (
+        f"Crates that are linked into heapsight's extension module and its command:\n\n{linked}\n"
+        f"Packages that are part of the page that `heapsight flamegraph` writes:\n\n{parts}"
+    )
 
 
 def notices(crates: Sequence[str]) -> str:
@@ -46,6 +59,9 @@ def notices(crates: Sequence[str]) -> str:
             for file in filter(Path.is_file, texts):
                 text = "\n".join(line.rstrip() for line in file.read_text(encoding="utf-8").splitlines()).strip()
                 owners.setdefault(text, []).append(f"{name} ({package['license']})")
+    for name, path in page_parts().items():
+        text = path.read_text(encoding="utf-8").strip()
+        owners.setdefault(text, []).append(f"{name} (MIT)")
     parts = [f"{'=' * 80}\n" + "\n".join(dict.fromkeys(names)) + f"\n\n{text}\n" for text, names in owners.items()]
     return "\n".join([heading(crates), *parts])
 

@@ -2,7 +2,7 @@
 
 from benchmarks.instructions.counting import per_object
 from benchmarks.instructions.events import PASSES, WORKLOADS
-from benchmarks.instructions.guard import allowed, compare, is_same_interpreter
+from benchmarks.instructions.guard import allowed, compare, is_same_build, is_same_interpreter, judge
 
 
 def test_more_than_three_percent_is_a_regression() -> None:
@@ -43,3 +43,25 @@ def test_only_the_last_pass_is_counted() -> None:
     assert counts["floats, freed"] == 2.0
     assert counts["recursion, freed"] == 2.0
     assert "temporary, freed" not in counts
+
+
+BASELINE = {
+    "version": "3.14.1",
+    "build": "aa",
+    "counts": {"off": {"floats": 600.0}, "full": {"floats": 100.0}},
+}
+
+
+def test_a_build_is_known_by_its_identifier_and_by_its_counts_where_there_is_none() -> None:
+    assert is_same_build(BASELINE, "aa", {"floats": 700.0})
+    assert not is_same_build(BASELINE, "bb", {"floats": 600.0})
+    assert is_same_build(BASELINE, "", {"floats": 601.0})
+    assert not is_same_build(BASELINE, "", {"floats": 700.0})
+
+
+def test_another_build_is_compared_less_strictly_and_not_left_out() -> None:
+    def status(build: str, count: float) -> int:
+        return judge("3.14.2", build, {"off": {"floats": 400.0}, "full": {"floats": count}}, BASELINE)
+
+    assert [status("aa", 102.0), status("aa", 106.0)] == [0, 1]
+    assert [status("bb", 106.0), status("bb", 112.0)] == [0, 1]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import cli, table, tools, workloads
+from benchmarks import build_of, cli, table, tools, whole, workloads
 from benchmarks.machine import build_flags
 from benchmarks.overhead import next_loops, rounds_for, warmups_for
 from benchmarks.records import COMPRESSED, PLAIN, Sample, Store, compress, load
@@ -115,3 +115,27 @@ def test_a_table_says_what_failed() -> None:
         Sample("deep", "deep_loop", "memray", 1, {}, "timed out after 180 s"),
     ]
     assert table.problems(samples) == ["* deep_loop, memray: timed out after 180 s"]
+
+
+def test_one_name_is_enough_to_run_a_program_from_start_to_end() -> None:
+    options = cli.parser().parse_args(["--programs", "parser,go"])
+    cli.check_names(options)
+    assert cli.sections(options) == ["pyperformance", "paths"]
+    assert [program.case for program in whole.select("paths", options.only)] == ["parser"]
+
+
+def test_names_of_programs_are_those_of_no_workload() -> None:
+    assert len({*whole.names(), *workloads.names()}) == len(whole.names()) + len(workloads.names())
+
+
+def test_what_sysconfig_says_of_the_build_is_told() -> None:
+    facts = {"flags": ["'--enable-optimizations' '--with-lto'", "-g -O2 -Wall -O3"]}
+    assert build_of.describe(facts) == "PGO, LTO, -O3, by its sysconfig"
+
+
+def test_a_silent_sysconfig_is_not_taken_for_a_no(tmp_path: Path) -> None:
+    program = tmp_path / "python"
+    program.write_bytes(b"")
+    facts = {"flags": ["-O2"], "executable": str(program), "library": "", "library_folder": ""}
+    assert build_of.describe(facts) == "PGO and LTO not told by its sysconfig, -O2"
+    assert build_of.build_id(facts) == ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks import reading, table
+from benchmarks import reading, table, whole
 from benchmarks.records import Sample
 from benchmarks.targets import PROMISED_BLOCKS, Target, judge
 
@@ -77,3 +77,37 @@ def test_reading_has_a_limit_for_time_and_one_for_memory() -> None:
     assert {target.met for target in targets.values() if target.unit == "s"} == {True}
     assert {target.met for target in targets.values() if target.unit == "MiB"} == {False}
     assert "300 MiB" in "\n".join(table.reading_table(samples))
+
+
+def whole_process(case: str, tool: str, cpu_seconds: float, **values: float) -> Sample:
+    return Sample("paths", case, tool, 0, {"cpu_seconds": cpu_seconds, "peak_rss_bytes": 1e6, **values})
+
+
+def test_programs_that_make_paths_are_judged_by_their_mean_and_the_worst_and_one_by_each_path() -> None:
+    samples = [
+        *(whole_process("parser", tool, seconds) for tool, seconds in (("untraced", 1.0), ("heapsight", 1.2))),
+        *(whole_process("closures", tool, seconds) for tool, seconds in (("untraced", 1.0), ("heapsight", 1.8))),
+        whole_process(whole.NEW_PATH, "untraced", 0.1, new_paths=1_000_000.0),
+        whole_process(whole.NEW_PATH, "heapsight", 0.35, new_paths=1_000_000.0),
+    ]
+    targets = judged(samples)
+    mean, worst, each = (targets[what] for what in targets if "path" in what)
+    assert mean.measured == pytest.approx((1.2 * 1.8) ** 0.5)
+    assert (worst.measured, worst.met) == (1.8, False)
+    assert each.measured == pytest.approx(250.0)
+    assert not each.met
+    shown = "\n".join(table.whole_table(samples, "paths"))
+    assert "250 ns" in shown
+    assert "| geometric mean |  | 1.47 |" in shown
+
+
+def test_older_interpreters_have_limits_of_their_own() -> None:
+    samples = [
+        Sample("pyperformance", "go", tool, 0, dict.fromkeys(COMMON, seconds) | {"capture_bytes": 1.0})
+        for tool, seconds in (("untraced", 1.0), ("heapsight", 1.13))
+    ]
+    verdicts = {
+        tag: next(target.met for target in judge(samples, {"tag": tag}) if "geometric mean" in target.what)
+        for tag in ("3.12.1", "3.14.10", "3.15.0")
+    }
+    assert verdicts == {"3.12.1": False, "3.14.10": True, "3.15.0": True}

@@ -14,6 +14,7 @@ from heapsight._heapsight import (
     clear_filters,
     clear_traces,
     disable,
+    get_budget,
     get_filters,
     get_object_address,
     get_traceback_limit,
@@ -22,6 +23,7 @@ from heapsight._heapsight import (
     get_tracemalloc_size,
     is_enabled,
     reset_peak,
+    set_budget,
     set_traceback_limit,
     start_timer,
     stop_timer,
@@ -99,6 +101,7 @@ __all__ = [
     "clear_traces",
     "disable",
     "enable",
+    "get_budget",
     "get_filters",
     "get_object_address",
     "get_object_trace",
@@ -112,11 +115,12 @@ __all__ = [
     "get_traces",
     "is_enabled",
     "reset_peak",
+    "set_budget",
     "set_traceback_limit",
     "standard_metrics",
     "start_timer",
     "stop_timer",
 ]
 
-# What heapsight itself allocates is nobody's question.
+# Users do not ask what heapsight itself allocates.
 _heapsight.leave_own_files_out(__file__[: -len("__init__.py")] + "*")

@@ -62,7 +62,7 @@ class DisplayTop(Slotted):
         """Write the ``count`` biggest groups of a snapshot, and its metrics, to ``file`` (None: standard output).
 
         Memory of the import system is one line below them; `display_top_stats` shows every group.
-        Another grouping than that of the list before starts anew: there is nothing to compare with.
+        If the grouping differs from that of the previous list, there is nothing to compare with.
         """
         _at_least_1("count", count)
         top_stats = snapshot.top_by(group_by, cumulative)

@@ -1,4 +1,4 @@
-"""Loads at its first use what start-up does not need, whole, for whoever asks.
+"""Loads what start-up does not need, at its first use, completely, for every caller.
 
 A signal handler, or the function of the timer, may ask in the middle of the first import, in the thread that imports. It would find modules
 that are half done. So both wait until the import is over, as they would if they had come a moment later.
@@ -43,7 +43,7 @@ def _hold_signals(arrived: "list[tuple[_Handler, int, _FrameType | None]]") -> "
     handlers: "dict[int, _Handler]" = {}  # noqa: UP037
     for number in _signal.valid_signals():
         handler = _signal.getsignal(number)
-        # KeyboardInterrupt may end the import; the next one starts afresh.
+        # KeyboardInterrupt may end the import; the next one starts over.
         if callable(handler) and handler is not _signal.default_int_handler:
             handlers[number] = handler
     actions = _heapsight.SignalActions(list(handlers))

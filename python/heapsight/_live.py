@@ -91,8 +91,8 @@ def get_trace(address: int) -> "Trace | None":
 def get_object_trace(obj: object) -> "Trace | None":
     """Return the trace of the block that holds the object, or None when it is not traced.
 
-    CPython takes small objects (lists, tuples, floats, …) from free lists: then the trace is that of whoever asked for the memory
-    first, and None if that was before tracing began. `enable` can clear those lists.
+    CPython takes small objects (lists, tuples, floats, …) from free lists: then the trace is that of the code that first asked
+    for the memory, or None if that was before tracing began. `enable` can clear those lists.
 
     >>> import heapsight, sys
     >>> heapsight.enable()

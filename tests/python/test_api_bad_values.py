@@ -57,6 +57,7 @@ NUMBERS: dict[str, Callable[[Any], Any]] = {
     "filename_parts": lambda value: show(display_with(filename_parts=value)),
     "task count": lambda value: DisplayTopTask(value),
     "limit": lambda value: heapsight.set_traceback_limit(value),
+    "budget": lambda value: heapsight.set_budget(value),
     "sample_bytes": lambda value: heapsight.enable(sample_bytes=value),
     "delay": lambda value: heapsight.start_timer(value, print),
     "task delay": lambda value: DisplayTopTask().start(value),

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import Outcome, Start, heapsight
+from harness import TIMEOUT_SECONDS, Outcome, Start, clean_environment, heapsight
 
 #: So long that no tick comes by itself.
 NO_TICK = ("--tick", "3600000")
@@ -26,6 +27,7 @@ WAYS = {
     "os.execve(sys.executable, [sys.executable, '-c', 'raise SystemExit(7)'], os.environ)": 7,
     "os.execlp(sys.executable, sys.executable, '-c', 'raise SystemExit(7)')": 7,
     "os.abort()": -signal.SIGABRT,
+    "os.kill(os.getpid(), signal.SIGTERM)": -signal.SIGTERM,
 }
 
 
@@ -190,3 +192,103 @@ def test_pids_are_those_of_the_children(capture: Path) -> None:
     names = {f"run-{pid}.heapsight" for pid in done.text.split()}
     assert {path.name for path in capture.parent.glob("run-*.heapsight")} == names
     assert str(os.getpid()) not in done.text.split()
+
+
+DISPOSITIONS = """
+import os, signal, subprocess, sys, threading, time
+name = {0: "default", 1: "ignored"}
+def ask(where):
+    print(where, [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)], flush=True)
+ask("at the start")
+code = "import signal; print('a child', signal.getsignal(signal.SIGTERM))"
+subprocess.run([sys.executable, "-c", code], check=True)
+for way in ("sleeps", "computes", "waits", "in a thread"):
+    child = os.fork()
+    if child == 0:
+        if way == "in a thread":
+            threading.Thread(target=lambda: os.kill(os.getpid(), signal.SIGTERM)).start()
+        elif way == "waits":
+            print(signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM]), flush=True)
+            os.kill(os.getpid(), signal.SIGTERM)
+            print(signal.sigwait([signal.SIGTERM]), flush=True)
+            os._exit(3)
+        else:
+            os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(100)
+    print(way, os.waitpid(child, 0)[1], flush=True)
+seen = []
+print(signal.signal(signal.SIGTERM, lambda number, frame: seen.append(number)))
+os.kill(os.getpid(), signal.SIGTERM)
+print(seen, callable(signal.signal(signal.SIGTERM, signal.SIG_IGN)))
+os.kill(os.getpid(), signal.SIGTERM)
+ask("ignored")
+child = subprocess.run([sys.executable, "-c", code], check=True)
+if sys.argv[1:] == ["default"]:
+    print(signal.signal(signal.SIGTERM, signal.SIG_DFL), flush=True)
+    os.kill(os.getpid(), signal.SIGTERM)
+"""
+
+
+@pytest.mark.parametrize("argument", ["default", "ignored"])
+def test_a_program_cannot_tell_that_its_end_by_sigterm_waits_for_a_tick(argument: str, capture: Path) -> None:
+    script = capture.with_name("program.py")
+    script.write_text(DISPOSITIONS)
+    plain = Start([script, argument]).plain()
+    traced = Start([script, argument]).traced(capture, "--quiet", *NO_TICK)
+    followed = Start([script, argument]).traced(capture, "--quiet", "--force", "--follow", *NO_TICK)
+    assert plain.status == (-signal.SIGTERM if argument == "default" else 0), plain.errors
+    assert (plain.status, plain.text, plain.errors) == (traced.status, traced.text, traced.errors)
+    assert (plain.status, plain.text, plain.errors) == (followed.status, followed.text, followed.errors)
+
+
+def test_an_ignored_sigterm_stays_ignored(capture: Path) -> None:
+    script = capture.with_name("program.py")
+    script.write_text(
+        "import os, signal\nos.kill(os.getpid(), signal.SIGTERM)\nprint(signal.getsignal(signal.SIGTERM))\n"
+    )
+    command = f"trap '' TERM; {sys.executable} -m heapsight run -q -o {capture} {script}"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, env=clean_environment(), timeout=TIMEOUT_SECONDS)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.decode().split()[-1] in {"1", "Handlers.SIG_IGN"}
+
+
+def test_followed_children_that_are_terminated_are_recorded_to_their_end(capture: Path) -> None:
+    source = (
+        "import multiprocessing, signal, time\n"
+        "def child(pipe):\n"
+        "    kept = [bytes(1000) for _ in range(2000)]\n"
+        "    pipe.send('ready')\n"
+        "    signal.pause()\n"
+        "if __name__ == '__main__':\n"
+        "    context = multiprocessing.get_context('fork')\n"
+        "    ours, theirs = context.Pipe()\n"
+        "    process = context.Process(target=child, args=(theirs,))\n"
+        "    process.start()\n"
+        "    assert ours.recv() == 'ready'\n"
+        "    process.terminate()\n"
+        "    process.join()\n"
+        "    assert process.exitcode == -signal.SIGTERM, process.exitcode\n"
+    )
+    done = recorded(capture, source, "--follow")
+    assert (done.status, done.errors) == (0, "")
+    [child] = capture.parent.glob("run-*.heapsight")
+    found = heapsight("stats", "--json", "-i", "*program.py:3", child)
+    assert json.loads(found.text)["metrics"]["live"]["bytes"] > 2_000_000
+
+
+def test_sigterm_while_threads_allocate_ends_the_program_at_once(capture: Path) -> None:
+    source = (
+        "import os, signal, threading, time\n"
+        "def churn():\n"
+        "    while True:\n"
+        "        eval('[bytes(600) for _ in range(100)]' + ' ' * (time.time_ns() % 1000))\n"
+        "for _ in range(8):\n"
+        "    threading.Thread(target=churn, daemon=True).start()\n"
+        "kept = [bytes(1000) for _ in range(2000)]\n"
+        "os.kill(os.getpid(), signal.SIGTERM)\n"
+        "time.sleep(100)\n"
+    )
+    done = recorded(capture, source)
+    assert (done.status, done.errors) == (-signal.SIGTERM, "")
+    found = heapsight("stats", "--json", "-i", "*program.py:7", capture)
+    assert json.loads(found.text)["metrics"]["live"]["bytes"] > 2_000_000

@@ -73,4 +73,5 @@ def test_what_is_missing_at_the_end_of_a_file_is_said(tmp_path: Path) -> None:
     done = heapsight("merge", "-q", "-o", tmp_path / "m.heapsight", capture)
     assert done.status == 0
     [line] = done.errors.splitlines()
-    assert "not readable to its end" in line
+    assert "unreadable from byte" in line
+    assert "true up to the last complete tick" in line

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -27,17 +27,6 @@ MODE = pytest.mark.parametrize("mode", MODES)
 
 #: Allocators that CPython can be told to use; each is called with a `ctx` of its own.
 ALLOCATORS = ["default", "debug"] if sysconfig.get_config_var("Py_GIL_DISABLED") else ["default", "debug", "malloc"]
-
-
-@pytest.fixture(scope="session")
-def raw_threads(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build a library whose threads allocate raw memory without the GIL."""
-    compiler = shutil.which("cc")
-    assert compiler is not None, "a C compiler is needed to build heapsight, and to test it"
-    library = tmp_path_factory.mktemp("raw") / "raw_threads.so"
-    source = PROGRAMS / "raw_threads.c"
-    subprocess.run([compiler, "-O1", "-shared", "-fPIC", "-pthread", "-o", library, source], check=True)
-    return library
 
 
 def run(code: str, mode: str = "exact", library: Path | None = None, **environment: str) -> Outcome:
@@ -92,6 +81,58 @@ def test_tracing_is_switched_while_threads_without_the_gil_allocate(
         PYTHONMALLOC=allocator,
     )
     assert_quiet(outcome)
+
+
+#: What is live of blocks that no Python frame asked for, by the number of its domain: those of the threads in C.
+LIVE_RAW = """
+def live():
+    sums = [0, 0]
+    for domain, path, (allocated, freed, _, _) in _testing.get_counters()[1]:
+        if domain == 0 and not path:
+            sums = [sums[0] + allocated[0] - freed[0], sums[1] + allocated[1] - freed[1]]
+    return sums
+"""
+
+
+@MODE
+def test_no_block_of_threads_without_the_gil_is_missed_while_somebody_looks(mode: str, raw_threads: Path) -> None:
+    outcome = run(
+        LIVE_RAW
+        + """
+enable()
+before = live()
+raw.start_threads(2)
+for _ in range(200):
+    problems = _testing.audit()
+    assert problems == [], problems
+raw.stop_threads()
+assert live() == before, (live(), before)
+print("done")
+""",
+        mode,
+        raw_threads,
+    )
+    assert_quiet(outcome)
+
+
+def test_no_block_of_threads_without_the_gil_is_missed_while_a_recorded_program_changes_its_view(
+    raw_threads: Path, capture: Path
+) -> None:
+    code = (
+        f"import ctypes, heapsight; from heapsight import _testing; raw = ctypes.CDLL({str(raw_threads)!r})"
+        + LIVE_RAW
+        + """
+raw.start_threads(2)
+for _ in range(200):
+    heapsight.clear_traces()
+raw.stop_threads()
+assert live() == [0, 0], live()
+print("done")
+"""
+    )
+    assert_quiet(Start(["-c", code]).traced(capture, "--quiet"))
+    stats = json.loads(Start(["-m", "heapsight", "stats", "--json", str(capture)]).plain().text)
+    assert stats["lost_events"] == 0
 
 
 @MODE

@@ -88,7 +88,10 @@ def test_threads_are_kept_apart_when_asked(capture: Path) -> None:
     assert len(re.findall(r"^ +\d+ +.*thread", text, re.MULTILINE)) == 3
 
 
-@pytest.mark.parametrize("option", ["--tick=0", "--tick=x", "--sample=0", "--sample=x", "--top=x", "--no-such-option"])
+@pytest.mark.parametrize(
+    "option",
+    ["--tick=0", "--tick=x", "--budget=1", "--budget=x", "--sample=0", "--sample=x", "--top=x", "--no-such-option"],
+)
 def test_a_bad_value_is_refused_and_named(option: str, script: Path, capture: Path) -> None:
     outcome = Start([script]).traced(capture, option)
     assert outcome.status in (1, 2)

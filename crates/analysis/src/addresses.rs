@@ -93,7 +93,7 @@ impl<I: Iterator<Item = (u64, u64)>> AddressJoin<I> {
     pub fn biggest(self, limit: usize) -> BiggestChanges {
         let mut found = BiggestChanges::default();
         let mut kept: BinaryHeap<Reverse<AddressChange>> = BinaryHeap::new();
-        // Nothing more than this is looked at of most blocks, which are certainly none of the biggest.
+        // For most blocks this one comparison is all: they are certainly not among the biggest.
         let mut least = (0, 0);
         for change in self {
             let (old, new) = change.amounts();

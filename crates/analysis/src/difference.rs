@@ -6,10 +6,10 @@ use crate::amount::Amount;
 use crate::builder::Builder;
 use crate::group::{Query, sums};
 use crate::imports::{ImportSum, Separator};
-use crate::index::Groups;
+use crate::index::{Groups, path_of_each_site};
 use crate::key::Key;
 
-/// Two tables brought together: sites are matched by file, line, function, thread and domain, never by number.
+/// Two tables joined: sites are matched by file, line, function, thread and domain, never by number.
 #[derive(Debug)]
 pub struct Difference {
     /// Names and call paths of both. Its counters are all zero.
@@ -34,6 +34,8 @@ pub struct Change<'c> {
     pub new: Amount,
     /// The member that changed by most bytes, whatever the sign; of members that did not, one that has memory.
     pub heaviest: SiteId,
+    /// Bytes that all members on its call path gained.
+    pub heaviest_gained: i64,
 }
 
 impl Change<'_> {
@@ -95,17 +97,26 @@ impl Difference {
             .map(|(site, _)| self.distance(site))
             .collect();
         let moved = sums(&self.shared, &groups, &distances, self.query);
+        let paths = path_of_each_site(&self.shared);
+        let count = paths.iter().max().map_or(0, |last| *last as usize + 1);
+        let mut on_path = vec![(Amount::default(), Amount::default()); count];
+        for (path, (old, new)) in paths.iter().zip(self.old.iter().zip(&self.new)) {
+            on_path[*path as usize].0 += *old;
+            on_path[*path as usize].1 += *new;
+        }
         let mut changes: Vec<Change<'_>> = groups
             .keys
             .iter()
             .zip(old.iter().zip(new.iter().zip(&moved)))
             .filter_map(|(key, (old, (new, moved)))| {
                 let (heaviest, _) = moved.heaviest.or(new.heaviest).or(old.heaviest)?;
+                let (before, after) = on_path[paths[heaviest as usize] as usize];
                 Some(Change {
                     key: *key,
                     old: old.amount,
                     new: new.amount,
                     heaviest,
+                    heaviest_gained: after.change_from(before).0,
                 })
             })
             .collect();
@@ -133,15 +144,6 @@ impl Difference {
             bytes: old.bytes.abs_diff(new.bytes),
             blocks: old.blocks.abs_diff(new.blocks),
         }
-    }
-
-    /// (bytes, blocks) that one site gained.
-    ///
-    /// # Panics
-    /// When there is no such site.
-    #[must_use]
-    pub fn gained_by(&self, site: SiteId) -> (i64, i64) {
-        self.new[site as usize].change_from(self.old[site as usize])
     }
 
     /// Memory of imported code, if that is a sum of its own and in no group: (old, new).

@@ -151,7 +151,7 @@ impl<W: Write> EventLog<W> {
         self.newest = Newest::Mapping(address);
     }
 
-    /// Pages were given back: whole mappings, or parts of them. The block counts as freed when its last page is.
+    /// Pages were unmapped: whole mappings, or parts of them. The block counts as freed when its last page is.
     pub fn unmap(&mut self, address: u64, bytes: u64) {
         for piece in self.ranges.remove(address, bytes) {
             let newest = self.newest;
@@ -301,6 +301,7 @@ impl<W: Write> EventLog<W> {
             new_nodes: &tables.nodes[written.nodes..],
             new_sites: &tables.sites[written.sites..],
             changed,
+            before: None,
         })?;
         *written = Written {
             strings: tables.strings.len(),

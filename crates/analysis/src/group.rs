@@ -5,7 +5,7 @@ use heapsight_capture::model::{Counters, SiteId, Tables};
 use crate::amount::{Amount, Metric, add_counters};
 use crate::cumulative;
 use crate::imports::{ImportSum, Imports, Separator};
-use crate::index::Groups;
+use crate::index::{Groups, path_of_each_site};
 use crate::key::{GroupBy, Key};
 use crate::sum::Sum;
 
@@ -30,9 +30,9 @@ pub struct Row<'t> {
     pub key: Key<'t>,
     /// Memory of all its members.
     pub amount: Amount,
-    /// The member with most bytes.
+    /// The member with most bytes; where groups are of the most recent frame alone, one on the call path with most.
     pub heaviest: SiteId,
-    /// Memory of that member.
+    /// Memory of that member, or of all members on that call path.
     pub heaviest_amount: Amount,
 }
 
@@ -84,7 +84,10 @@ pub fn group(tables: &Tables, query: Query) -> Grouped<'_> {
     let total = amounts.iter().copied().sum();
     let separator = Separator::new(tables, query.imports);
     let imports = separator.map(|separator| separator.take(tables, &mut amounts));
-    let sums = sums(tables, &groups, &amounts, query);
+    let mut sums = sums(tables, &groups, &amounts, query);
+    if query.group_by.can_be_cumulative() && !query.cumulative {
+        find_heaviest_paths(tables, &groups, &amounts, &mut sums);
+    }
     let mut rows: Vec<Row<'_>> = groups
         .keys
         .iter()
@@ -127,6 +130,29 @@ pub(crate) fn sums(
         sums[*group as usize].add_site(id as SiteId, *amount);
     }
     sums
+}
+
+/// Has each group name its heaviest call path, and what came through it: several sites may have paths that look the
+/// same.
+fn find_heaviest_paths(tables: &Tables, groups: &Groups<'_>, amounts: &[Amount], sums: &mut [Sum]) {
+    let paths = path_of_each_site(tables);
+    let count = paths.iter().max().map_or(0, |last| *last as usize + 1);
+    let mut of_path = vec![Sum::default(); count];
+    for (id, (path, amount)) in (0..).zip(paths.iter().zip(amounts)) {
+        of_path[*path as usize].add_site(id, *amount);
+    }
+    let mut found = vec![None; sums.len()];
+    for path in of_path {
+        if let Some((site, _)) = path.heaviest {
+            let heaviest = &mut found[groups.of_site[site as usize] as usize];
+            if heaviest.is_none_or(|(_, most): (SiteId, Amount)| path.amount.bytes > most.bytes) {
+                *heaviest = Some((site, path.amount));
+            }
+        }
+    }
+    for (sum, heaviest) in sums.iter_mut().zip(found) {
+        sum.heaviest = heaviest;
+    }
 }
 
 /// The sum of the counters of each group's sites, in order of first appearance. Linear in the number of call paths.

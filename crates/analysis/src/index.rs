@@ -102,13 +102,27 @@ fn by_frame(tables: &Tables, by: GroupBy) -> Groups<'_> {
 /// Two nodes are one call path when their frames look the same: the tracer also tells apart instructions of one line,
 /// code objects of one function, and threads.
 fn by_traceback(tables: &Tables) -> Groups<'_> {
+    let (keys, of_site) = by_look(tables, false);
+    Groups {
+        keys,
+        of_site,
+        of_node: Vec::new(),
+    }
+}
+
+/// A number for the call path of each site: the same for paths that look the same and are of the same thread.
+pub(crate) fn path_of_each_site(tables: &Tables) -> Vec<GroupId> {
+    by_look(tables, true).1
+}
+
+fn by_look(tables: &Tables, by_thread: bool) -> (Vec<Key<'_>>, Vec<GroupId>) {
     let mut ids = Ids::default();
     let empty = ids.id(None, || Key::Traceback(ROOT));
     let mut of_node: Vec<GroupId> = Vec::with_capacity(tables.nodes.len());
     for (id, node) in (0..).zip(&tables.nodes) {
         let group = if id == ROOT {
             empty
-        } else if is_frame(tables, id) {
+        } else if by_thread || is_frame(tables, id) {
             let code = &tables.codes[node.code as usize];
             let caller = of_node[node.parent as usize];
             let look = (caller, code.filename, code.name, node.line);
@@ -123,11 +137,7 @@ fn by_traceback(tables: &Tables) -> Groups<'_> {
         .iter()
         .map(|site| of_node[site.node as usize])
         .collect();
-    Groups {
-        keys: ids.keys,
-        of_site,
-        of_node: Vec::new(),
-    }
+    (ids.keys, of_site)
 }
 
 fn by_thread(tables: &Tables) -> Groups<'_> {

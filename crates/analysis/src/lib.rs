@@ -36,11 +36,13 @@ mod addresses;
 mod amount;
 mod builder;
 pub mod call_tree;
+mod columns;
 mod cumulative;
 mod difference;
 mod event_log;
 mod filter;
 mod group;
+mod heaviest;
 mod imports;
 mod index;
 mod key;
@@ -59,10 +61,12 @@ mod truncate;
 
 pub use addresses::{AddressChange, AddressJoin, BiggestChanges};
 pub use amount::{Amount, Metric, add_counters};
+pub use columns::{ColumnLimits, Columns, SiteChange};
 pub use difference::{Change, Difference};
 pub use event_log::{EventLog, NO_CALLER};
 pub use filter::{Filter, apply_filters, apply_shown_filters, keep};
 pub use group::{Grouped, Others, Query, Row, group, group_counters};
+pub use heaviest::{Heaviest, heaviest_path};
 pub use imports::{
     ImportSum, Imports, import_sites, is_import_key, is_import_path, is_import_system, is_own_code,
 };

@@ -1,6 +1,6 @@
 //! Several recordings as one: processes that ran at the same time, with their combined memory at every moment.
 
-use heapsight_capture::model::{Code, Counters, Node, Site, SiteId, Tables, Totals};
+use heapsight_capture::model::{Bounds, Code, Counters, Node, Site, SiteId, Tables, Totals};
 
 use crate::builder::{Builder, Translation};
 
@@ -150,6 +150,12 @@ impl Merge {
             peak_bytes: self.peak_bytes,
             lost_events: sum(|totals| totals.lost_events),
             tracer_bytes: sum(|totals| totals.tracer_bytes),
+            bounds: self
+                .processes
+                .iter()
+                .fold(Bounds::default(), |sum, process| {
+                    sum.plus(&process.totals.bounds)
+                }),
         }
     }
 

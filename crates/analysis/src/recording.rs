@@ -1,4 +1,4 @@
-//! Files with recorded memory: read, and brought to one moment or to the span between two.
+//! Files with recorded memory, read as of one moment or for the span between two.
 //!
 //! [`Recording::read`] takes captures and pickles of `tracemalloc`'s snapshots. [`Recording::seek`] goes to a moment,
 //! for which it reads the file once more.
@@ -9,11 +9,11 @@ mod target;
 use std::io::{self, Read};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use heapsight_capture::model::{Counters, Mode};
-use heapsight_capture::{Capture, End, Header, ReadError, TickSummary};
+use heapsight_capture::model::{Counters, Mode, SiteId};
+use heapsight_capture::{Capture, End, Header, ReadError, Replay, TickSummary};
 
 use crate::tracemalloc_snapshot::{self, PickleError};
-use crate::{apply_frame_limit, name_threads};
+use crate::{Columns, apply_frame_limit, name_threads};
 
 pub use target::{Moment, Reached, SeekTarget};
 
@@ -62,9 +62,37 @@ impl Recording {
     ///
     /// # Errors
     /// [`RecordingError`], except `EndsOnly` and `OutOfOrder`.
-    pub fn read(
-        mut source: impl Read,
+    pub fn read(source: impl Read, modified: Option<SystemTime>) -> Result<Self, RecordingError> {
+        Self::read_as(source, modified, |whole| Ok(Capture::read(whole)?))
+    }
+
+    /// As [`Self::read`], and tells `columns` of each tick on the way. Call paths are then cut to the frame limit that
+    /// was recorded with, so the sites of `columns` may be others: the second value has the new id of each.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn follow(
+        source: impl Read,
         modified: Option<SystemTime>,
+        columns: &mut Columns,
+    ) -> Result<(Self, Option<Vec<SiteId>>), RecordingError> {
+        let mut recording = Self::read_as(source, modified, |whole| {
+            let mut replay = Replay::open(whole)?;
+            while replay.advance()? {
+                columns.tick(replay.capture(), replay.changed());
+            }
+            Ok(replay.into_capture())
+        })?;
+        columns.finish();
+        let ids = apply_frame_limit(&mut recording.capture);
+        name_threads(&mut recording.capture.tables);
+        Ok((recording, ids))
+    }
+
+    fn read_as<R: Read>(
+        mut source: R,
+        modified: Option<SystemTime>,
+        read: impl FnOnce(io::Chain<io::Cursor<Vec<u8>>, R>) -> Result<Capture, RecordingError>,
     ) -> Result<Self, RecordingError> {
         let mut first = Vec::new();
         source.by_ref().take(1).read_to_end(&mut first)?;
@@ -75,7 +103,7 @@ impl Recording {
             whole.read_to_end(&mut bytes)?;
             of_pickle(&bytes, modified)?
         } else {
-            Capture::read(whole)?
+            read(whole)?
         };
         Ok(Self {
             capture,

@@ -48,19 +48,21 @@ pub fn truncate_with_sites(tables: &Tables, limit: u32) -> (Tables, Vec<SiteId>)
 
 /// Cuts the call paths of a capture to the frame limit that it was recorded with.
 ///
-/// The file holds whole paths whatever the limit (but for a limit of 1): they are recorded at the same cost.
-pub fn apply_frame_limit(capture: &mut Capture) {
+/// The file holds whole paths whatever the limit (but for a limit of 1): they are recorded at the same cost. Gives the
+/// new id of each site, if there is a limit.
+pub fn apply_frame_limit(capture: &mut Capture) -> Option<Vec<SiteId>> {
     let Mode::Exact {
         frame_limit: Some(limit),
     } = capture.header.mode
     else {
-        return;
+        return None;
     };
     let (tables, ids) = truncate_with_sites(&capture.tables, limit);
     for block in capture.blocks.iter_mut().flatten() {
         block.site = ids[block.site as usize];
     }
     capture.tables = tables;
+    Some(ids)
 }
 
 /// The thread of each call path, if threads are kept apart.

@@ -132,14 +132,24 @@ proptest! {
                 prop_assert!(pair[0].key.compare(&pair[1].key, &tables).is_lt());
             }
         }
+        // Where the most recent frame is what groups, a member is a call path; else a site.
+        let of_paths = query.group_by.can_be_cumulative() && !query.cumulative;
+        let is_one = |a: &PlainSite, b: &PlainSite| match of_paths {
+            true => (&a.frames, &a.thread) == (&b.frames, &b.thread),
+            false => std::ptr::eq(a, b),
+        };
+        let amount_with = |site: &PlainSite| -> Amount {
+            let same = sites.iter().filter(|other| is_one(site, other));
+            same.map(|site| query.metric.of(&site.counters)).sum()
+        };
         for row in &grouped.rows {
             let key = spelled(&row.key, &tables);
             let members = sites.iter().filter(|site| keys(site, query).contains(&key));
-            let most = members.map(|site| query.metric.of(&site.counters).bytes).max();
+            let most = members.map(|site| amount_with(site).bytes).max();
             prop_assert_eq!(Some(row.heaviest_amount.bytes), most);
             let heaviest = &sites[row.heaviest as usize];
             prop_assert!(keys(heaviest, query).contains(&key));
-            prop_assert_eq!(query.metric.of(&heaviest.counters), row.heaviest_amount);
+            prop_assert_eq!(amount_with(heaviest), row.heaviest_amount);
         }
     }
 
@@ -201,6 +211,17 @@ proptest! {
             if !change.new.is_zero() {
                 new_sums.insert(key, change.new);
             }
+        }
+        let shared = plain(difference.tables());
+        for change in &changes {
+            let path = &shared[change.heaviest as usize];
+            let on_path = |tables: &Tables| -> Amount {
+                let sites = plain(tables);
+                let same = sites.iter().filter(|site| (&site.frames, &site.thread) == (&path.frames, &path.thread));
+                same.map(|site| query.metric.of(&site.counters)).sum()
+            };
+            let gained = on_path(&new).change_from(on_path(&old)).0;
+            prop_assert_eq!(change.heaviest_gained, gained);
         }
         prop_assert_eq!(old_sums, naive(&plain(&old), query));
         prop_assert_eq!(new_sums, naive(&plain(&new), query));

@@ -1,6 +1,6 @@
 //! How tracing ended.
 
-use crate::model::Totals;
+use crate::model::{Bounds, Totals};
 use crate::varint::{Input, Malformed, put, put_change};
 
 /// Why a capture ends.
@@ -73,5 +73,22 @@ pub fn take_totals(input: &mut Input<'_>, old: &Totals) -> Result<Totals, Malfor
         peak_bytes: input.change(old.peak_bytes)?,
         lost_events: input.change(old.lost_events)?,
         tracer_bytes: input.change(old.tracer_bytes)?,
+        ..*old
+    })
+}
+
+/// Appends what keeping within the budget cost, as changes.
+pub fn put_bounds(out: &mut Vec<u8>, old: &Bounds, new: &Bounds) {
+    put_change(out, old.folded_bytes, new.folded_bytes);
+    put_change(out, old.cuts, new.cuts);
+    put_change(out, old.gone_paths, new.gone_paths);
+}
+
+/// Reads what [`put_bounds`] wrote.
+pub fn take_bounds(input: &mut Input<'_>, old: &Bounds) -> Result<Bounds, Malformed> {
+    Ok(Bounds {
+        folded_bytes: input.change(old.folded_bytes)?,
+        cuts: input.change(old.cuts)?,
+        gone_paths: input.change(old.gone_paths)?,
     })
 }

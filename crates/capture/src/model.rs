@@ -128,9 +128,9 @@ pub struct Counters {
     pub allocated_bytes: u64,
     /// Blocks requested since tracing began.
     pub allocated_blocks: u64,
-    /// Bytes given back.
+    /// Bytes freed.
     pub freed_bytes: u64,
-    /// Blocks given back.
+    /// Blocks freed.
     pub freed_blocks: u64,
     /// Bytes of blocks freed before anything else was allocated.
     pub temporary_bytes: u64,
@@ -192,6 +192,36 @@ pub struct Totals {
     pub lost_events: u64,
     /// Bytes that the tracer itself holds.
     pub tracer_bytes: u64,
+    /// What keeping the tracer's own memory within its budget has cost.
+    pub bounds: Bounds,
+}
+
+/// What keeping the tracer's own memory within its budget has cost so far. All 0 for most programs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bounds {
+    /// Bytes allocated, and freed again, on call paths that were folded: only their nearest caller is known.
+    pub folded_bytes: u64,
+    /// How often a call path was cut where it left those that were known, for want of room. Its blocks are counted at
+    /// the known part.
+    pub cuts: u64,
+    /// Call paths that the tracer has given back: folded, or left to the file. A file with such paths may have equal
+    /// ones more than once; a reader adds them up.
+    pub gone_paths: u64,
+}
+
+impl Bounds {
+    /// The smallest budget that can be asked for, in bytes.
+    pub const SMALLEST_BUDGET: u64 = 64 << 10;
+
+    /// Both together, of different processes.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Self {
+        Self {
+            folded_bytes: self.folded_bytes.saturating_add(other.folded_bytes),
+            cuts: self.cuts.saturating_add(other.cuts),
+            gone_paths: self.gone_paths.saturating_add(other.gone_paths),
+        }
+    }
 }
 
 /// Everything needed to say where memory is, at one moment. Vectors are indexed by the id types above.

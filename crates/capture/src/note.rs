@@ -2,7 +2,7 @@
 
 use crate::varint::{Input, Malformed, put_bytes};
 
-/// A named text. Its meaning is the business of whoever wrote it; heapsight's own are listed in docs/format.md.
+/// A named text. Only its writer knows what it means; docs/format.md lists heapsight's own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Note {
     /// What it is about. Of several notes with one name, the last counts.

@@ -1,7 +1,9 @@
 //! Reads a capture: all of it, or up to a moment.
 
+mod equal;
 mod follow;
 mod frames;
+mod missing;
 mod replay;
 
 use std::fs::File;
@@ -12,10 +14,11 @@ use crate::blocks::Block;
 use crate::end::End;
 use crate::error::{ReadError, Truncation};
 use crate::header::Header;
-use crate::model::Tables;
+use crate::model::{Bounds, Tables};
 use crate::note::Note;
 
 pub use follow::Follow;
+pub use missing::Missing;
 pub use replay::Replay;
 
 /// What was known of the process at one tick.
@@ -43,6 +46,8 @@ pub struct TickSummary {
     pub lost_events: u64,
     /// Bytes that the tracer holds.
     pub tracer_bytes: u64,
+    /// What keeping these within the tracer's budget has cost so far.
+    pub bounds: Bounds,
 }
 
 impl TickSummary {
@@ -109,20 +114,6 @@ impl Capture {
     #[must_use]
     pub fn knows_ends_only(&self) -> bool {
         self.notes.iter().any(|note| note.name == Note::ENDS_ONLY)
-    }
-
-    /// Until when the totals are known: the time of the last tick, in nanoseconds since the start of tracing. 0 without
-    /// ticks.
-    #[must_use]
-    pub fn totals_until_ns(&self) -> u64 {
-        self.timeline.last().map_or(0, |point| point.elapsed_ns)
-    }
-
-    /// Until when the figures of single call paths are known, in nanoseconds since the start of tracing: earlier than
-    /// [`Self::totals_until_ns`] when the recording of a busy program was cut short. 0 without ticks.
-    #[must_use]
-    pub fn paths_until_ns(&self) -> u64 {
-        self.timeline.last().map_or(0, TickSummary::paths_until_ns)
     }
 
     /// What is wrong with the file, if it could not be read to its end. A recording without an ending is whole: its

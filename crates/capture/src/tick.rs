@@ -6,7 +6,7 @@
 mod decode;
 mod encode;
 
-pub(crate) use decode::{Progress, apply, starts_at};
+pub(crate) use decode::{Lengths, Progress, apply, starts_at};
 pub(crate) use encode::Encoder;
 
 use crate::model::{Code, Counters, Node, Site, SiteId, Totals};
@@ -43,6 +43,9 @@ pub struct Tick<'a> {
     /// Sites whose counters changed, with the counters' values now (not differences), in any order.
     /// Ascending ids compress best.
     pub changed: &'a [(SiteId, Counters)],
+    /// The counters that the file has of each of `changed` so far, for a caller who knows: the writer then keeps none.
+    /// `None`: the writer knows from the ticks before, which have to be without them too.
+    pub before: Option<&'a [Counters]>,
 }
 
 /// Which of a site's counters follow. One byte for each changed site.

@@ -7,6 +7,7 @@ mod support;
 
 use std::path::Path;
 
+use heapsight_capture::model::Bounds;
 use heapsight_capture::{Block, Capture, FORMAT_VERSION, Writer};
 use support::{Step, end, expected, header, small_recording};
 
@@ -24,7 +25,7 @@ const BLOCKS: [Block; 2] = [
 ];
 
 /// Files as they are written now.
-const NEWEST: &str = "format-1-highest-resident";
+const NEWEST: &str = "format-1-bounds";
 
 fn read_fixture(name: &str) -> Capture {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/{name}.capture"));
@@ -58,8 +59,18 @@ fn files_of_format_1_from_before_ticks_told_the_highest_resident_memory_are_read
     let mut recording = small_recording();
     for step in &mut recording {
         (step.highest_rss_bytes, step.paths_lag_ns) = (0, 0);
+        step.totals.bounds = Bounds::default();
     }
     is_read_completely("format-1", &recording);
+}
+
+#[test]
+fn files_of_format_1_from_before_ticks_told_what_the_budget_cost_are_read_completely() {
+    let mut recording = small_recording();
+    for step in &mut recording {
+        step.totals.bounds = Bounds::default();
+    }
+    is_read_completely("format-1-highest-resident", &recording);
 }
 
 #[test]

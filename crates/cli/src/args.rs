@@ -4,6 +4,7 @@ mod annotate;
 mod attached;
 mod diff;
 mod export;
+mod flamegraph;
 mod live;
 mod merge;
 mod run;
@@ -21,6 +22,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 pub(crate) use annotate::AnnotateOptions;
 pub(crate) use diff::DiffOptions;
 pub(crate) use export::ExportOptions;
+pub(crate) use flamegraph::FlamegraphOptions;
 pub(crate) use live::LiveOptions;
 pub(crate) use merge::MergeOptions;
 pub(crate) use run::RunOptions;
@@ -65,6 +67,8 @@ pub(crate) enum Command {
     Stats(StatsOptions),
     /// Show what changed between two captures, or two moments of one
     Diff(DiffOptions),
+    /// Write a capture as a page for a browser: timeline, flame graph, call sites, source
+    Flamegraph(FlamegraphOptions),
     /// Combine the captures of several processes into one
     Merge(MergeOptions),
     /// Write a capture in a format of other programs
@@ -76,15 +80,15 @@ impl Arguments {
     /// Help is wrapped to `width` columns.
     pub(crate) fn parse(
         argv: &[OsString],
-        python_version: &str,
+        python_version: &dyn Fn() -> Option<String>,
         width: usize,
     ) -> Result<Self, clap::Error> {
-        let mut command = Self::command()
-            .term_width(width.min(WIDEST_HELP))
-            .version(format!(
-                "{} (Python {python_version})",
-                env!("CARGO_PKG_VERSION")
-            ));
+        let mut command = Self::command().term_width(width.min(WIDEST_HELP));
+        if argv.iter().any(|word| word == "-V" || word == "--version")
+            && let Some(python) = python_version()
+        {
+            command = command.version(format!("{} (Python {python})", env!("CARGO_PKG_VERSION")));
+        }
         let names_command =
             |word: &OsStr| word == "help" || command.find_subcommand(word).is_some();
         // `python -m heapsight --traceback FILE` is `heapsight top --traceback FILE`.
@@ -123,7 +127,7 @@ mod tests {
 
     fn help(words: &[&str]) -> String {
         let argv: Vec<OsString> = words.iter().map(OsString::from).collect();
-        Arguments::parse(&argv, "3.13.1", 100)
+        Arguments::parse(&argv, &|| Some("3.13.1".into()), 100)
             .expect_err("help was asked for")
             .render()
             .to_string()
@@ -135,7 +139,15 @@ mod tests {
         insta::assert_snapshot!("help_run", help(&["run", "--help"]));
         insta::assert_snapshot!("help_run_short", help(&["run", "-h"]));
         for command in [
-            "live", "top", "tree", "annotate", "stats", "diff", "merge", "export",
+            "live",
+            "top",
+            "tree",
+            "annotate",
+            "stats",
+            "diff",
+            "flamegraph",
+            "merge",
+            "export",
         ] {
             insta::assert_snapshot!(format!("help_{command}"), help(&[command, "--help"]));
         }
@@ -152,7 +164,7 @@ mod tests {
     #[test]
     fn files_alone_are_shown() {
         let argv = ["a.heapsight", "b.heapsight", "-n", "3"].map(OsString::from);
-        let arguments = Arguments::parse(&argv, "3.13.1", 100).expect("valid");
+        let arguments = Arguments::parse(&argv, &|| None, 100).expect("valid");
         let Command::Top(options) = arguments.command else {
             panic!("{arguments:?}");
         };
@@ -163,7 +175,7 @@ mod tests {
     #[test]
     fn options_before_files_alone_are_those_of_top() {
         let argv = ["--traceback", "-n", "3", "a.heapsight"].map(OsString::from);
-        let arguments = Arguments::parse(&argv, "3.13.1", 100).expect("valid");
+        let arguments = Arguments::parse(&argv, &|| None, 100).expect("valid");
         let Command::Top(options) = arguments.command else {
             panic!("{arguments:?}");
         };

@@ -41,6 +41,7 @@ pub(crate) fn export(
     if options.to.tells_all_metrics() {
         view.require_metrics(&Metric::ALL)?;
     }
+    view.warn_of_what_is_missing(files);
     let what = What {
         metric: options.metric.unwrap_or_default(),
         group_by: options.group.grouping(),

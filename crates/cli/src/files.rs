@@ -112,7 +112,7 @@ impl Files {
     fn made_of_memray(
         &self,
         path: &Path,
-        recording: impl Read,
+        recording: impl Read + Send,
         bytes: u64,
     ) -> Result<Made, Failure> {
         let no_room = |source| Failure::CannotWrite {

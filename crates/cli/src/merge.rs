@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use heapsight_analysis::{Merge, MergedResident};
 use heapsight_capture::model::Mode;
 use heapsight_capture::{Capture, End, Exit, Header, ReadError, Replay, Tick, WriteError, Writer};
+use heapsight_handover::RunSpec;
 use heapsight_report::{Selection, format_size, next_steps, summary};
 
 use crate::args::MergeOptions;
@@ -16,8 +17,7 @@ use crate::files::{Files, Opened};
 use crate::output;
 use crate::progress::{Progress, Reading};
 use crate::relatives;
-use crate::run_spec::RunSpec;
-use crate::view::View;
+use crate::view::{View, warn_of_what_is_missing};
 
 /// Writes the combined capture, then shows its top.
 pub(crate) fn merge(
@@ -38,16 +38,12 @@ pub(crate) fn merge(
     output::write_whole(&options.output, options.force, |out| {
         combine(&mut processes, out, &options.output)
     })?;
-    let cut: Vec<&Path> = processes
+    // A child that made room for another program at once has no tick, and nobody misses it.
+    let with_ticks = processes
         .iter()
-        .filter(|process| process.capture().truncation.is_some())
-        .map(|process| process.path.as_path())
-        .collect();
-    for path in cut {
-        console.warn(&format!(
-            "{} is not readable to its end: what comes after the damage is missing",
-            path.display()
-        ));
+        .filter(|process| !process.capture().timeline.is_empty());
+    for process in with_ticks {
+        warn_of_what_is_missing(&process.path, process.capture(), files);
     }
     if options.quiet {
         return Ok(());
@@ -74,7 +70,7 @@ pub(crate) fn merge(
 /// At the end of a run that asked for it: combines the captures of all its processes, `path` being that of the first.
 /// Gives the new capture, or one line saying why there is none; `None` when nobody asked.
 #[must_use]
-pub fn merge_at_exit(spec: &RunSpec, path: &Path) -> Option<Result<PathBuf, String>> {
+pub(crate) fn merge_at_exit(spec: &RunSpec, path: &Path) -> Option<Result<PathBuf, String>> {
     if !spec.merge || spec.is_child {
         return None;
     }
@@ -232,10 +228,11 @@ fn write_tick(
         new_nodes: changes.nodes,
         new_sites: changes.sites,
         changed: &changes.counters,
+        before: None,
     })
 }
 
-/// The header of the process that began first, with what differs brought together.
+/// The header of the process that began first; fields that differ are combined.
 fn combined_header(processes: &[Process]) -> Header {
     let headers = || processes.iter().map(|process| &process.capture().header);
     let first = headers().min_by_key(|header| header.start_unix_ns);

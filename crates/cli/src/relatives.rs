@@ -74,7 +74,7 @@ pub(crate) fn children(first: &Path, run_id: u64) -> Vec<PathBuf> {
     found.into_iter().map(|(_, path)| path).collect()
 }
 
-/// The header of a capture; `None` for anything else. A pipe is not looked at: it could not be read again.
+/// The header of a capture; `None` for anything else. A pipe is not read: that would consume it.
 pub(crate) fn header(path: &Path) -> Option<Header> {
     let is_file = fs::metadata(path).is_ok_and(|metadata| metadata.is_file());
     let file = File::open(path).ok().filter(|_| is_file)?;

@@ -5,13 +5,15 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use heapsight_handover::{
+    BUDGET_VARIABLE, LOOK, RUN_VARIABLE, RunSpec, SWITCH_VARIABLE, budget_bytes, new_run_id,
+};
 use heapsight_terminal::{RunError, check_terminal, end_as};
 
 use crate::args::{Frames, RunOptions};
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::program::Program;
-use crate::run_spec::{LOOK, RUN_VARIABLE, RunSpec, SWITCH_VARIABLE, new_run_id};
 use crate::{Context, output};
 
 /// Most bytes of the program's arguments that are recorded: one environment variable can hold 128 KiB.
@@ -29,8 +31,12 @@ pub(crate) struct Prepared {
 /// Checks everything that can be checked before the program starts, and creates the capture.
 pub(crate) fn prepare(context: &Context<'_>, options: &RunOptions) -> Result<Prepared, Failure> {
     let (program, arguments) = Program::of(options)?;
-    program.check(context.syntax_check)?;
-    (context.hand_over_check)().map_err(Failure::HandOver)?;
+    let script = program.check()?;
+    let interpreter = (context.interpreter)().map_err(Failure::HandOver)?;
+    let budget_bytes = match options.budget {
+        Some(bytes) => Some(bytes),
+        None => budget_of_environment()?,
+    };
     let output = output_path(options, &program);
     let combined = RunSpec::combined(&output);
     if options.merge && !options.force && combined.exists() {
@@ -44,6 +50,7 @@ pub(crate) fn prepare(context: &Context<'_>, options: &RunOptions) -> Result<Pre
             Frames::AtMost(limit) => Some(limit),
         },
         sample_bytes: options.sample,
+        budget_bytes,
         threads: options.threads,
         tick_ms: options.tick,
         top: (!options.quiet).then_some(options.top),
@@ -55,15 +62,17 @@ pub(crate) fn prepare(context: &Context<'_>, options: &RunOptions) -> Result<Pre
         run_id: new_run_id(),
         is_child: false,
         replace_tracemalloc: options.replace_tracemalloc,
+        script,
+        summarizer: std::env::current_exe().ok(),
         program: program.title(),
         argv: recorded_arguments(&program, arguments),
     };
     let value = spec
         .to_env_value()
         .map_err(|error| Failure::HandOver(error.to_string()))?;
-    let mut command = Command::new(&context.executable);
+    let mut command = Command::new(&interpreter.executable);
     command
-        .args(&context.flags)
+        .args(&interpreter.flags)
         .args(program.words())
         .args(arguments)
         .env(RUN_VARIABLE, value);
@@ -71,6 +80,21 @@ pub(crate) fn prepare(context: &Context<'_>, options: &RunOptions) -> Result<Pre
         command.env(SWITCH_VARIABLE, LOOK);
     }
     Ok(Prepared { command, output })
+}
+
+/// The budget that [`BUDGET_VARIABLE`] asks for, if it does.
+fn budget_of_environment() -> Result<Option<u64>, Failure> {
+    let value = std::env::var_os(BUDGET_VARIABLE).filter(|value| !value.is_empty());
+    let Some(value) = value else {
+        return Ok(None);
+    };
+    let text = value.to_string_lossy();
+    let bytes = budget_bytes(&text).map_err(|help| {
+        Failure::BadValue(format!(
+            "invalid value '{text}' for {BUDGET_VARIABLE}: {help}"
+        ))
+    })?;
+    Ok(Some(bytes))
 }
 
 /// Replaces this process; returns only if that fails. The capture at `output` was made for nothing then, and goes.

@@ -31,20 +31,23 @@ pub(crate) fn top(
     }
     views.sort_by_key(|view| view.shown().unix_ns());
     warn_of_different_processes(&views, console);
+    let as_lines = options.asks_for_lines()
+        || options.by_address()
+        || views.len() > 1
+        || views.iter().any(|view| is_snapshot(&view.capture));
+    if as_lines || options.block.is_some() || options.traceback {
+        for view in &views {
+            view.warn_of_what_is_missing(files);
+        }
+    }
     let text = if let Some(address) = options.block {
         one_block(&views, address, &look)?
     } else if options.traceback {
         biggest(&views, options.show, &look)?
+    } else if as_lines {
+        all_lines(&views, options, &look)?
     } else {
-        let as_lines = options.asks_for_lines()
-            || options.by_address()
-            || views.len() > 1
-            || views.iter().any(|view| is_snapshot(&view.capture));
-        if as_lines {
-            all_lines(&views, options, &look)?
-        } else {
-            reports(&views, options, &look)
-        }
+        reports(&views, options, &look)
     };
     console.print(&text)
 }

@@ -1,4 +1,4 @@
-//! A file, brought to the moment that was asked for.
+//! A file, read at the moment that the options ask for.
 
 use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use heapsight_analysis::recording::{Reached, Recording, RecordingError, SeekTarget};
 use heapsight_analysis::{Filter, Metric, apply_shown_filters};
 use heapsight_capture::Capture;
-use heapsight_report::{Look, Shown, printable};
+use heapsight_report::{Look, Shown, printable, what_is_missing};
 
 use crate::failure::Failure;
 use crate::files::{Files, Opened};
@@ -30,23 +30,7 @@ impl View {
         filters: &[Filter],
         files: &Files,
     ) -> Result<Self, Failure> {
-        let failed = |error: RecordingError| match error {
-            RecordingError::Unreadable(source) => Failure::Unreadable {
-                path: path.to_path_buf(),
-                source,
-            },
-            RecordingError::Pickle(source) => Failure::BadPickle {
-                path: path.to_path_buf(),
-                source,
-            },
-            error @ RecordingError::OutOfOrder => {
-                Failure::BadValue(format!("{}: {error}", path.display()))
-            }
-            RecordingError::EndsOnly => Failure::EndsOnly {
-                path: path.to_path_buf(),
-                unknown: "memory at other moments",
-            },
-        };
+        let failed = |error| unreadable(path, error);
         let Opened {
             first,
             mut file,
@@ -102,6 +86,11 @@ impl View {
         }
     }
 
+    /// Has it said that the recording was cut short, by commands whose output does not say so itself.
+    pub(crate) fn warn_of_what_is_missing(&self, files: &Files) {
+        warn_of_what_is_missing(&self.path, &self.capture, files);
+    }
+
     /// The file's name, safe to print.
     pub(crate) fn name(&self, look: &Look) -> String {
         printable(&self.path.to_string_lossy(), look.unicode)
@@ -130,5 +119,30 @@ impl View {
             }),
             _ => Ok(()),
         }
+    }
+}
+
+/// Why the file at `path` gives no recording.
+pub(crate) fn unreadable(path: &Path, error: RecordingError) -> Failure {
+    let path = path.to_path_buf();
+    match error {
+        RecordingError::Unreadable(source) => Failure::Unreadable { path, source },
+        RecordingError::Pickle(source) => Failure::BadPickle { path, source },
+        error @ RecordingError::OutOfOrder => {
+            Failure::BadValue(format!("{}: {error}", path.display()))
+        }
+        RecordingError::EndsOnly => Failure::EndsOnly {
+            path,
+            unknown: "memory at other moments",
+        },
+    }
+}
+
+/// Of a snapshot that was cut short is told as a failure.
+pub(crate) fn warn_of_what_is_missing(path: &Path, capture: &Capture, files: &Files) {
+    if capture.header.tick_ms > 0
+        && let Some(what) = what_is_missing(capture)
+    {
+        files.warn(format!("{}: {what}", path.display()));
     }
 }

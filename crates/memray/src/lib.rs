@@ -5,8 +5,8 @@
 //! the versions of memray that write it and by no other. Those of [`FORMATS`] are read here, in one pass, without
 //! memray; any other is refused by its number.
 //!
-//! **Cost.** Some 20 ns for each event. Memory grows with distinct call paths and with what is live, never with the
-//! length of the stream; a length in the file is bounded before memory is asked for.
+//! **Cost.** Some 20 ns for each event, a part of them on a second processor. Memory grows with distinct call paths and
+//! with what is live, never with the length of the stream; a length in the file is bounded before memory is asked for.
 //!
 //! **Not read**: native frames, the lifetimes of objects, and which thread asked for a block.
 //!
@@ -26,6 +26,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod ahead;
 mod frames;
 mod header;
 mod input;
@@ -86,7 +87,7 @@ pub enum ReadError {
 ///
 /// # Errors
 /// When not even its header can be read, or when `source` or `sink` fails.
-pub fn read(source: impl Read, sink: impl Write) -> Result<Vec<String>, ReadError> {
+pub fn read(source: impl Read + Send, sink: impl Write) -> Result<Vec<String>, ReadError> {
     let source = source::open(source)?;
     let is_compressed = source.is_compressed;
     let mut input = Input::new(source.bytes);
@@ -116,7 +117,7 @@ pub fn read(source: impl Read, sink: impl Write) -> Result<Vec<String>, ReadErro
         Some(Stop::Failed(error)) => return Err(error.into()),
         Some(Stop::Damaged(what)) => said.push(format!(
             "the file is damaged ({what}, at byte {} of what it holds): what comes after is missing",
-            input.position()
+            ended.stopped_at.unwrap_or_else(|| input.position())
         )),
         // A file that is not compressed may end anywhere: so does that of a program that was killed, which the lack of
         // an end tells.
@@ -133,6 +134,8 @@ pub fn read(source: impl Read, sink: impl Write) -> Result<Vec<String>, ReadErro
 struct Ended {
     /// `None`: with the record that says so.
     stop: Option<Stop>,
+    /// Where in what the file holds, if that is not how far it was read.
+    stopped_at: Option<u64>,
     /// Nanoseconds since the recording began.
     elapsed_ns: u64,
 }

@@ -8,6 +8,7 @@ use heapsight_capture::WriteError;
 use heapsight_capture::model::{Domain, NodeId, SiteId};
 
 use crate::Ended;
+use crate::ahead::play_each;
 use crate::frames::Frames;
 use crate::header::Header;
 use crate::input::{Input, Stop};
@@ -21,7 +22,7 @@ const MMAP: u8 = 14;
 /// Reads all records there are.
 pub(crate) fn play(
     header: &Header,
-    input: &mut Input<impl Read>,
+    input: &mut Input<impl Read + Send>,
     log: &mut EventLog<impl Write>,
 ) -> Result<Ended, WriteError> {
     let player = Player::new(header, log);
@@ -40,6 +41,7 @@ struct Player<'a, W: Write> {
     last_ns: u64,
     rss_bytes: u64,
     next_tick_ms: u64,
+    stopped_at: Option<u64>,
 }
 
 impl<'a, W: Write> Player<'a, W> {
@@ -53,27 +55,23 @@ impl<'a, W: Write> Player<'a, W> {
             last_ns: 0,
             rss_bytes: 0,
             next_tick_ms: 0,
+            stopped_at: None,
         }
     }
 
     fn run(
         mut self,
-        mut decoder: impl Decode,
-        input: &mut Input<impl Read>,
+        decoder: impl Decode + Send,
+        input: &mut Input<impl Read + Send>,
     ) -> Result<Ended, WriteError> {
-        let stop = loop {
-            let record = match decoder.next(input) {
-                Ok(Record::Trailer) => break None,
-                Ok(record) => record,
-                Err(stop) => break Some(stop),
-            };
-            if let Err(stop) = self.record(record)? {
-                break Some(stop);
-            }
-        };
+        let stop = play_each(decoder, input, |record| self.record(record))?;
         let elapsed_ns = self.header.length_ns(self.last_ns);
         self.log.tick(elapsed_ns, self.rss_bytes)?;
-        Ok(Ended { stop, elapsed_ns })
+        Ok(Ended {
+            stop,
+            stopped_at: self.stopped_at,
+            elapsed_ns,
+        })
     }
 
     #[inline(always)]
@@ -88,8 +86,15 @@ impl<'a, W: Write> Player<'a, W> {
                 self.log.allocate(address, bytes, site);
             }
             Record::Freed { address } => self.log.free(address),
-            Record::Pushed(frame) => self.push(frame),
-            Record::Popped(count) => return Ok(self.threads.pop(count)),
+            Record::PushedInstruction { code, offset } => {
+                self.push(FrameKey::Instruction { code, offset });
+            }
+            Record::PushedFrame(id) => self.push(FrameKey::Id(id)),
+            Record::Popped { count, end } => {
+                let popped = self.threads.pop(count);
+                self.stopped_at = popped.is_err().then_some(end);
+                return Ok(popped);
+            }
             Record::Thread(id) => self.threads.switch(id),
             Record::Mapped { address, bytes } => {
                 let site = self.site(MMAP);

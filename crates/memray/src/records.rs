@@ -29,10 +29,18 @@ pub(crate) enum Record {
         address: u64,
         bytes: u64,
     },
-    /// The thread entered a frame.
-    Pushed(FrameKey),
-    /// The thread left so many frames.
-    Popped(u8),
+    /// The thread entered a frame, named by a [`CodeObject`] and where in it.
+    PushedInstruction {
+        code: u64,
+        offset: i64,
+    },
+    /// The thread entered a [`Frame`].
+    PushedFrame(u64),
+    /// The thread left so many frames. `end` is where the record ends.
+    Popped {
+        count: u8,
+        end: u64,
+    },
     /// What follows is of this thread.
     Thread(u64),
     /// memray looked at the process, so many milliseconds after the start.

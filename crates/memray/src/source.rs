@@ -20,12 +20,12 @@ pub fn is_of_memray(first: &[u8]) -> bool {
 
 /// A source, decompressed.
 pub(crate) struct Source<'a> {
-    pub bytes: Box<dyn Read + 'a>,
+    pub bytes: Box<dyn Read + Send + 'a>,
     pub is_compressed: bool,
 }
 
 /// Looks how a source begins.
-pub(crate) fn open<'a>(mut source: impl Read + 'a) -> Result<Source<'a>, ReadError> {
+pub(crate) fn open<'a>(mut source: impl Read + Send + 'a) -> Result<Source<'a>, ReadError> {
     let mut first = Vec::new();
     source
         .by_ref()

@@ -89,7 +89,11 @@ pub(crate) fn read(
         }
     };
     let elapsed_ns = reader.write()?;
-    Ok(Ended { stop, elapsed_ns })
+    Ok(Ended {
+        stop,
+        stopped_at: None,
+        elapsed_ns,
+    })
 }
 
 impl<W: Write> Reader<'_, W> {

@@ -262,7 +262,7 @@ fn table(
         let place = place(&change.key, node(change), tables, &places, look);
         out += &format!("{rank}  {cells}{}\n", place.paint(room, look));
         if index < WITH_CALLERS || query.group_by == GroupBy::Traceback {
-            let (gained, _) = difference.gained_by(change.heaviest);
+            let gained = change.heaviest_gained;
             let part = share(gained.unsigned_abs(), change.gained().0.unsigned_abs());
             // Others went the other way: then no share of the sum means anything.
             let part = Some(part).filter(|part| *part < 1.0);

@@ -11,7 +11,7 @@ mod rows;
 mod speedscope;
 mod stacks;
 
-pub(crate) use json::header as header_json;
+pub(crate) use json::{bounds as bounds_json, header as header_json, missing as missing_json};
 
 use std::io::{self, Write};
 

@@ -2,34 +2,18 @@
 
 use std::time::Duration;
 
-use heapsight_capture::model::Mode;
+use heapsight_capture::model::{Bounds, Mode};
 use heapsight_capture::{Capture, Header};
 
 use crate::figures::{counted, format_duration, format_size};
 use crate::look::{Look, Role};
-use crate::moment::{is_snapshot, time};
+use crate::moment::{exact_time, is_snapshot};
 use crate::process::is_of_memray;
 use crate::text::{printable, width, wrap};
 
 /// The sentence, wrapped, and a warning for each thing that limits what the figures can tell.
 pub(crate) fn headline(capture: &Capture, look: &Look) -> String {
-    let header = &capture.header;
-    let last_tick = capture.timeline.last().copied().unwrap_or_default();
-    let end = capture.end.unwrap_or_default();
-    let elapsed = Duration::from_nanos(last_tick.elapsed_ns.max(end.elapsed_ns));
-    let lost = last_tick.lost_events.max(end.totals.lost_events);
-    let mut phrases = vec![program(header, look), python(header, look)];
-    let has_time = !capture.timeline.is_empty() || capture.end.is_some();
-    if has_time && !is_snapshot(capture) {
-        phrases.push(format_duration(elapsed));
-    }
-    if capture.knows_ends_only() {
-        phrases.push("only live memory and its peak known".to_owned());
-    } else if !capture.timeline.is_empty() {
-        let blocks = counted(last_tick.allocated_blocks, "block", "blocks");
-        phrases.push(format!("{blocks} allocated"));
-    }
-    phrases.extend(accuracy(capture, lost, look));
+    let phrases = facts(capture, look);
     let last = phrases.len() - 1;
     let pieces: Vec<String> = phrases
         .iter()
@@ -49,11 +33,43 @@ pub(crate) fn headline(capture: &Capture, look: &Look) -> String {
     };
     let sentence = wrap(words, look.width, 2);
     let mut out = painted_lines(&sentence, Role::Heading, look);
-    for warning in warnings(capture, lost) {
+    for warning in warnings_of(capture) {
         let text = format!("Warning: {warning}");
         out += &painted_lines(&wrap(text.split(' '), look.width, 2), Role::Warning, look);
     }
     out
+}
+
+/// What was traced, phrase by phrase.
+pub(crate) fn facts(capture: &Capture, look: &Look) -> Vec<String> {
+    let header = &capture.header;
+    let last_tick = capture.timeline.last().copied().unwrap_or_default();
+    let end = capture.end.unwrap_or_default();
+    let elapsed = Duration::from_nanos(last_tick.elapsed_ns.max(end.elapsed_ns));
+    let mut phrases = vec![program(header, look), python(header, look)];
+    let has_time = !capture.timeline.is_empty() || capture.end.is_some();
+    if has_time && !is_snapshot(capture) {
+        phrases.push(format_duration(elapsed));
+    }
+    if capture.knows_ends_only() {
+        phrases.push("only live memory and its peak known".to_owned());
+    } else if !capture.timeline.is_empty() {
+        let blocks = counted(last_tick.allocated_blocks, "block", "blocks");
+        phrases.push(format!("{blocks} allocated"));
+    }
+    phrases.extend(accuracy(capture, lost_events(capture), look));
+    phrases
+}
+
+/// What limits what the figures can tell, a sentence each.
+pub(crate) fn warnings_of(capture: &Capture) -> Vec<String> {
+    warnings(capture, lost_events(capture))
+}
+
+fn lost_events(capture: &Capture) -> u64 {
+    let last_tick = capture.timeline.last().copied().unwrap_or_default();
+    let end = capture.end.unwrap_or_default();
+    last_tick.lost_events.max(end.totals.lost_events)
 }
 
 /// Every line between escape sequences of its own, so that no pager carries a colour over.
@@ -84,7 +100,11 @@ fn accuracy(capture: &Capture, lost: u64, look: &Look) -> Vec<String> {
     }
     let (of, blocks) = match capture.header.mode {
         Mode::Exact { frame_limit: None } => (
-            "exact for Python's allocators with full call paths".to_owned(),
+            match last_bounds(capture).cuts {
+                0 => "exact for Python's allocators with full call paths".to_owned(),
+                _ => "exact for Python's allocators with call paths as far as they are known"
+                    .to_owned(),
+            },
             "none of their blocks lost",
         ),
         Mode::Exact {
@@ -113,6 +133,32 @@ fn accuracy(capture: &Capture, lost: u64, look: &Look) -> Vec<String> {
     [of].into_iter().chain(losses).collect()
 }
 
+/// What keeping within the tracer's budget had cost at the last tick.
+pub(crate) fn last_bounds(capture: &Capture) -> Bounds {
+    let of_tick = capture.timeline.last().map(|point| point.bounds);
+    of_tick.unwrap_or_default()
+}
+
+/// What that means for the figures.
+fn bounds(bounds: &Bounds) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if bounds.cuts > 0 {
+        warnings.push(format!(
+            "call paths were cut {}: paths with live blocks filled heapsight's budget, so blocks of new paths count \
+             where these leave the known ones (--budget gives more room)",
+            counted(bounds.cuts, "time", "times"),
+        ));
+    }
+    if bounds.folded_bytes > 0 {
+        warnings.push(format!(
+            "of {} allocated and freed again, only the nearest caller is known: see [folded paths] (--budget gives \
+             more room)",
+            format_size(bounds.folded_bytes),
+        ));
+    }
+    warnings
+}
+
 fn warnings(capture: &Capture, lost: u64) -> Vec<String> {
     let mut warnings = Vec::new();
     if lost > 0 {
@@ -122,28 +168,36 @@ fn warnings(capture: &Capture, lost: u64) -> Vec<String> {
                 .to_owned(),
         );
     }
-    let last = capture.timeline.last().map_or(0, |point| point.elapsed_ns);
-    let cut = match is_snapshot(capture) {
-        true => "what follows may be a part".to_owned(),
-        false if capture.timeline.is_empty() => {
-            "not one tick was written, so nothing is known of its memory".to_owned()
-        }
-        false => {
-            let paths = capture.paths_until_ns();
-            let of_paths = match paths < last {
-                true => format!(", single call paths up to {}", time(paths)),
-                false => String::new(),
-            };
-            let last = time(last);
-            format!("what follows is true up to the last complete tick, at {last}{of_paths}")
-        }
-    };
-    match (capture.truncation, capture.end) {
-        (Some(truncation), _) => warnings.push(format!("{truncation}; {cut}")),
-        (None, None) => warnings.push(format!(
-            "the recording has no end (the program was killed, left through os._exit, or still runs); {cut}"
-        )),
-        (None, Some(_)) => {}
-    }
+    warnings.extend(bounds(&last_bounds(capture)));
+    warnings.extend(what_is_missing(capture));
     warnings
+}
+
+/// Why and how much of a recording is missing, as a sentence without an end; `None` of a whole one.
+#[must_use]
+pub fn what_is_missing(capture: &Capture) -> Option<String> {
+    let missing = capture.missing()?;
+    let until = missing.totals_until_ns;
+    let mut known = if is_snapshot(capture) {
+        "what follows may be a part".to_owned()
+    } else if capture.timeline.is_empty() {
+        "not one tick was written, so nothing is known of its memory".to_owned()
+    } else {
+        let until = exact_time(until);
+        format!("what is told is true up to the last complete tick, at {until}")
+    };
+    if missing.paths_until_ns < until {
+        let paths = exact_time(missing.paths_until_ns);
+        known += &format!(", of single call paths up to {paths}");
+    }
+    if let Some(tick) = missing.longest_tick_ns {
+        let tick = exact_time(tick);
+        known += &format!("; ticks came at most {tick} apart: a kill took about that much at most");
+    }
+    Some(match capture.truncation {
+        Some(truncation) => format!("{truncation}; {known}"),
+        None => format!(
+            "the recording has no end (the program was killed, left through os._exit, or still runs); {known}"
+        ),
+    })
 }

@@ -38,13 +38,16 @@ mod diff;
 mod display;
 mod export;
 mod figures;
+mod finding;
 mod headline;
 mod lines;
 mod look;
 mod moment;
+mod page;
 mod place;
 mod places;
 mod process;
+mod secrets;
 mod shell;
 mod source;
 mod stats;
@@ -67,14 +70,16 @@ pub use figures::{
     counted, format_count, format_duration, format_share, format_size, format_size_change,
     format_whole_size, format_whole_size_change,
 };
+pub use headline::what_is_missing;
 pub use lines::{Lines, Shown, lines};
 pub use look::Look;
 pub use moment::{describe, exact_time, is_snapshot};
+pub use page::{PageOptions, PageSide, page};
 pub use place::Place;
 pub use places::Places;
 pub use shell::{next_steps, shell_path, shell_quoted, written};
 pub use source::{NoSource, Source};
 pub use stats::Statistics;
 pub use summary::{Selection, summary};
-pub use text::{is_safe, keep_end, keep_start, printable, right, width};
+pub use text::{is_safe, keep_end, keep_start, message, printable, right, width};
 pub use tree::{TreeText, tree};

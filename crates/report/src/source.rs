@@ -8,6 +8,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use heapsight_capture::Capture;
 
+use crate::text::printable;
+
 /// Larger files are not source that somebody wrote.
 const MAX_FILE_BYTES: u64 = 8 << 20;
 
@@ -109,6 +111,23 @@ impl Source {
     }
 }
 
+/// Characters of a line that are shown.
+const LONGEST_LINE: usize = 400;
+
+/// Columns of a tabulator.
+const TAB: &str = "    ";
+
+/// A line with its indentation, safe to show, cut if it is very long.
+pub(crate) fn shown_line(line: &str) -> String {
+    let end = line.char_indices().nth(LONGEST_LINE).map(|(at, _)| at);
+    let kept = line[..end.unwrap_or(line.len())].trim_end();
+    let mut shown = printable(&kept.replace('\t', TAB), true);
+    if end.is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,6 +162,15 @@ mod tests {
         let folder = write("a.py", b"import os\n");
         assert_eq!(source(&folder, 1).line("a.py", 1), None);
         assert_eq!(source(&folder, 1).lines("a.py"), Err(NoSource::Changed));
+    }
+
+    #[test]
+    fn a_shown_line_keeps_its_indentation_and_nothing_that_is_not_text() {
+        assert_eq!(shown_line("\tx = 1  "), "    x = 1");
+        assert_eq!(shown_line("a\x1b[31m\u{202e}b"), "a\\u{1b}[31m\\u{202e}b");
+        let long = shown_line(&"x".repeat(10_000));
+        assert_eq!(long.chars().count(), LONGEST_LINE + 1);
+        assert!(long.ends_with('…'));
     }
 
     #[test]

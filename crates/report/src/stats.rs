@@ -13,9 +13,9 @@ use heapsight_capture::model::{CodeKind, NodeId, ROOT};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::export::header_json;
+use crate::export::{bounds_json, header_json, missing_json};
 use crate::figures::{counted, format_count, format_size};
-use crate::headline::headline;
+use crate::headline::{headline, last_bounds};
 use crate::look::{Look, Role};
 use crate::moment::{at, describe, peak, time};
 use crate::process::{
@@ -223,7 +223,8 @@ impl Statistics {
         let value = json!({
             "header": header_json(capture),
             "duration_ns": last.elapsed_ns.max(end.elapsed_ns),
-            "is_complete": capture.end.is_some(),
+            "is_complete": capture.missing().is_none(),
+            "missing": missing_json(capture),
             "unreadable_from": capture.truncation.map(|truncation| truncation.offset),
             "lost_events": last.lost_events.max(end.totals.lost_events),
             "file_bytes": self.file_bytes,
@@ -238,6 +239,7 @@ impl Statistics {
             "rss_bytes": residency(capture, moment).map(|of| of.resident_bytes),
             "highest_rss_bytes": highest_resident_bytes(capture),
             "tracer_bytes": capture.tables.totals.tracer_bytes,
+            "bounds": bounds_json(&last_bounds(capture)),
             "recording": self.shape,
         });
         format!("{value}\n")

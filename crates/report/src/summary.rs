@@ -206,7 +206,7 @@ fn drop_peak_that_equals_exit(
     Some(similarity)
 }
 
-/// Puts the table of the peak first where next to nothing is left at the exit of what the program held: the first
+/// Puts the table of the peak first if almost nothing is left at the exit of what the program held: the first
 /// entry is what people read.
 fn put_peak_before_little(tables: &mut [Table<'_>], selection: &Selection) {
     /// So many times as much at the peak.

@@ -9,8 +9,9 @@ use heapsight_capture::model::{
 };
 use heapsight_capture::{Block, Capture, Header, Note, TickSummary};
 use heapsight_report::{
-    Annotate, DiffSelection, DisplayOptions, ExportOptions, Format, Lines, Look, Selection, Shown,
-    Side, Statistics, TreeText, annotate, biggest_blocks, diff, export, lines, summary, tree,
+    Annotate, DiffSelection, DisplayOptions, ExportOptions, Format, Lines, Look, PageOptions,
+    PageSide, Selection, Shown, Side, Statistics, TreeText, annotate, biggest_blocks, diff, export,
+    lines, page, summary, tree,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -143,6 +144,29 @@ fn captures() -> impl Strategy<Value = Capture> {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn a_page_of_any_capture_is_made_and_has_no_tag_that_is_not_ours(
+        capture in captures(), other in captures(), most_paths in 0_usize..6
+    ) {
+        let side = |capture| PageSide { name: "</title><img>", capture, columns: None, sites: None };
+        let options = PageOptions { most_paths, ..PageOptions::default() };
+        let made = |old| {
+            let mut out = Vec::new();
+            page(side(&capture), old, &options, &mut out).expect("a Vec takes everything");
+            String::from_utf8(out).expect("a page is UTF-8")
+        };
+        for old in [None, Some(side(&other))] {
+            let page = made(old);
+            let data = &page[page.find("id=\"data-about\"").expect("there are data")..];
+            let (data, _) = data.split_once("\n<script>").expect("the page's own script follows");
+            prop_assert!(!page.contains("</title><img>"));
+            // Of the data no character but those of our own tags can begin one.
+            let tags = data.matches('<').count();
+            let ours = data.matches("<script type=\"application/octet-stream\" id=\"data-").count();
+            prop_assert_eq!(tags, 2 * ours + 1);
+        }
+    }
 
     #[test]
     fn every_report_and_export_of_any_capture_is_made(capture in captures(), other in captures()) {

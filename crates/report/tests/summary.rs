@@ -149,6 +149,16 @@ fn what_limits_the_figures_is_said_first() {
                     point.lost_events = 12;
                 }
             }),
+            head(|capture| {
+                for point in &mut capture.timeline {
+                    point.bounds.cuts = 1_234;
+                }
+            }),
+            head(|capture| {
+                for point in &mut capture.timeline {
+                    point.bounds.folded_bytes = 7 << 20;
+                }
+            }),
             head(|capture| capture.end = None),
             head(|capture| {
                 capture.end = None;

@@ -4,10 +4,12 @@
 //! They block all signals and do not take the GIL (but what the timer calls may), and are away while the program forks:
 //! Python 3.12 and newer warns of a fork in a process with other threads, and counts them by asking the system.
 
+mod bell;
 pub mod descriptor;
 mod limits;
 mod process_memory;
 pub mod recorder;
+pub mod termination;
 pub mod timer;
 
 /// Ends all threads of the tracer's own until [`resume`]. To be called before a fork; without the GIL if

@@ -42,8 +42,11 @@ mod session;
 mod tables;
 mod thread;
 mod tracemalloc;
+#[cfg(test)]
+mod unseen_tests;
 mod view;
 
+use heapsight_capture::model::Bounds;
 pub use heapsight_cpython::api::{
     RunningVersion, in_main_interpreter, running_build, running_version,
 };
@@ -51,11 +54,12 @@ pub use heapsight_cpython::builtin_function::vectorcall_place;
 pub use heapsight_cpython::object::pre_header_bytes;
 pub use heapsight_cpython::version::UnsupportedVersion;
 
+pub use background::termination::arrange_last_tick;
 pub use background::{descriptor, is_first_thread, pause, recorder, resume, timer};
 pub use config::{Config, FrameLimit};
 pub use hooks::install::{
-    StartError, clear as clear_session, finalization_begins, hooks_may_be_gone, prepare,
-    put_hooks_back, start as start_session, stop as stop_session,
+    StartError, attaching_is_safe, clear as clear_session, finalization_begins, hooks_may_be_gone,
+    prepare, put_hooks_back, start as start_session, stop as stop_session,
 };
 pub use interpreter::signals::Actions as SignalActions;
 pub use memory::reserve;
@@ -66,7 +70,7 @@ pub use readout::snapshot::{
     LiveBlock, LiveBlocks, snapshot, snapshot_of_all_paths, snapshot_with_blocks, totals, trace_of,
     traced_memory, tracer_bytes,
 };
-pub use tables::path_filter::PathFilter;
+pub use tables::path_filter::{PathFilter, Sight};
 pub use thread::name_thread;
 pub use tracemalloc::extension::{track, untrack};
 pub use tracemalloc::{extension_calls, objects};
@@ -78,11 +82,17 @@ pub fn page_bytes() -> usize {
     memory::mapping::page_size()
 }
 
-/// Sets how many call paths there may be before idle ones are folded together. For tests: the default suits every
-/// program.
-#[doc(hidden)]
-pub fn set_path_limit(paths: u32) {
-    tables::recycle::set_limit(paths);
+/// Sets how much memory call paths may take on which nothing is live, in bytes, from now on; `None`: the default, 32
+/// MiB or 15 % of the process's resident memory, whichever is more. Beyond it those that were not used for longest
+/// are given back. With a number, paths with live blocks count too: when they alone take so much, new paths are cut.
+pub fn set_budget(bytes: Option<u64>) {
+    tables::budget::set(bytes.map(|bytes| bytes.max(Bounds::SMALLEST_BUDGET)));
+}
+
+/// The budget in force, in bytes.
+#[must_use]
+pub fn budget() -> u64 {
+    tables::budget::get()
 }
 
 /// Sets the seed from which every later [`start`] draws its sample; `None`: another one each time. For tests, which

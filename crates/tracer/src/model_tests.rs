@@ -9,7 +9,7 @@ use crate::interpreter::event::Sharing;
 use crate::memory::lock;
 use crate::tables::live_map::{self, Block};
 use crate::tables::totals;
-use crate::tables::{sites, tree};
+use crate::tables::{budget, sites, tree};
 
 /// The tables are statics: tests that use them take turns.
 pub(crate) static TURN: Mutex<()> = Mutex::new(());
@@ -404,7 +404,7 @@ fn pass_by(code: u32, offset: u32) -> u32 {
 fn paths_used_again_between_two_sweeps_stay_and_others_go() {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     crate::hooks::install::forget_all();
-    crate::tables::recycle::set_limit(1_000);
+    budget::set_paths(1_000);
     assert!(tree::init(&mut lock::hold()));
     let again: Vec<u32> = (0..100).map(|offset| pass_by(1, offset)).collect();
     let sweeps = crate::tables::recycle::sweeps();
@@ -416,7 +416,7 @@ fn paths_used_again_between_two_sweeps_stay_and_others_go() {
             assert_eq!(pass_by(1, offset), path, "turn {turn}");
         }
     }
-    crate::tables::recycle::set_limit(1 << 20);
+    budget::set(None);
     assert!(crate::tables::recycle::sweeps() > sweeps + 5);
     assert!(tree::len() < 6_000, "{} paths", tree::len());
 }
@@ -425,7 +425,7 @@ fn paths_used_again_between_two_sweeps_stay_and_others_go() {
 fn idle_paths_are_folded_and_no_total_changes() {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     crate::hooks::install::forget_all();
-    crate::tables::recycle::set_limit(1_000);
+    budget::set_paths(1_000);
     assert!(tree::init(&mut lock::hold()));
     let kept = sites::of(tree::child(tree::ROOT, 7, 0), 2, Sharing::Gil);
     assert!(live_map::insert(
@@ -446,7 +446,7 @@ fn idle_paths_are_folded_and_no_total_changes() {
         assert_eq!(live_map::remove(address), Some(Block { site, size: 24 }));
         sites::freed(site, address, 24, 1);
     }
-    crate::tables::recycle::set_limit(1 << 20);
+    budget::set(None);
     assert!(
         tree::len() < 10_000,
         "{} paths for 2,000 at a time",
@@ -478,4 +478,53 @@ fn idle_paths_are_folded_and_no_total_changes() {
         all.iter().map(|counters| counters.peak_bytes).sum::<u64>(),
         totals::peak_bytes()
     );
+}
+
+#[test]
+fn new_paths_are_cut_where_they_leave_known_ones_when_live_ones_fill_the_budget() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    crate::hooks::install::forget_all();
+    budget::set_paths(400);
+    assert!(tree::init(&mut lock::hold()));
+    let known = tree::child(tree::ROOT, 1, 0);
+    let mut live = Vec::new();
+    for turn in 0..2_000_u32 {
+        crate::tables::recycle::sweep_if_wanted();
+        let path = tree::child(tree::child(known, 2, turn), 3, turn);
+        let site = sites::of(path, 2, Sharing::Gil);
+        let (address, size) = (BASE + 64 * turn as usize, 10);
+        assert!(live_map::insert(address, Block { site, size }));
+        sites::allocated(site, address, size as u64, 1);
+        live.push((address, site));
+    }
+    assert!(tree::len() < 800, "{} paths", tree::len());
+    assert!(budget::cuts() > 500, "{} cuts", budget::cuts());
+    // What is called from where a path is cut is there as well, whatever it is called.
+    let cut = tree::child(known, 9, 9);
+    assert!(tree::is_cut(cut));
+    assert_eq!(tree::child(cut, 2, 0), cut);
+    assert_eq!(tree::child_alone(cut, 2, 0), cut);
+    assert_eq!(tree::known_part(cut), known);
+    assert_eq!(
+        sites::of(cut, 2, Sharing::Gil),
+        sites::of(known, 2, Sharing::Gil)
+    );
+    let at_known = sites::counters(
+        sites::of(known, 2, Sharing::Gil),
+        totals::epoch(),
+        totals::at_peak(),
+    );
+    assert!(at_known.live_blocks() > 500);
+    assert_eq!(totals::live_bytes(), 20_000);
+    for (address, site) in live {
+        assert!(live_map::remove(address).is_some());
+        sites::freed(site, address, 10, 1);
+    }
+    totals::reset_peak();
+    // There is room again, once somebody looks.
+    budget::set_paths(400);
+    crate::tables::recycle::sweep_if_wanted();
+    assert!(!tree::is_cut(tree::child(known, 9, 9)));
+    assert_eq!(totals::live_bytes(), 0);
+    budget::set(None);
 }

@@ -8,16 +8,17 @@
 //!
 //! **Changing a session while hooks run.** Whoever changes one holds the GIL, so no event under that GIL is under way.
 //! Events without it (raw domain, interpreters with a GIL of their own, free-threaded builds) announce themselves in
-//! the [`Presence`] of their thread; [`close`] waits until nobody is present ([`gate`]). From then on until [`open`]
-//! nobody reads or writes the tables but the one who changes them.
+//! the [`Presence`] of their thread; [`close`] and [`hold`] wait until nobody is present ([`gate`]). From then on until
+//! [`open`] nobody reads or writes the tables but the one who changes them. Events that come meanwhile are passed on
+//! after [`close`]; after [`hold`] they wait.
 
 mod gate;
-#[cfg(test)]
+#[cfg(all(test, not(miri)))] // loom switches stacks by itself
 #[allow(clippy::duplicate_mod)] // the same source, with another library's atomics
 mod gate_model;
 
 mod sync {
-    pub(super) use std::sync::atomic::{AtomicBool, Ordering, fence};
+    pub(super) use std::sync::atomic::{AtomicBool, AtomicU8, Ordering, fence};
 }
 
 use std::sync::Mutex;
@@ -27,7 +28,7 @@ use std::sync::atomic::{
 use std::time::{Duration, Instant};
 
 use crate::memory::lock::{self, Guarded, Held};
-use gate::Gate;
+use gate::{Gate, State};
 
 /// What hooks do with an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,10 +66,16 @@ static MODE: AtomicU8 = AtomicU8::new(Mode::OFF.0);
 /// What [`MODE`] says but for the moments of a check.
 static UNCHECKED_MODE: AtomicU8 = AtomicU8::new(Mode::OFF.0);
 static GATE: Gate = Gate {
-    is_open: AtomicBool::new(false),
+    state: AtomicU8::new(State::Shut as u8),
 };
+/// The thread that has the gate held, as `pthread_self` tells it.
+static HOLDER: AtomicUsize = AtomicUsize::new(0);
 static GENERATION: AtomicU32 = AtomicU32::new(1);
-static CACHE_EPOCH: AtomicU64 = AtomicU64::new(1);
+/// The upper half goes up when all that a thread remembers is out of date, the lower when only its call path is. Never
+/// 0 in the upper half, as the epoch of a new cache is.
+static CACHE_EPOCH: AtomicU64 = AtomicU64::new(1 << FRAMES_BITS);
+
+const FRAMES_BITS: u32 = 32;
 /// The thread that checks, as `pthread_self` tells it, and the domains whose hooks it reached.
 static CHECKER: AtomicUsize = AtomicUsize::new(0);
 static REACHED: AtomicU8 = AtomicU8::new(0);
@@ -105,9 +112,19 @@ pub(crate) fn cache_epoch() -> u64 {
     CACHE_EPOCH.load(Ordering::Relaxed)
 }
 
-/// Makes every thread forget its cached call path before it is used next.
+/// Makes every thread forget its cached call path, and all that it remembers, before it is used next.
 pub(crate) fn invalidate_caches() {
+    CACHE_EPOCH.fetch_add(1 << FRAMES_BITS, Ordering::Release);
+}
+
+/// Makes every thread forget its cached call path alone.
+pub(crate) fn forget_frames() {
     CACHE_EPOCH.fetch_add(1, Ordering::Release);
+}
+
+/// Is what a thread remembers since epoch `then` out of date in the epoch `now`, and not only its cached call path?
+pub(crate) fn is_outdated(then: u64, now: u64) -> bool {
+    then >> FRAMES_BITS != now >> FRAMES_BITS
 }
 
 /// Makes everything that refers to the tables by number out of date. To be called while the session is closed.
@@ -128,13 +145,33 @@ pub(crate) fn change<T>(change: impl FnOnce() -> T) -> T {
 pub(crate) fn open(mode: Mode) {
     UNCHECKED_MODE.store(mode.0, Ordering::SeqCst);
     MODE.store(mode.0, Ordering::SeqCst);
-    GATE.set_open(mode != Mode::OFF);
+    GATE.set(if mode == Mode::OFF {
+        State::Shut
+    } else {
+        State::Open
+    });
 }
 
 /// Switches hooks off and waits until no event is under way. Call with the GIL, under [`change`].
 pub(crate) fn close() {
     open(Mode::OFF);
     wait_for_events();
+}
+
+/// Has events wait until [`open`], and waits until none is under way: nothing is missed meanwhile. For changes that
+/// take a moment. Call with the GIL, under [`change`].
+pub(crate) fn hold() {
+    HOLDER.store(this_thread(), Ordering::SeqCst);
+    GATE.set(State::Held);
+    wait_for_events();
+}
+
+/// In the child of a fork, which does not have the thread that held the session. It had the tables whole: they are
+/// changed under the lock, which the forking thread had.
+pub(crate) fn after_fork_in_child() {
+    if GATE.state.load(Ordering::Acquire) == State::Held as u8 {
+        GATE.set(State::Open);
+    }
 }
 
 /// One thread's announcement that it is inside an event without the GIL. Part of what is kept for the thread.
@@ -159,7 +196,18 @@ impl Presence {
     /// Announces an event; false when the session is closed: the event must not touch the tables.
     #[inline(always)]
     pub(crate) fn enter(&self) -> bool {
-        GATE.enter(&self.own)
+        GATE.enter(&self.own) || self.enter_later()
+    }
+
+    /// Whoever holds the session waits neither for himself nor, with the table lock, for a thread that forks.
+    #[cold]
+    #[inline(never)]
+    fn enter_later(&self) -> bool {
+        let may_wait = HOLDER.load(Ordering::SeqCst) != this_thread() && !lock::is_forking();
+        GATE.enter_later(&self.own, || {
+            std::thread::yield_now();
+            may_wait
+        })
     }
 
     /// The event is over.

@@ -1,4 +1,4 @@
-"""The traces of a snapshot, as a sequence that makes Python objects only of what somebody looks at."""
+"""The traces of a snapshot, as a sequence that makes a Python object only when one is read."""
 
 from collections import abc as _abc
 from operator import index as _as_integer
@@ -101,7 +101,7 @@ class _Traces(_abc.Sequence):  # type: ignore[type-arg]
 
 
 def _position(index: "_Any", length: int) -> int:
-    """Return the index as counted from the front; what a list would say of one that is none."""
+    """Return the index counted from the front; raise what a list would raise for a wrong one."""
     try:
         found = _as_integer(index)
     except TypeError:

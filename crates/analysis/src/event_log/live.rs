@@ -3,7 +3,7 @@
 //!
 //! Pages of the address space lead to lines, and a line has one word for each address in it that may begin a block. So
 //! what is looked at stays in the processor's cache: a hash of every block would be missed there at every event. Pages
-//! and lines without blocks are given back.
+//! and lines without blocks are freed.
 
 use foldhash::{HashMap, HashMapExt};
 use heapsight_capture::model::SiteId;

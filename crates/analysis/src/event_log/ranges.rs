@@ -1,4 +1,4 @@
-//! Mapped pages: ranges of addresses that may be given back in parts.
+//! Mapped pages: ranges of addresses that may be unmapped in parts.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +24,7 @@ struct Piece {
     is_whole: bool,
 }
 
-/// A part that was given back.
+/// A part that was unmapped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Removed {
     pub start: u64,

@@ -22,7 +22,7 @@ pub enum SeekTarget {
     Between(Moment, Moment),
 }
 
-/// The moment, or span of time, that the tables of a capture were brought to: always that of a tick, for nothing is
+/// The moment, or span of time, that the tables of a capture show: always that of a tick, because nothing is
 /// known in between.
 /// The capture's timeline stays that of the whole recording.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

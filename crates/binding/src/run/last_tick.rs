@@ -99,7 +99,7 @@ unsafe extern "C" fn stand_in(
 }
 
 fn write_tick() {
-    // A panic must not reach C; it has said what is wrong, and the process goes its way.
+    // A panic must not reach C. It has already printed what is wrong, and the process ends as it would.
     let _ = catch_unwind(AssertUnwindSafe(|| {
         // A forked child that is not recorded leaves the recorder alone: its locks may be held by threads that stayed
         // in the parent.

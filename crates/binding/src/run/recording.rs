@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::{Mutex, PoisonError};
 
-use heapsight_cli::RunSpec;
-use heapsight_report::printable;
+use heapsight_handover::{RunSpec, header_for_run};
+use heapsight_report::{message, printable};
 use heapsight_tracer::{Config, FrameLimit, recorder};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
-use crate::cli;
+use crate::api::header::python_version;
 use crate::run::exit;
 use crate::run::last_tick;
 use heapsight_tracer::descriptor::{Guarded, Identity};
@@ -79,6 +79,32 @@ pub(crate) fn is_following() -> bool {
         .is_some_and(|run| run.is_ours() && run.spec.follow)
 }
 
+/// The script that must compile before the recording of `spec` begins; None when Python itself says what is wrong.
+///
+/// # Errors
+/// `RuntimeError` when `heapsight run` did not write `spec`.
+#[pyfunction]
+fn run_script(spec: &str) -> PyResult<Option<OsString>> {
+    let spec = RunSpec::from_env_value(spec);
+    let spec = spec.map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
+    Ok(spec.script.map(OsString::from)) // not a path: that would import pathlib into the program
+}
+
+/// Ends this process, in which nothing has run yet, because the script of `spec` does not compile: one line, and the
+/// capture that was made for it goes.
+#[pyfunction]
+fn run_refuse(spec: &str, problem: &str) {
+    if let Ok(spec) = RunSpec::from_env_value(spec) {
+        let script = spec.script.unwrap_or_default();
+        eprintln!("{}", message(&format!("{}:{problem}", script.display())));
+        let is_empty = |metadata: std::fs::Metadata| metadata.is_file() && metadata.len() == 0;
+        if std::fs::metadata(&spec.output).is_ok_and(is_empty) {
+            let _ = std::fs::remove_file(&spec.output);
+        }
+    }
+    process::exit(1);
+}
+
 /// Starts tracing and recording as `heapsight run` asked in `spec`. `argv` is `sys.argv` of this process: a followed
 /// child's own. Returns what the children are to find in `HEAPSIGHT_RUN`; None when they are not followed.
 ///
@@ -94,6 +120,10 @@ fn run_begin(py: Python<'_>, spec: &str, argv: Vec<OsString>) -> PyResult<Option
             .and_then(|threads| threads.call_method0("follow_names"));
     }
     last_tick::arrange(py);
+    // The module notes what the actions are when it is imported: plain Python does so before it runs anything.
+    if py.import("_signal").is_ok() {
+        heapsight_tracer::arrange_last_tick();
+    }
     Ok(for_children)
 }
 
@@ -109,6 +139,9 @@ fn begin(spec: &str, argv: Vec<OsString>) -> Result<Option<String>, String> {
     }
     let (capture, first) = paths(&spec)?;
     let file = Guarded::create(&capture).map_err(|error| cannot_write(&capture, &error))?;
+    if spec.budget_bytes.is_some() {
+        heapsight_tracer::set_budget(spec.budget_bytes);
+    }
     heapsight_tracer::start_session(&tracer_config(&spec)).map_err(|error| error.to_string())?;
     let children = spec.for_children(&first);
     if let Err(error) = record(spec, capture, file) {
@@ -134,13 +167,17 @@ fn paths(spec: &RunSpec) -> Result<(PathBuf, PathBuf), String> {
 /// For the recorder, which never takes the GIL itself. Not by a pending call: without the GIL, interpreters before 3.12
 /// put it into the queue of whatever interpreter runs, and a main thread that is alone does not look there.
 fn put_hooks_back() {
+    // Asked again here, where the thread attaches itself: it may have waited since the recorder asked.
+    if !heapsight_tracer::attaching_is_safe() {
+        return; // the recorder looks again
+    }
     // None when the interpreter has ended: then nothing is traced any more.
     let _ = Python::try_attach(|_| heapsight_tracer::put_hooks_back());
 }
 
 /// Starts writing to `file`, and remembers that this process does.
 fn record(spec: RunSpec, capture: PathBuf, file: Guarded) -> Result<(), String> {
-    let header = heapsight_cli::header_for_run(&spec, &cli::python_version());
+    let header = header_for_run(&spec, &python_version());
     recorder::begin(file, &header, spec.tick(), Some(put_hooks_back))
         .map_err(|error| cannot_write(&capture, &error))?;
     let run = ActiveRun {
@@ -193,7 +230,7 @@ fn tracer_config(spec: &RunSpec) -> Config {
 }
 
 fn cannot_write(path: &Path, error: &std::io::Error) -> String {
-    // Whoever shows it shows the name of a file, which must not control the terminal.
+    // It contains a file name, which must not control the terminal where the message is shown.
     printable(&format!("cannot write {}: {error}", path.display()), true)
 }
 
@@ -211,6 +248,8 @@ fn run_end(py: Python<'_>) {
 }
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(run_script, module)?)?;
+    module.add_function(wrap_pyfunction!(run_refuse, module)?)?;
     module.add_function(wrap_pyfunction!(run_begin, module)?)?;
     module.add_function(wrap_pyfunction!(run_follow_fork, module)?)?;
     module.add_function(wrap_pyfunction!(run_replaces_tracemalloc, module)?)?;

@@ -2,6 +2,7 @@
 
 use std::io::Read;
 
+use super::equal::Equal;
 use super::frames::{Frames, Stop};
 use super::{Capture, TickSummary};
 use crate::blocks::{self, Block};
@@ -9,9 +10,10 @@ use crate::end::End;
 use crate::error::{Damage, ReadError};
 use crate::frame::Kind;
 use crate::header::Header;
-use crate::model::SiteId;
+use crate::model::{SiteId, Tables};
 use crate::note::Note;
-use crate::tick::{Progress, apply, starts_at};
+use crate::tick::{Lengths, Progress, apply, starts_at};
+use crate::varint::Malformed;
 
 /// A capture as it was at one moment of the recording, and can be moved on from there.
 ///
@@ -22,6 +24,8 @@ pub struct Replay<R: Read> {
     progress: Progress,
     partial_blocks: Vec<Block>,
     changed: Vec<SiteId>,
+    /// Since paths of the file may be there more than once.
+    equal: Option<Equal>,
     is_over: bool,
 }
 
@@ -51,6 +55,7 @@ impl<R: Read> Replay<R> {
             progress: Progress::default(),
             partial_blocks: Vec::new(),
             changed: Vec::new(),
+            equal: None,
             is_over: false,
         })
     }
@@ -127,6 +132,7 @@ impl<R: Read> Replay<R> {
             progress,
             partial_blocks,
             changed,
+            equal,
             ..
         } = self;
         let limit = match goal {
@@ -145,18 +151,28 @@ impl<R: Read> Replay<R> {
                 return Ok(Applied::NotYet);
             }
             Kind::Tick => {
-                *changed =
-                    apply(payload, &mut capture.tables, progress).map_err(Damage::Malformed)?;
+                // A snapshot, which has no ticks to be apart, has no path twice.
+                let is_recording = capture.header.tick_ms != 0;
+                *changed = apply_tick(payload, &mut capture.tables, progress, equal, is_recording)
+                    .map_err(Damage::Malformed)?;
                 *partial_blocks = Vec::new();
                 capture.blocks = None;
                 capture.timeline.push(point(capture, progress));
                 return Ok(Applied::Tick);
             }
             Kind::Blocks => {
-                let sites = capture.tables.sites.len();
+                let sites = match equal {
+                    Some(equal) => equal.file_sites(),
+                    None => capture.tables.sites.len(),
+                };
                 let place =
                     blocks::decode(payload, sites, partial_blocks).map_err(Damage::Malformed)?;
                 if place.is_last {
+                    for block in &mut *partial_blocks {
+                        block.site = equal
+                            .as_ref()
+                            .map_or(block.site, |equal| equal.site(block.site));
+                    }
                     capture.blocks = Some(std::mem::take(partial_blocks));
                 }
             }
@@ -172,6 +188,29 @@ impl<R: Read> Replay<R> {
         }
         Ok(Applied::Other)
     }
+}
+
+/// Applies a tick, adding up equal paths where the file may have such. Gives the sites whose counters it sets.
+fn apply_tick(
+    payload: &[u8],
+    tables: &mut Tables,
+    progress: &mut Progress,
+    equal: &mut Option<Equal>,
+    is_recording: bool,
+) -> Result<Vec<SiteId>, Malformed> {
+    if let Some(equal) = equal {
+        return equal.apply(payload, tables, progress);
+    }
+    let before = Lengths::of(tables);
+    let changed = apply(payload, tables, progress)?;
+    if !is_recording || tables.totals.bounds.gone_paths == 0 {
+        return Ok(changed.into_iter().map(|set| set.site).collect());
+    }
+    let found = equal.insert(Equal::since(tables, before));
+    Ok(changed
+        .into_iter()
+        .map(|set| found.site(set.site))
+        .collect())
 }
 
 /// What became of a frame.
@@ -217,5 +256,6 @@ fn point(capture: &Capture, progress: &Progress) -> TickSummary {
         allocated_blocks: progress.allocated_blocks,
         lost_events: totals.lost_events,
         tracer_bytes: totals.tracer_bytes,
+        bounds: totals.bounds,
     }
 }

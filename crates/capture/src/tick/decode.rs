@@ -1,7 +1,7 @@
 //! Bytes to tables: the mirror of `encode`, distrusting every figure.
 
 use super::mask;
-use crate::end::take_totals;
+use crate::end::{take_bounds, take_totals};
 use crate::model::{Code, CodeKind, Counters, Domain, Node, ROOT, Site, SiteId, Tables};
 use crate::varint::{Input, Malformed};
 
@@ -22,6 +22,13 @@ pub(crate) struct Progress {
     pub allocated_blocks: u64,
 }
 
+/// Counters that a tick sets. A site may be among them more than once.
+pub(crate) struct Set {
+    pub(crate) site: SiteId,
+    pub(crate) before: Counters,
+    pub(crate) after: Counters,
+}
+
 /// The time of the tick in `payload`, in nanoseconds since the start of tracing.
 pub(crate) fn starts_at(payload: &[u8], progress: &Progress) -> Result<u64, Malformed> {
     progress
@@ -30,13 +37,12 @@ pub(crate) fn starts_at(payload: &[u8], progress: &Progress) -> Result<u64, Malf
         .ok_or("the time exceeds 64 bits")
 }
 
-/// Applies one tick to `tables` and `progress`, and names the sites whose counters it sets. On failure both are as
-/// before.
+/// Applies one tick to `tables` and `progress`, and tells which counters it sets. On failure both are as before.
 pub(crate) fn apply(
     payload: &[u8],
     tables: &mut Tables,
     progress: &mut Progress,
-) -> Result<Vec<SiteId>, Malformed> {
+) -> Result<Vec<Set>, Malformed> {
     let lengths = Lengths::of(tables);
     let result = apply_partly(payload, tables, progress);
     if result.is_err() {
@@ -50,12 +56,12 @@ fn apply_partly(
     payload: &[u8],
     tables: &mut Tables,
     progress: &mut Progress,
-) -> Result<Vec<SiteId>, Malformed> {
+) -> Result<Vec<Set>, Malformed> {
     let mut input = Input::new(payload);
     let elapsed_ns = starts_at(payload, progress)?;
     input.varint()?;
     let rss_bytes = input.change(progress.rss_bytes)?;
-    let totals = take_totals(&mut input, &tables.totals)?;
+    let mut totals = take_totals(&mut input, &tables.totals)?;
     decode_strings(&mut input, tables)?;
     decode_codes(&mut input, tables)?;
     decode_nodes(&mut input, tables)?;
@@ -67,6 +73,9 @@ fn apply_partly(
     } else {
         (input.change(progress.highest_rss_bytes)?, input.varint()?)
     };
+    if !input.is_empty() {
+        totals.bounds = take_bounds(&mut input, &tables.totals.bounds)?;
+    }
     // Bytes that are left belong to a later version.
 
     progress.elapsed_ns = elapsed_ns;
@@ -74,7 +83,7 @@ fn apply_partly(
     progress.highest_rss_bytes = highest_rss_bytes;
     progress.paths_lag_ns = paths_lag_ns;
     tables.totals = totals;
-    let sites = changed.iter().map(|change| change.site).collect();
+    let mut set = Vec::with_capacity(changed.len());
     for change in changed {
         let counters = &mut tables.counters[change.site as usize];
         let grown = |old: u64, new: u64, total: &mut u64| {
@@ -91,21 +100,26 @@ fn apply_partly(
             new.allocated_blocks,
             &mut progress.allocated_blocks,
         );
-        *counters = new;
+        set.push(Set {
+            site: change.site,
+            before: std::mem::replace(counters, new),
+            after: new,
+        });
     }
-    Ok(sites)
+    Ok(set)
 }
 
-/// How long each table was, to undo a tick that turned out to be malformed.
-struct Lengths {
-    strings: usize,
-    codes: usize,
-    nodes: usize,
-    sites: usize,
+/// How long each table is, to undo a tick that turned out to be malformed.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Lengths {
+    pub(crate) strings: usize,
+    pub(crate) codes: usize,
+    pub(crate) nodes: usize,
+    pub(crate) sites: usize,
 }
 
 impl Lengths {
-    fn of(tables: &Tables) -> Self {
+    pub(crate) fn of(tables: &Tables) -> Self {
         Self {
             strings: tables.strings.len(),
             codes: tables.codes.len(),
@@ -114,7 +128,7 @@ impl Lengths {
         }
     }
 
-    fn restore(&self, tables: &mut Tables) {
+    pub(crate) fn restore(&self, tables: &mut Tables) {
         tables.strings.truncate(self.strings);
         tables.codes.truncate(self.codes);
         tables.nodes.truncate(self.nodes);

@@ -1,8 +1,8 @@
 //! Ticks to bytes, and the memory of what was written before.
 
 use super::{Tick, mask};
-use crate::end::put_totals;
-use crate::model::{Code, Counters, Node, ROOT, Site, SiteId, Totals};
+use crate::end::{put_bounds, put_totals};
+use crate::model::{Bounds, Code, Counters, Node, ROOT, Site, SiteId, Totals};
 use crate::varint::{put, put_change};
 
 /// What the reader will know once it has read everything encoded so far.
@@ -16,6 +16,8 @@ pub(crate) struct Encoder {
     /// First line of each code: lines of call paths are stored relative to it.
     first_lines: Vec<u32>,
     nodes: usize,
+    sites: usize,
+    /// Of each site, unless the caller keeps them.
     counters: Vec<Counters>,
 }
 
@@ -49,7 +51,13 @@ impl Encoder {
                 ));
             }
         }
-        let sites = self.counters.len() + tick.new_sites.len();
+        if tick
+            .before
+            .is_some_and(|before| before.len() != tick.changed.len())
+        {
+            return Err("the counters before are not as many as those that changed".to_owned());
+        }
+        let sites = self.sites + tick.new_sites.len();
         for (site, _) in tick.changed {
             if *site as usize >= sites {
                 return Err(format!(
@@ -70,10 +78,16 @@ impl Encoder {
         encode_codes(tick.new_codes, out);
         self.encode_nodes(tick.new_nodes, tick.new_codes, out);
         encode_sites(tick.new_sites, out);
-        self.encode_changed(tick.changed, out);
-        if (tick.highest_rss_bytes, tick.paths_lag_ns) != (0, 0) {
+        self.encode_changed(tick, out);
+        let bounds = [self.totals.bounds, tick.totals.bounds];
+        let has_bounds = bounds != [Bounds::default(); 2];
+        if has_bounds || (tick.highest_rss_bytes, tick.paths_lag_ns) != (0, 0) {
             put_change(out, self.highest_rss_bytes, tick.highest_rss_bytes);
             put(out, tick.paths_lag_ns);
+        }
+        if has_bounds {
+            let [old, new] = bounds;
+            put_bounds(out, &old, &new);
         }
     }
 
@@ -87,8 +101,11 @@ impl Encoder {
         self.first_lines
             .extend(tick.new_codes.iter().map(|code| code.first_line));
         self.nodes += tick.new_nodes.len();
-        let sites = self.counters.len() + tick.new_sites.len();
-        self.counters.resize(sites, Counters::default());
+        self.sites += tick.new_sites.len();
+        if tick.before.is_some() {
+            return;
+        }
+        self.counters.resize(self.sites, Counters::default());
         for (site, counters) in tick.changed {
             self.counters[*site as usize] = *counters;
         }
@@ -107,7 +124,7 @@ impl Encoder {
 
     /// Number of sites that the reader knows.
     pub(crate) fn sites(&self) -> usize {
-        self.counters.len()
+        self.sites
     }
 
     fn encode_nodes(&self, new: &[Node], new_codes: &[Code], out: &mut Vec<u8>) {
@@ -131,7 +148,8 @@ impl Encoder {
         }
     }
 
-    fn encode_changed(&self, changed: &[(SiteId, Counters)], out: &mut Vec<u8>) {
+    fn encode_changed(&self, tick: &Tick<'_>, out: &mut Vec<u8>) {
+        let changed = tick.changed;
         put(out, changed.len() as u64);
         let mut previous = 0;
         for (site, _) in changed {
@@ -139,15 +157,21 @@ impl Encoder {
             previous = u64::from(*site);
         }
         let nothing = Counters::default();
-        let old_of = |site: SiteId| self.counters.get(site as usize).unwrap_or(&nothing);
+        let old_of = |index: usize| {
+            let old = match tick.before {
+                Some(before) => before.get(index),
+                None => self.counters.get(changed[index].0 as usize),
+            };
+            old.unwrap_or(&nothing)
+        };
         let masks = out.len();
-        for (site, new) in changed {
-            out.push(mask_of(old_of(*site), new));
+        for (index, (_, new)) in changed.iter().enumerate() {
+            out.push(mask_of(old_of(index), new));
         }
         for (bit, column) in COLUMNS {
-            for (mask, (site, new)) in (masks..).zip(changed) {
-                if out[mask] & bit != 0 {
-                    let (from, to) = column(old_of(*site), new);
+            for (index, (_, new)) in changed.iter().enumerate() {
+                if out[masks + index] & bit != 0 {
+                    let (from, to) = column(old_of(index), new);
                     put_change(out, from, to);
                 }
             }

@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test binary uses a part of this module")]
 
 use heapsight_capture::model::{
-    Code, CodeKind, Counters, Domain, Mode, Node, Site, SiteId, Tables, Totals,
+    Bounds, Code, CodeKind, Counters, Domain, Mode, Node, Site, SiteId, Tables, Totals,
 };
 use heapsight_capture::{End, Exit, Header, Tick, TickSummary, Writer};
 use proptest::collection::vec;
@@ -36,6 +36,7 @@ impl Step {
             new_nodes: &self.nodes,
             new_sites: &self.sites,
             changed: &self.changed,
+            before: None,
         }
     }
 }
@@ -64,7 +65,11 @@ pub fn end(steps: &[Step]) -> End {
     End {
         elapsed_ns: last.elapsed_ns,
         exit: Exit::Interpreter,
-        totals: last.totals,
+        totals: Totals {
+            // Ticks tell of it, and the ending does not.
+            bounds: Bounds::default(),
+            ..last.totals
+        },
     }
 }
 
@@ -117,6 +122,7 @@ pub fn expected(steps: &[Step]) -> (Tables, Vec<TickSummary>) {
             allocated_blocks: sum(|counters| counters.allocated_blocks),
             lost_events: step.totals.lost_events,
             tracer_bytes: step.totals.tracer_bytes,
+            bounds: step.totals.bounds,
         });
     }
     (tables, timeline)
@@ -134,6 +140,7 @@ fn totals() -> impl Strategy<Value = Totals> {
             peak_bytes,
             lost_events,
             tracer_bytes,
+            ..Totals::default()
         },
     )
 }
@@ -268,6 +275,7 @@ pub fn small_recording() -> Vec<Step> {
         peak_bytes: peak * 64,
         lost_events: 0,
         tracer_bytes: 1 << 20,
+        ..Totals::default()
     };
     let code = |kind, filename, name, first_line| Code {
         kind,
@@ -350,7 +358,14 @@ pub fn small_recording() -> Vec<Step> {
             rss_bytes: 19 << 20,
             highest_rss_bytes: 30 << 20,
             paths_lag_ns: 0,
-            totals: totals(10, 90),
+            totals: Totals {
+                bounds: Bounds {
+                    folded_bytes: 4096,
+                    cuts: 3,
+                    gone_paths: 2,
+                },
+                ..totals(10, 90)
+            },
             changed: vec![(1, counters(20, 10, 20))],
             ..Step::default()
         },

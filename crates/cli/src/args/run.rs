@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args};
 
+use heapsight_handover::budget_bytes;
+
 use super::values::{Frames, bytes, count, frames, tick_ms};
 
 /// Mean distance between samples when `--sample` is given without a number.
@@ -68,6 +70,10 @@ pub(crate) struct RunOptions {
     /// (q) leaves the program alone
     #[arg(long)]
     pub live: bool,
+    /// Memory for call paths on which nothing is live, such as 8M [default: PYTHONHEAPSIGHT_BUDGET, or 32M or 15 % of
+    /// the program's own, whichever is more]
+    #[arg(long, value_name = "SIZE", value_parser = budget_bytes, allow_negative_numbers = true)]
+    pub budget: Option<u64>,
 
     /// Keep threads apart
     #[arg(long)]

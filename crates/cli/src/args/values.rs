@@ -37,17 +37,7 @@ pub(super) fn tick_ms(text: &str) -> Result<u32, String> {
 
 /// A number of bytes, with `K`, `M` or `G` for 1024, 1024² or 1024³ of them.
 pub(super) fn bytes(text: &str) -> Result<u64, String> {
-    let (digits, unit) = match text.as_bytes().last() {
-        Some(b'K' | b'k') => (&text[..text.len() - 1], 1 << 10),
-        Some(b'M' | b'm') => (&text[..text.len() - 1], 1 << 20),
-        Some(b'G' | b'g') => (&text[..text.len() - 1], 1 << 30),
-        _ => (text, 1_u64),
-    };
-    digits
-        .parse::<u64>()
-        .ok()
-        .and_then(|count| count.checked_mul(unit))
-        .filter(|bytes| *bytes > 0)
+    heapsight_handover::bytes(text)
         .ok_or_else(|| "give a number of bytes such as 4096, 512K or 1M".to_owned())
 }
 

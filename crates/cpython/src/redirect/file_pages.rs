@@ -54,7 +54,7 @@ impl<'a> Region<'a> {
 }
 
 /// A new private mapping, readable and writable, of what the file has for the pages `[first, first + length)`. `None`
-/// when they are of no file, or the file is not to be had any more.
+/// when they are of no file, or the file is gone.
 pub(super) fn remap(first: usize, length: usize, page: usize) -> Option<*mut c_void> {
     let maps = fs::read_to_string("/proc/self/maps").ok()?;
     let region = Region::of(&maps, first).filter(|region| region.file.1 != 0)?;
@@ -125,6 +125,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "Miri maps no files")]
     fn pages_of_this_program_are_mapped_anew_as_they_are_and_those_of_no_file_are_not() {
         // SAFETY: sysconf has no preconditions.
         let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).expect("a size");

@@ -3,9 +3,7 @@
 
 use std::io::Read;
 
-use super::{
-    Call, CodeObject, Decode, FrameKey, Record, changed, line, skip_segment, skip_segments,
-};
+use super::{Call, CodeObject, Decode, Record, changed, line, skip_segment, skip_segments};
 use crate::input::{Input, Stop};
 
 /// Kinds without flags.
@@ -142,9 +140,12 @@ impl Decode for Packed {
         } else if token & PUSH != 0 {
             let code = input.varint()?;
             let offset = input.signed()?;
-            Ok(Record::Pushed(FrameKey::Instruction { code, offset }))
+            Ok(Record::PushedInstruction { code, offset })
         } else if token & (OBJECT | POP) == POP {
-            Ok(Record::Popped((token & 15) + 1))
+            Ok(Record::Popped {
+                count: (token & 15) + 1,
+                end: input.position(),
+            })
         } else {
             self.other(token, input)
         }

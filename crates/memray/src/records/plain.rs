@@ -3,7 +3,7 @@
 
 use std::io::Read;
 
-use super::{Call, Decode, Frame, FrameKey, Record, changed, line, skip_segment, skip_segments};
+use super::{Call, Decode, Frame, Record, changed, line, skip_segment, skip_segments};
 use crate::input::{Input, Stop};
 
 mod kind {
@@ -67,9 +67,15 @@ impl Decode for Plain {
             }
             kind::PUSH => {
                 let id = changed(&mut self.last_frame, input.signed()?);
-                return Ok(Record::Pushed(FrameKey::Id(id)));
+                return Ok(Record::PushedFrame(id));
             }
-            kind::POP => return Ok(Record::Popped(flags + 1)),
+            kind::POP => {
+                let end = input.position();
+                return Ok(Record::Popped {
+                    count: flags + 1,
+                    end,
+                });
+            }
             kind::FRAME => {
                 return Ok(Record::Frame(Box::new(Frame {
                     id: changed(&mut self.last_frame, input.signed()?),

@@ -1,4 +1,4 @@
-//! Comma-separated values (RFC 4180, lines ended by a line feed). A call path is told once, as a row that names its
+//! Comma-separated values (RFC 4180, lines ended by a line feed). A call path is written once, as a row that names its
 //! caller's row by number: spelled out in every row, the paths of a deep recursion would take gigabytes.
 
 use std::borrow::Cow;

@@ -2,12 +2,12 @@
 //! each site.
 //!
 //! The shape is described in docs/how-to/export.md; `format` rises when an existing field changes its meaning.
-//! Functions are told once, and the two long tables by column, so that a name is not repeated in every row; everything
-//! is written as it is read.
+//! Functions are written once, and the two long tables by column, so that a name is not repeated in every row; all is
+//! written as it is read.
 
 use std::io::{self, Write};
 
-use heapsight_capture::model::{CodeKind, Domain, Mode, Node, ROOT, Tables};
+use heapsight_capture::model::{Bounds, CodeKind, Domain, Mode, Node, ROOT, Tables};
 use heapsight_capture::{Capture, TickSummary};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Value, json};
@@ -32,6 +32,7 @@ impl Serialize for File<'_> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("format", &FORMAT)?;
         map.serialize_entry("header", &header(capture))?;
+        map.serialize_entry("missing", &missing(capture))?;
         map.serialize_entry("totals", &totals(tables))?;
         map.serialize_entry("timeline", &list(|| capture.timeline.iter().map(moment)))?;
         map.serialize_entry("functions", &functions)?;
@@ -43,6 +44,17 @@ impl Serialize for File<'_> {
     }
 }
 
+/// What a recording that was cut short lacks; null of a whole one.
+pub(crate) fn missing(capture: &Capture) -> Option<Value> {
+    capture.missing().map(|missing| {
+        json!({
+            "totals_until_ns": missing.totals_until_ns,
+            "paths_until_ns": missing.paths_until_ns,
+            "longest_tick_ns": missing.longest_tick_ns,
+        })
+    })
+}
+
 fn totals(tables: &Tables) -> Value {
     json!({
         "live_bytes": tables.totals.live_bytes,
@@ -50,13 +62,25 @@ fn totals(tables: &Tables) -> Value {
         "peak_bytes": tables.totals.peak_bytes,
         "lost_events": tables.totals.lost_events,
         "tracer_bytes": tables.totals.tracer_bytes,
+        "bounds": bounds(&tables.totals.bounds),
+    })
+}
+
+/// What keeping within the tracer's budget has cost.
+pub(crate) fn bounds(bounds: &Bounds) -> Value {
+    json!({
+        "folded_bytes": bounds.folded_bytes,
+        "cuts": bounds.cuts,
+        "gone_paths": bounds.gone_paths,
     })
 }
 
 fn moment(point: &TickSummary) -> Value {
     json!({
         "elapsed_ns": point.elapsed_ns,
+        "paths_lag_ns": point.paths_lag_ns,
         "rss_bytes": point.rss_bytes,
+        "highest_rss_bytes": point.highest_rss_bytes,
         "live_bytes": point.live_bytes,
         "live_blocks": point.live_blocks,
         "peak_bytes": point.peak_bytes,

@@ -111,6 +111,7 @@ impl Tracer {
             peak_bytes: sum(|counters| counters.peak_bytes),
             lost_events: 0,
             tracer_bytes: 9 << 20,
+            ..Totals::default()
         };
         let totals = self.tables.totals;
         let timeline = timeline(&totals, sum(|counters| counters.allocated_blocks));

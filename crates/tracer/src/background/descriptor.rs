@@ -158,6 +158,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "Miri has no F_DUPFD_CLOEXEC above a number")]
     fn is_above_what_programs_count_up_to() {
         let path = scratch("high");
         let guarded = Guarded::create(&path).expect("a file in the temporary directory");

@@ -6,13 +6,45 @@
 
 use std::fs;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::descriptor::Guarded;
 use super::process_memory::ProcessMemory;
 
-/// Where control groups of version 2 are mounted.
-const CGROUPS: &str = "/sys/fs/cgroup";
+/// How a version of control groups tells what a group has.
+struct Layout {
+    /// Where its groups are mounted.
+    mount: &'static str,
+    /// The process's own group, of a line of `/proc/self/cgroup`.
+    own: fn(&str) -> Option<&str>,
+    limit: &'static str,
+    used: &'static str,
+    /// What of it the kernel gives back when there is no more room: lines of `memory.stat`. Files kept in memory; those
+    /// of a file system that is memory do not belong to them.
+    given_back: [&'static str; 2],
+}
+
+const LAYOUTS: [Layout; 2] = [
+    Layout {
+        mount: "sys/fs/cgroup",
+        own: |line| line.strip_prefix("0::"),
+        limit: "memory.max",
+        used: "memory.current",
+        given_back: ["active_file ", "inactive_file "],
+    },
+    Layout {
+        mount: "sys/fs/cgroup/memory",
+        own: |line| {
+            let (_, rest) = line.split_once(':')?;
+            let (controllers, own) = rest.split_once(':')?;
+            let mut controllers = controllers.split(',');
+            controllers.any(|of| of == "memory").then_some(own)
+        },
+        limit: "memory.limit_in_bytes",
+        used: "memory.usage_in_bytes",
+        given_back: ["total_active_file ", "total_inactive_file "],
+    },
+];
 
 /// A limit is near when less than one part in so many of it is left.
 const PARTS: u64 = 8;
@@ -27,7 +59,7 @@ impl Limits {
     pub(super) fn find() -> Self {
         let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
         Self {
-            group: Group::tightest(Path::new(CGROUPS), &groups),
+            group: Group::tightest(Path::new("/"), &groups),
         }
     }
 
@@ -58,31 +90,39 @@ struct Group {
     limit: Guarded,
     used: Guarded,
     parts: Guarded,
+    given_back: [&'static str; 2],
 }
 
 impl Group {
-    /// Of the group that `groups` (the text of `/proc/self/cgroup`) names and those around it, the one with the least
-    /// room. `None` when none has a limit.
-    fn tightest(mount: &Path, groups: &str) -> Option<Self> {
-        let own = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;
-        let own = mount.join(own);
-        own.ancestors()
-            .take_while(|folder| folder.starts_with(mount))
-            .filter_map(|folder| Some((room(folder)?, folder)))
-            .min()
-            .and_then(|(_, folder)| Self::open(folder))
+    /// Of the groups that `groups` (the text of `/proc/self/cgroup`) names and those around them, the one with the
+    /// least room. `None` when none has a limit. `root` is where everything is.
+    fn tightest(root: &Path, groups: &str) -> Option<Self> {
+        let mut found: Vec<(u64, PathBuf, &Layout)> = Vec::new();
+        for layout in &LAYOUTS {
+            let mount = root.join(layout.mount);
+            for own in groups.lines().filter_map(layout.own) {
+                // In a container the name may be that of the host, and the mount that of the group itself.
+                let own = mount.join(own.trim_start_matches('/'));
+                let around = own.ancestors().take_while(|at| at.starts_with(&mount));
+                let with_limit =
+                    around.filter_map(|at| Some((layout.room(at)?, at.into(), layout)));
+                found.extend(with_limit);
+            }
+        }
+        let (_, folder, layout) = found.into_iter().min_by_key(|(room, ..)| *room)?;
+        Self::open(&folder, layout)
     }
 
-    fn open(folder: &Path) -> Option<Self> {
+    fn open(folder: &Path, layout: &Layout) -> Option<Self> {
         let open = |name: &str| Guarded::open(&folder.join(name)).ok();
         Some(Self {
-            limit: open("memory.max")?,
-            used: open("memory.current")?,
+            limit: open(layout.limit)?,
+            used: open(layout.used)?,
             parts: open("memory.stat")?,
+            given_back: layout.given_back,
         })
     }
 
-    /// What the group uses includes files that the kernel keeps in memory as long as there is room: these do not count.
     fn is_near(&mut self) -> bool {
         let mut text = [0_u8; 4096];
         let Some(limit) = read(&mut self.limit, &mut text).and_then(number) else {
@@ -94,19 +134,24 @@ impl Group {
         if !is_nearly(used, limit) {
             return false;
         }
-        let files = read(&mut self.parts, &mut text).and_then(|text| {
-            let line = text.lines().find_map(|line| line.strip_prefix("file "));
-            number(line?)
+        let Some(parts) = read(&mut self.parts, &mut text) else {
+            return true;
+        };
+        let files = parts.lines().filter_map(|line| {
+            let mut names = self.given_back.iter();
+            number(names.find_map(|name| line.strip_prefix(name))?)
         });
-        is_nearly(used.saturating_sub(files.unwrap_or(0)), limit)
+        is_nearly(used.saturating_sub(files.sum()), limit)
     }
 }
 
-/// Bytes that the group in `folder` may still take; `None` when it has no limit.
-fn room(folder: &Path) -> Option<u64> {
-    let read = |name: &str| fs::read_to_string(folder.join(name)).ok();
-    let limit = number(&read("memory.max")?)?;
-    Some(limit.saturating_sub(number(&read("memory.current")?)?))
+impl Layout {
+    /// Bytes that the group in `folder` may still take; `None` when it has no limit, or is none.
+    fn room(&self, folder: &Path) -> Option<u64> {
+        let read = |name: &str| fs::read_to_string(folder.join(name)).ok();
+        let limit = number(&read(self.limit)?)?;
+        Some(limit.saturating_sub(number(&read(self.used)?)?))
+    }
 }
 
 fn read<'a>(file: &mut Guarded, into: &'a mut [u8]) -> Option<&'a str> {
@@ -127,75 +172,103 @@ fn number(text: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
     use super::*;
 
-    /// A folder like those of control groups.
-    struct Mount(PathBuf);
+    /// A folder with files like those of control groups.
+    struct Root {
+        root: PathBuf,
+        layout: &'static Layout,
+    }
 
-    impl Mount {
-        fn new(name: &str) -> Self {
-            let folder = std::env::temp_dir()
-                .join(format!("heapsight-limits-{name}-{}", std::process::id()));
-            let _ = fs::remove_dir_all(&folder);
-            Self(folder)
+    impl Root {
+        fn of_version(version: usize, name: &str) -> Self {
+            let name = format!("heapsight-limits-{name}-{version}-{}", std::process::id());
+            let root = std::env::temp_dir().join(name);
+            let _ = fs::remove_dir_all(&root);
+            Self {
+                root,
+                layout: &LAYOUTS[2 - version],
+            }
         }
 
         fn set(&self, group: &str, limit: &str, used: u64, files: u64) {
-            let folder = self.0.join(group);
+            let folder = self.root.join(self.layout.mount).join(group);
             fs::create_dir_all(&folder).expect("a temporary folder");
+            let [active, inactive] = self.layout.given_back;
+            let stat = format!("anon 1\nfile 7777\n{active}{files}\nkernel 2\n{inactive}0\n");
             for (name, text) in [
-                ("memory.max", limit.to_owned()),
-                ("memory.current", used.to_string()),
-                ("memory.stat", format!("anon 1\nfile {files}\nkernel 2\n")),
+                (self.layout.limit, limit.to_owned()),
+                (self.layout.used, used.to_string()),
+                ("memory.stat", stat),
             ] {
                 fs::write(folder.join(name), format!("{text}\n")).expect("writable");
             }
         }
 
         fn group(&self, groups: &str) -> Option<Group> {
-            Group::tightest(&self.0, groups)
+            Group::tightest(&self.root, groups)
         }
     }
 
-    impl Drop for Mount {
+    impl Drop for Root {
         fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
+            let _ = fs::remove_dir_all(&self.root);
         }
     }
+
+    const VERSIONS: [(usize, &str); 2] = [
+        (2, "0::/a/b\n"),
+        (1, "12:cpu:/c\n4:hugetlb,memory:/a/b\n0::/\n"),
+    ];
 
     #[test]
     fn a_limit_is_near_when_an_eighth_is_left_that_is_no_cached_file() {
-        let mount = Mount::new("near");
-        mount.set("a/b", "8000", 1000, 0);
-        let mut group = mount.group("0::/a/b\n").expect("it has a limit");
-        assert!(!group.is_near());
-        mount.set("a/b", "8000", 7500, 0);
-        assert!(group.is_near());
-        mount.set("a/b", "8000", 7500, 3000);
-        assert!(!group.is_near(), "files make room");
-        mount.set("a/b", "max", 7500, 0);
-        assert!(!group.is_near(), "the limit was lifted");
+        for (version, own) in VERSIONS {
+            let root = Root::of_version(version, "near");
+            root.set("a/b", "8000", 1000, 0);
+            let mut group = root.group(own).expect("it has a limit");
+            assert!(!group.is_near());
+            root.set("a/b", "8000", 7500, 0);
+            assert!(group.is_near());
+            root.set("a/b", "8000", 7500, 3000);
+            assert!(!group.is_near(), "files make room");
+            root.set("a/b", "max", 7500, 0);
+            assert!(!group.is_near(), "the limit was lifted");
+        }
     }
 
     #[test]
     fn the_tightest_of_the_groups_around_counts() {
-        let mount = Mount::new("tightest");
-        mount.set("", "max", 100_000, 0);
-        mount.set("a", "50000", 49_000, 0);
-        mount.set("a/b", "8000", 1000, 0);
-        let mut group = mount.group("0::/a/b\n").expect("there is a limit");
-        assert!(group.is_near());
+        for (version, own) in VERSIONS {
+            let root = Root::of_version(version, "tightest");
+            root.set("", "9223372036854771712", 100_000, 0);
+            root.set("a", "50000", 49_000, 0);
+            root.set("a/b", "8000", 1000, 0);
+            let mut group = root.group(own).expect("there is a limit");
+            assert!(group.is_near());
+        }
+    }
+
+    #[test]
+    fn a_group_under_the_name_that_the_host_gives_it_is_the_one_mounted() {
+        for (version, _) in VERSIONS {
+            let root = Root::of_version(version, "container");
+            root.set("", "8000", 7500, 0);
+            let own = match version {
+                1 => "4:memory:/docker/0123\n",
+                _ => "0::/docker/0123\n",
+            };
+            assert!(root.group(own).expect("there is a limit").is_near());
+        }
     }
 
     #[test]
     fn no_group_no_limit() {
-        let mount = Mount::new("none");
-        mount.set("", "max", 1, 0);
-        assert!(mount.group("0::/\n").is_none());
-        assert!(mount.group("3:memory:/old\n").is_none());
-        assert!(mount.group("").is_none());
+        let root = Root::of_version(2, "none");
+        root.set("", "max", 1, 0);
+        assert!(root.group("0::/\n").is_none());
+        assert!(root.group("3:memory:/old\n").is_none());
+        assert!(root.group("").is_none());
     }
 
     #[test]

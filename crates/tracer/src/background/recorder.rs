@@ -4,21 +4,24 @@
 mod backlog;
 mod bits;
 mod budget;
+mod rows;
 mod state;
 #[cfg(test)]
 mod tests;
+mod told;
 mod tracer_bytes;
 
 use std::io::{self, Write};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use heapsight_capture::{Exit, Header};
 
 use self::state::{Extent, State};
-use crate::background::timer;
-use crate::hooks::install::hooks_may_be_gone;
+use crate::background::{termination, timer};
+use crate::hooks::install::{attaching_is_safe, hooks_may_be_gone};
 use crate::interpreter::signals;
 use crate::readout::snapshot;
 use crate::view;
@@ -64,26 +67,17 @@ impl Recording {
         let Some(thread) = self.thread.take() else {
             return;
         };
-        *self
-            .shared
-            .stop
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = true;
-        self.shared.stopped.notify_all();
+        self.shared.stop.store(true, Ordering::Release);
+        termination::WAKE.ring();
         // The recorder does not panic; if it did, what it had written is still good.
         let _ = thread.join();
-        *self
-            .shared
-            .stop
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = false;
+        self.shared.stop.store(false, Ordering::Release);
     }
 }
 
 struct Shared {
     state: Mutex<State>,
-    stop: Mutex<bool>,
-    stopped: Condvar,
+    stop: AtomicBool,
     repair: Option<fn()>,
 }
 
@@ -110,8 +104,7 @@ pub fn begin(
     view::recording_begins();
     let shared = Arc::new(Shared {
         state: Mutex::new(State::begin(Box::new(sink), header)?),
-        stop: Mutex::new(false),
-        stopped: Condvar::new(),
+        stop: AtomicBool::new(false),
         repair,
     });
     let mut recording = Recording {
@@ -127,38 +120,48 @@ pub fn begin(
 
 /// Writes a tick now, from the calling thread: so that the file knows this very moment.
 pub fn tick_now() {
-    let mut recording = RECORDING.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(recording) = Recording::of_this_process(&mut recording) {
-        recording.shared.state().tick(Extent::Whole);
-    }
+    with_recording(|recording| recording.shared.state().tick(Extent::Whole));
+}
+
+/// Runs `action` with the recording of this process, if there is one. Signals are blocked meanwhile: a handler that
+/// waits for the recorder's thread must not interrupt whoever holds its locks.
+fn with_recording(action: impl FnOnce(&mut Recording)) {
+    signals::with_signals_blocked(|| {
+        let mut recording = RECORDING.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(recording) = Recording::of_this_process(&mut recording) {
+            action(recording);
+        }
+    });
 }
 
 /// Ends the recording thread until [`resume`]. Nothing is lost: the next tick writes what has changed since the last.
 pub(super) fn pause() {
-    let mut recording = RECORDING.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(recording) = Recording::of_this_process(&mut recording) {
-        recording.end_thread();
-    }
+    with_recording(Recording::end_thread);
 }
 
 /// Starts the recording thread again after [`pause`], in the process that began the recording only.
 pub(super) fn resume() {
-    // A child made by `fork` may find the lock taken by a thread that it does not have.
-    let Ok(mut recording) = RECORDING.try_lock() else {
-        return;
-    };
-    if let Some(recording) =
-        Recording::of_this_process(&mut recording).filter(|recording| recording.thread.is_none())
-    {
-        // Without a thread there are no more ticks but the one of `finish`.
-        let _ = recording.start_thread();
-    }
+    signals::with_signals_blocked(|| {
+        // A child made by `fork` may find the lock taken by a thread that it does not have.
+        let Ok(mut recording) = RECORDING.try_lock() else {
+            return;
+        };
+        let recording = Recording::of_this_process(&mut recording);
+        if let Some(recording) = recording.filter(|recording| recording.thread.is_none()) {
+            // Without a thread there are no more ticks but the one of `finish`.
+            let _ = recording.start_thread();
+        }
+    });
 }
 
 /// Writes the last tick and closes the file. `None` when nothing was being recorded by this process (a forked child has
 /// none of its own).
 #[must_use]
 pub fn finish(exit: Exit) -> Option<Recorded> {
+    signals::with_signals_blocked(|| finish_undisturbed(exit))
+}
+
+fn finish_undisturbed(exit: Exit) -> Option<Recorded> {
     // A child made by `fork` may find the lock taken by a thread that it does not have.
     let mut recording = RECORDING
         .try_lock()
@@ -182,22 +185,27 @@ const LOOK: Duration = Duration::from_millis(100);
 const CLOSE_LOOK: Duration = Duration::from_millis(10);
 
 fn run(shared: &Shared, tick: Duration) {
-    let mut stop = shared.stop.lock().unwrap_or_else(PoisonError::into_inner);
+    termination::listen();
     let mut due = Instant::now() + tick;
     let mut look = LOOK;
     loop {
-        let wait = due.saturating_duration_since(Instant::now()).min(look);
-        let (guard, _) = shared
-            .stopped
-            .wait_timeout_while(stop, wait, |stop| !*stop)
-            .unwrap_or_else(PoisonError::into_inner);
-        if *guard {
-            return;
+        let heard = termination::WAKE.rung();
+        if shared.stop.load(Ordering::Acquire) {
+            break;
         }
-        drop(guard);
+        if termination::is_asked() {
+            shared.state().tick(Extent::Ready);
+            termination::answer();
+        }
+        let wait = due.saturating_duration_since(Instant::now()).min(look);
+        termination::WAKE.wait(heard, wait);
+        if termination::WAKE.rung() != heard {
+            continue;
+        }
         let is_due = due <= Instant::now();
         if let Some(repair) = shared.repair
             && hooks_may_be_gone()
+            && attaching_is_safe()
         {
             timer::run_errand(repair);
         }
@@ -207,6 +215,6 @@ fn run(shared: &Shared, tick: Duration) {
             // Ticks that were missed are not made up for.
             due = (due + tick).max(Instant::now() + tick / 2);
         }
-        stop = shared.stop.lock().unwrap_or_else(PoisonError::into_inner);
     }
+    termination::stop_listening();
 }

@@ -15,7 +15,7 @@ use crate::hooks::{arena, exact, sampled};
 use crate::interpreter::{attached_state, finalization, original, unwinding};
 use crate::memory::{lock, reserve};
 use crate::session::{self, Mode};
-use crate::tables::{codes, live_map, sampled_blocks, sites, totals, tree};
+use crate::tables::{codes, history, live_map, sampled_blocks, sites, totals, tree};
 use crate::thread;
 use crate::tracemalloc::{self, extension, objects};
 
@@ -297,6 +297,14 @@ pub fn hooks_may_be_gone() -> bool {
         })
 }
 
+/// May a thread that has no thread state attach itself now? Before 3.13 the interpreter reads freed memory if its
+/// `tracemalloc` stops while another thread waits for the GIL in its raw hook, where a new thread state comes from. A
+/// program may start threads of its own at such a moment; heapsight must not.
+#[must_use]
+pub fn attaching_is_safe() -> bool {
+    !api::tracemalloc_is_tracing()
+}
+
 /// Puts hooks back that another tool took away when it stopped; true when there were any. What was allocated and freed
 /// in between is not known, which is counted as a loss, so that no report calls itself complete. Call with the GIL
 /// held.
@@ -354,6 +362,7 @@ pub fn clear() {
         extension::clear(&mut held);
         totals::reset();
         sites::zero_counters();
+        history::reset(&mut held);
         drop(held);
         session::begin_generation();
         session::open(mode);
@@ -367,9 +376,12 @@ pub fn finalization_begins() {
 }
 
 extern "C" fn after_fork_in_child() {
+    // The file is the parent's.
+    history::writing_ends();
     sampled::after_fork_in_child();
     lock::after_fork();
     thread::after_fork_in_child();
+    session::after_fork_in_child();
 }
 
 fn install_fork_handlers() {

@@ -44,6 +44,45 @@ pub(crate) fn with_signals_blocked<T>(action: impl FnOnce() -> T) -> T {
     with_mask(&Mask::all(), action)
 }
 
+/// Is the signal's action the system's own?
+pub(crate) fn is_default(signal: libc::c_int) -> bool {
+    let actions = Actions::now(&[signal]);
+    let mut actions = actions.0.iter();
+    actions.all(|(_, action)| action.sa_sigaction == libc::SIG_DFL)
+}
+
+/// Has `handler` called at the signal: with all signals blocked, on the thread's stack for signals if it has one, and
+/// system calls that it interrupts go on.
+pub(crate) fn handle(signal: libc::c_int, handler: extern "C" fn(libc::c_int)) {
+    // SAFETY: 1. zeroes are a valid action, and the fields that matter are set. 2. Without `SA_SIGINFO` the kernel
+    // calls a handler of one argument; it stays loaded: extension modules are never unloaded.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = handler as *const () as libc::sighandler_t;
+        action.sa_flags = libc::SA_ONSTACK | libc::SA_RESTART;
+        action.sa_mask = Mask::all().0;
+        libc::sigaction(signal, &raw const action, std::ptr::null_mut());
+    }
+}
+
+/// This process's number, asked of the kernel: a child of `vfork` must not be told what its parent remembers.
+pub(crate) fn process_id() -> u32 {
+    // SAFETY: has no preconditions; the number is positive.
+    unsafe { libc::syscall(libc::SYS_getpid) as u32 }
+}
+
+/// For a handler of `signal`: when it returns, the system does what it does by default.
+pub(crate) fn die_of(signal: libc::c_int) {
+    // SAFETY: 1. calls that handlers may make (signal-safety(7)). 2. The signal is blocked while its handler runs, so
+    // it comes again, to this thread, when that returns.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = libc::SIG_DFL;
+        libc::sigaction(signal, &raw const action, std::ptr::null_mut());
+        libc::raise(signal);
+    }
+}
+
 /// What the system did at some signals at one moment.
 pub struct Actions(Vec<(libc::c_int, libc::sigaction)>);
 

@@ -18,13 +18,19 @@ struct Generation {
 /// Open addressing over ids. Id 0 stands for an empty slot, so ids start at 1.
 pub(crate) struct IdTable {
     current: AtomicPtr<Generation>,
+    /// By the logarithm of its number of slots, a generation that is not in use, all zero. Readers who still look into
+    /// one that is used again find ids in it, and ask each whether it is the one that they look for.
+    spare: [AtomicPtr<Generation>; SIZES],
     used: AtomicU32,
 }
+
+const SIZES: usize = 33;
 
 impl IdTable {
     pub(crate) const fn new() -> Self {
         Self {
             current: AtomicPtr::new(std::ptr::null_mut()),
+            spare: [const { AtomicPtr::new(std::ptr::null_mut()) }; SIZES],
             used: AtomicU32::new(0),
         }
     }
@@ -87,7 +93,7 @@ impl IdTable {
         ids: &[u32],
         hash_of: impl Fn(u32) -> u64,
     ) -> bool {
-        let slots = (ids.len() * 4).next_power_of_two().max(FIRST_SLOTS);
+        let slots = (ids.len() * 2 + 1).next_power_of_two().max(FIRST_SLOTS);
         self.used.store(ids.len() as u32, Ordering::Relaxed);
         self.replace(held, slots, ids, &hash_of)
     }
@@ -99,11 +105,17 @@ impl IdTable {
         ids: &[u32],
         hash_of: &impl Fn(u32) -> u64,
     ) -> bool {
-        let Some(fresh) = mapping::map(held, bytes_for(slots)) else {
-            return false;
+        let spare = self.spare[slots.trailing_zeros() as usize]
+            .swap(std::ptr::null_mut(), Ordering::Relaxed);
+        let fresh = if spare.is_null() {
+            let Some(fresh) = mapping::map(held, bytes_for(slots)) else {
+                return false;
+            };
+            fresh.cast()
+        } else {
+            spare
         };
-        let fresh: *mut Generation = fresh.cast();
-        // SAFETY: a fresh mapping of the right size that nobody else sees yet; slots > ids.
+        // SAFETY: a mapping of the right size, all zero, to which nobody else writes; slots > ids.
         unsafe {
             (*fresh).mask.store(slots as u64 - 1, Ordering::Relaxed);
             for &id in ids {
@@ -111,7 +123,7 @@ impl IdTable {
             }
         }
         let old = self.current.swap(fresh, Ordering::Release);
-        discard(old);
+        self.set_aside(old);
         true
     }
 
@@ -134,22 +146,27 @@ impl IdTable {
     pub(crate) fn reset(&self, _held: &mut Held) {
         let old = self.current.swap(std::ptr::null_mut(), Ordering::Release);
         self.used.store(0, Ordering::Relaxed);
-        discard(old);
+        self.set_aside(old);
+    }
+
+    /// Gives the memory of a generation back, and keeps its addresses.
+    fn set_aside(&self, generation: *mut Generation) {
+        if !generation.is_null() {
+            // SAFETY: a generation is a whole mapping; late readers see mask 0 and an empty slot.
+            unsafe {
+                let slots = (*generation).mask.load(Ordering::Relaxed) as usize + 1;
+                mapping::discard(
+                    generation.cast(),
+                    bytes_for(slots).next_multiple_of(mapping::page_size()),
+                );
+                self.spare[slots.trailing_zeros() as usize].store(generation, Ordering::Relaxed);
+            }
+        }
     }
 }
 
 fn bytes_for(slots: usize) -> usize {
     size_of::<Generation>() + slots * size_of::<AtomicU32>()
-}
-
-fn discard(generation: *mut Generation) {
-    if !generation.is_null() {
-        // SAFETY: a generation is a whole mapping; late readers see mask 0 and an empty slot.
-        unsafe {
-            let slots = (*generation).mask.load(Ordering::Relaxed) as usize + 1;
-            mapping::discard(generation.cast(), bytes_for(slots).next_multiple_of(4096));
-        }
-    }
 }
 
 /// # Safety

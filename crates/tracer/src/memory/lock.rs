@@ -41,7 +41,7 @@ const ATTEMPTS: u32 = 20;
 
 /// Waits for the table lock.
 pub(crate) fn hold() -> Held {
-    if FORKING.load(Ordering::Relaxed) == this_thread() {
+    if is_forking() {
         // Between `before_fork` and `after_fork` other handlers of this thread may allocate. Nothing of ours is in the
         // middle of a change then, so this is the one proof in use.
         return Held { is_nested: true };
@@ -49,6 +49,11 @@ pub(crate) fn hold() -> Held {
     // SAFETY: a statically initialised mutex; no thread takes it twice, as nothing under it allocates through Python.
     unsafe { libc::pthread_mutex_lock(LOCK.0.get()) };
     Held { is_nested: false }
+}
+
+/// Does the calling thread fork, and so hold the lock?
+pub(crate) fn is_forking() -> bool {
+    FORKING.load(Ordering::Relaxed) == this_thread()
 }
 
 impl Drop for Held {

@@ -114,6 +114,29 @@ pub(crate) fn resident_bytes(regions: &[Region]) -> u64 {
     pages * page as u64
 }
 
+/// Bytes of the process that are resident now; 0 where the kernel does not tell. Allocates nothing.
+pub(crate) fn resident_now() -> u64 {
+    let mut text = [0_u8; 128];
+    // SAFETY: a path that ends in a zero byte; the buffer is written to, no more than it holds. The descriptor is this
+    // function's own, and closed on the way out.
+    let length = unsafe {
+        let statm = libc::open(
+            c"/proc/self/statm".as_ptr(),
+            libc::O_RDONLY | libc::O_CLOEXEC,
+        );
+        if statm < 0 {
+            return 0;
+        }
+        let length = libc::read(statm, text.as_mut_ptr().cast(), text.len());
+        libc::close(statm);
+        usize::try_from(length).unwrap_or(0)
+    };
+    let resident = str::from_utf8(&text[..length])
+        .ok()
+        .and_then(|text| text.split(' ').nth(1)?.parse::<u64>().ok());
+    resident.unwrap_or(0).saturating_mul(page_size() as u64)
+}
+
 /// Says which pages hold something: resident or swapped out. Where the kernel does not tell, it says all.
 ///
 /// From `/proc/self/pagemap`, a word for each page of the address space: bit 63 present, bit 62 swapped

@@ -27,7 +27,7 @@ pub(crate) fn base_path() -> u32 {
     if !config::threads_apart() {
         return tree::ROOT;
     }
-    tree::child(tree::ROOT, codes::thread(thread_name()), tree::NO_OFFSET)
+    tree::of_thread(codes::thread(thread_name()))
 }
 
 /// What the thread is called, and its id.

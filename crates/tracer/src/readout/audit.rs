@@ -1,6 +1,6 @@
 //! Does everything add up? Compares what the tables say of the same thing in different places.
 //!
-//! For tests: costs time by everything that is traced, and keeps hooks out of the tables while it looks.
+//! For tests: costs time by everything that is traced, and has hooks without the GIL wait while it looks.
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
@@ -19,7 +19,7 @@ pub fn audit() -> Vec<String> {
         if !session::is_tracing() {
             return Vec::new();
         }
-        session::close();
+        session::hold();
         let problems = audit_closed(mode.is_sampled());
         session::open(mode);
         problems

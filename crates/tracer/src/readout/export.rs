@@ -12,7 +12,7 @@
 mod needed;
 mod one;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -47,8 +47,9 @@ pub(crate) struct Exporter {
     unnamed: Vec<u32>,
     /// Nodes that have no line yet.
     without_line: Vec<WithoutLine>,
-    /// Exported sites whose path the tracer has given up. They have no counters any more.
-    ended: Vec<SiteId>,
+    /// Sites whose path the tracer has given up, by its own number and by the exported one. They have no counters any
+    /// more.
+    ended: Vec<(u32, SiteId)>,
     /// The part of a call path that is not exported yet; kept for its memory.
     missing: Vec<u32>,
 }
@@ -95,6 +96,9 @@ fn known(ids: &[Known], id: u32) -> Known {
 fn set_known(ids: &mut Vec<Known>, id: u32, what: Known) {
     let index = id as usize;
     if index >= ids.len() {
+        let more = index + 1 - ids.len();
+        // Not twice as much as is needed.
+        ids.reserve_exact(more.max(ids.len() / 8));
         ids.resize(index + 1, Known::NOT);
     }
     ids[index] = what;
@@ -116,7 +120,7 @@ impl Exporter {
             if is_used && before.reuse_count == reuse_count {
                 return Some(before.id);
             }
-            self.ended.push(before.id);
+            self.ended.push((id, before.id));
             self.site_ids[id as usize] = Known::NOT;
         }
         if !is_used {
@@ -239,6 +243,26 @@ impl Exporter {
                 *known = None;
             }
         }
+        self.forget_unused_strings();
+    }
+
+    /// Forgets texts that only identities used that are gone: should one come back, it is appended once more.
+    fn forget_unused_strings(&mut self) {
+        let known = self.identities.iter().flatten().count();
+        if self.string_ids.len() < 4 * known + USUAL {
+            return;
+        }
+        let mut used = HashSet::new();
+        for (identity, _) in self.identities.iter().flatten() {
+            match &**identity {
+                Identity::Python(code) => used.extend([code.filename.as_str(), &code.name]),
+                Identity::Thread(name) => used.extend([name.as_str()]),
+                Identity::Folded | Identity::Free => {}
+            }
+        }
+        self.string_ids
+            .retain(|text, _| used.contains(text.as_str()));
+        self.string_ids.shrink_to_fit();
     }
 
     /// Copies the names and looks up the lines of all that was appended. The more at once the better: each line table
@@ -306,13 +330,22 @@ impl Exporter {
     }
 
     /// Exported sites that have ended since they were last taken from here.
-    pub(crate) fn ended(&mut self) -> &mut Vec<SiteId> {
+    pub(crate) fn ended(&mut self) -> &mut Vec<(u32, SiteId)> {
         &mut self.ended
     }
 
-    /// Sites that were ever appended.
-    pub(crate) fn site_count(&self) -> usize {
-        self.handed_over.sites + self.sites.len()
+    /// The tracer's site `id` has left memory: its number means nothing any more. What was exported stays true.
+    pub(crate) fn leave(&mut self, id: u32) {
+        if let Some(known) = self.site_ids.get_mut(id as usize) {
+            *known = Known::NOT;
+        }
+    }
+
+    /// The sites that have an exported id: the tracer's and that one.
+    pub(crate) fn known_sites(&self) -> impl Iterator<Item = (u32, SiteId)> + '_ {
+        let all = (0..).zip(&self.site_ids);
+        all.filter(|(_, known)| known.id != NONE)
+            .map(|(id, known)| (id, known.id))
     }
 
     /// Drops what was appended: somebody else keeps it. Ids go on from there.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use heapsight_capture::model::{Counters, Tables, Totals};
+use heapsight_capture::model::{Bounds, Counters, Tables, Totals};
 
 use crate::config;
 use crate::memory::lock::{self, Held};
@@ -13,7 +13,7 @@ use crate::readout::export::Exporter;
 use crate::tables::live_map::Block;
 use crate::tables::sampled_blocks;
 use crate::tables::totals as total;
-use crate::tables::{codes, live_map, recycle, side_table, sites};
+use crate::tables::{budget, codes, history, live_map, recycle, side_table, sites, tree};
 use crate::tracemalloc::extension;
 
 /// One live traced block.
@@ -122,6 +122,16 @@ pub fn totals() -> Totals {
         peak_bytes: total::reported_peak_bytes(),
         lost_events: total::lost_events(),
         tracer_bytes: tracer_bytes(),
+        bounds: bounds(),
+    }
+}
+
+/// What keeping within the budget has cost so far.
+pub(crate) fn bounds() -> Bounds {
+    Bounds {
+        folded_bytes: history::folded_bytes(),
+        cuts: budget::cuts(),
+        gone_paths: history::gone_paths(),
     }
 }
 
@@ -153,7 +163,9 @@ pub(crate) fn set_recorder_bytes(bytes: u64) {
 fn bytes_held(mut held: Held) -> u64 {
     let on_heap = codes::heap_bytes(&mut held)
         + sites::heap_bytes(&mut held)
+        + tree::heap_bytes(&mut held)
         + recycle::heap_bytes(&mut held)
+        + history::heap_bytes(&mut held)
         + side_table::bytes(&mut held)
         + sampled_blocks::heap_bytes(&mut held)
         + extension::bytes(&mut held)

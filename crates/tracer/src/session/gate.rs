@@ -4,12 +4,27 @@
 //! An event *enters* before it touches the tables and *leaves* afterwards; whoever changes the session shuts the gate
 //! and waits until nobody is inside. Both sides first write their own word and then read the other's, with a full fence
 //! in between: at least one of the two sees the other. So either the event stays outside, or it is waited for.
+//!
+//! A gate that is *held* will be open again in a moment, with the same tables: an event waits there, for one that did
+//! not take part would be missed.
 
-use super::sync::{AtomicBool, Ordering, fence};
+use super::sync::{AtomicBool, AtomicU8, Ordering, fence};
+
+/// What events find.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum State {
+    /// Nobody enters.
+    Shut,
+    /// Whoever comes enters.
+    Open,
+    /// Whoever comes waits until it is one of the others.
+    Held,
+}
 
 /// One for each process.
 pub(crate) struct Gate {
-    pub(super) is_open: AtomicBool,
+    pub(super) state: AtomicU8,
 }
 
 /// One for each thread.
@@ -18,21 +33,35 @@ pub(crate) struct Presence {
 }
 
 impl Gate {
-    /// Announces an event; false when the gate is shut: the event must not touch the tables.
+    /// Announces an event; false when the gate is not open: the event must not touch the tables.
     #[inline(always)]
     pub(crate) fn enter(&self, presence: &Presence) -> bool {
         presence.is_inside.store(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);
-        let is_open = self.is_open.load(Ordering::Acquire);
+        let is_open = self.state.load(Ordering::Acquire) == State::Open as u8;
         if !is_open {
             presence.leave();
         }
         is_open
     }
 
-    /// Opens or shuts the gate. Shut, it still has those inside who have entered before: see [`Presence::is_inside`].
-    pub(crate) fn set_open(&self, is_open: bool) {
-        self.is_open.store(is_open, Ordering::Release);
+    /// The same, after waiting while the gate is held, as long as `wait` says true.
+    pub(crate) fn enter_later(&self, presence: &Presence, wait: impl Fn() -> bool) -> bool {
+        loop {
+            let state = self.state.load(Ordering::Acquire);
+            if state == State::Shut as u8 || (state == State::Held as u8 && !wait()) {
+                return false;
+            }
+            if state == State::Open as u8 && self.enter(presence) {
+                return true;
+            }
+        }
+    }
+
+    /// Opens, shuts or holds the gate. One that is not open still has those inside who have entered before: see
+    /// [`Presence::is_inside`].
+    pub(crate) fn set(&self, state: State) {
+        self.state.store(state as u8, Ordering::Release);
         fence(Ordering::SeqCst);
     }
 }

@@ -5,13 +5,13 @@ use loom::sync::Arc;
 use loom::thread;
 
 mod sync {
-    pub(super) use loom::sync::atomic::{AtomicBool, Ordering, fence};
+    pub(super) use loom::sync::atomic::{AtomicBool, AtomicU8, Ordering, fence};
 }
 
 #[path = "gate.rs"]
 mod gate;
 
-use gate::{Gate, Presence};
+use gate::{Gate, Presence, State};
 
 struct Shared {
     gate: Gate,
@@ -28,7 +28,7 @@ unsafe impl Send for Shared {}
 fn shared() -> Arc<Shared> {
     Arc::new(Shared {
         gate: Gate {
-            is_open: sync::AtomicBool::new(true),
+            state: sync::AtomicU8::new(State::Open as u8),
         },
         presences: std::array::from_fn(|_| Presence {
             is_inside: sync::AtomicBool::new(false),
@@ -51,7 +51,7 @@ fn event(shared: &Shared, thread: usize) {
 /// Shuts the gate, and looks once: a real change looks again until nobody is inside, which for a model makes no
 /// difference.
 fn change(shared: &Shared) {
-    shared.gate.set_open(false);
+    shared.gate.set(State::Shut);
     if shared.presences.iter().any(Presence::is_inside) {
         return;
     }
@@ -59,7 +59,38 @@ fn change(shared: &Shared) {
         // SAFETY: nobody is inside, and nobody enters.
         unsafe { *tables += 1 }
     });
-    shared.gate.set_open(true);
+    shared.gate.set(State::Open);
+}
+
+/// As [`event`], where the gate may be held: it waits. Tells whether it took part.
+fn patient_event(shared: &Shared, thread: usize) -> bool {
+    let presence = &shared.presences[thread];
+    let wait = || {
+        thread::yield_now();
+        true
+    };
+    let took_part = shared.gate.enter(presence) || shared.gate.enter_later(presence, wait);
+    if took_part {
+        shared.tables.with(|tables| {
+            // SAFETY: as in `event`.
+            unsafe { tables.read() }
+        });
+        presence.leave();
+    }
+    took_part
+}
+
+/// Holds the gate, waits until nobody is inside, and opens it again.
+fn held_change(shared: &Shared) {
+    shared.gate.set(State::Held);
+    while shared.presences.iter().any(Presence::is_inside) {
+        thread::yield_now();
+    }
+    shared.tables.with_mut(|tables| {
+        // SAFETY: nobody is inside, and nobody enters.
+        unsafe { *tables += 1 }
+    });
+    shared.gate.set(State::Open);
 }
 
 #[test]
@@ -87,5 +118,16 @@ fn two_threads_in_events_are_both_seen() {
         for event in events {
             event.join().expect("the event ends");
         }
+    });
+}
+
+#[test]
+fn an_event_waits_while_the_session_is_held_and_is_not_missed() {
+    loom::model(|| {
+        let shared = shared();
+        let other = Arc::clone(&shared);
+        let in_event = thread::spawn(move || patient_event(&other, 0));
+        held_change(&shared);
+        assert!(in_event.join().expect("the event ends"));
     });
 }

@@ -7,10 +7,14 @@
 //! ```text
 //! entry = site id (26 bits) | size code (6 bits)          0 = nothing known at this address
 //! size code  0..=16  the size itself
-//!           17..=61  24 + 8 · (code − 17)
+//!           17..=60  24 + 8 · (code − 17)
+//!               61   no entry, but the size of the block that the entry before it tells of (26 bits)
 //!               62   the size is in the next entry (the block is longer than 16 bytes, so that entry is its own)
 //!               63   look in the side table: huge block
 //! ```
+//!
+//! Every word says by itself what it is: where the end of a block was not seen (another tool's hooks had taken the
+//! place of ours), another block may begin anywhere on what is left of it.
 //!
 //! Addresses that are not 16-aligned or have more bits ([`ADDRESS_BITS`]), and tagged ones, always live in the side
 //! table ([`crate::tables::side_table`]).
@@ -36,9 +40,12 @@ const TOP_ENTRIES: usize = 1 << (ADDRESS_BITS - LEAF_SHIFT);
 
 const SIZE_BITS: u32 = 6;
 const SIZE_MASK: u32 = (1 << SIZE_BITS) - 1;
+const IS_SIZE: u32 = 61;
 const SIZE_IN_NEXT: u32 = 62;
 const SIZE_ASIDE: u32 = 63;
-const MAX_INLINE_SIZE: usize = 24 + 8 * 44;
+const MAX_INLINE_SIZE: usize = 24 + 8 * 43;
+/// A larger block is kept aside.
+const MAX_SIZE: usize = (1 << (32 - SIZE_BITS)) - 1;
 
 /// Highest site id that fits an entry.
 pub(crate) const MAX_SITE: u32 = (1 << (32 - SIZE_BITS)) - 1;
@@ -154,10 +161,16 @@ fn size_code(size: usize) -> u32 {
     }
 }
 
+/// The word behind the entry of a block of so many bytes.
+#[inline(always)]
+fn size_word(size: usize) -> u32 {
+    ((size as u32) << SIZE_BITS) | IS_SIZE
+}
+
 /// Records a block that the allocator has just returned. False when it could not be recorded: a loss to be counted.
 #[inline(always)]
 pub(crate) fn insert(address: usize, block: Block) -> bool {
-    if in_map(address) && block.size <= u32::MAX as usize && block.site <= MAX_SITE {
+    if in_map(address) && block.size <= MAX_SIZE && block.site <= MAX_SITE {
         let Some(slot) = entry_or_map(address) else {
             return false;
         };
@@ -172,7 +185,7 @@ pub(crate) fn insert(address: usize, block: Block) -> bool {
             if next.load(Ordering::Relaxed) != 0 {
                 return insert_over_stale(address, block);
             }
-            next.store(block.size as u32, Ordering::Relaxed);
+            next.store(size_word(block.size), Ordering::Relaxed);
         }
         slot.store((block.site << SIZE_BITS) | code, Ordering::Relaxed);
         true
@@ -186,29 +199,31 @@ pub(crate) fn insert(address: usize, block: Block) -> bool {
 #[cold]
 #[inline(never)]
 fn insert_over_stale(address: usize, block: Block) -> bool {
-    let granule = 1 << GRANULE_SHIFT;
-    let first = if is_second_of_block(address) {
-        address - granule
-    } else {
-        address
-    };
-    let second = (block.size > granule).then_some(address + granule);
-    for stale in std::iter::once(first).chain(second) {
-        if let Some(ended) = remove(stale) {
-            sites::freed(ended.site, stale, ended.size as u64, 1);
-            totals::count_loss();
-        }
-    }
-    let Some(slot) = entry_or_map(address) else {
-        return false;
-    };
-    // Whatever is left is no entry.
-    slot.store(0, Ordering::Relaxed);
-    if block.size > granule {
-        // SAFETY: `slot` is an entry of a live leaf, and both words belong to the new block.
-        unsafe { next(slot) }.store(0, Ordering::Relaxed);
+    end_stale(address);
+    if block.size > 1 << GRANULE_SHIFT {
+        end_stale(address + (1 << GRANULE_SHIFT));
     }
     insert(address, block)
+}
+
+/// Ends the block of which something is still known at `address`; afterwards nothing is.
+#[cold]
+#[inline(never)]
+fn end_stale(address: usize) {
+    let granule = 1 << GRANULE_SHIFT;
+    let Some(slot) = entry(address) else { return };
+    let first = match slot.load(Ordering::Relaxed) & SIZE_MASK {
+        IS_SIZE => address - granule,
+        _ => address,
+    };
+    let is_whole = first == address
+        || entry(first)
+            .is_some_and(|slot| slot.load(Ordering::Relaxed) & SIZE_MASK == SIZE_IN_NEXT);
+    if is_whole && let Some(ended) = remove(first) {
+        sites::freed(ended.site, first, ended.size as u64, 1);
+        totals::count_loss();
+    }
+    slot.store(0, Ordering::Relaxed);
 }
 
 #[cold]
@@ -218,11 +233,8 @@ fn insert_slowly(address: usize, block: Block) -> bool {
         let Some(slot) = entry_or_map(address) else {
             return false;
         };
-        if slot.load(Ordering::Relaxed) != 0
-            && let Some(ended) = remove(address)
-        {
-            sites::freed(ended.site, address, ended.size as u64, 1);
-            totals::count_loss();
+        if slot.load(Ordering::Relaxed) != 0 {
+            end_stale(address);
         }
         slot.store(SIZE_ASIDE, Ordering::Relaxed);
     }
@@ -254,14 +266,19 @@ pub(crate) fn take(address: usize) -> Block {
     let code = word & SIZE_MASK;
     let size = match code {
         0..=16 => code as usize,
-        17..=61 => (24 + 8 * (code - 17)) as usize,
+        17..=60 => (24 + 8 * (code - 17)) as usize,
         // Cleared as well: it may become the first entry of a block that is not traced.
         SIZE_IN_NEXT => {
             // SAFETY: `slot` is an entry of a live leaf, and both words belong to the block.
             let next = unsafe { next(slot) };
-            let size = next.load(Ordering::Relaxed);
+            let size = next.load(Ordering::Relaxed) >> SIZE_BITS;
             next.store(0, Ordering::Relaxed);
             size as usize
+        }
+        IS_SIZE => {
+            slot.store(word, Ordering::Relaxed);
+            end_stale(address);
+            return Block::NOTHING;
         }
         _ => return take_slowly(address),
     };
@@ -283,21 +300,18 @@ pub(crate) fn get(address: usize) -> Option<Block> {
     if !in_map(address) {
         return side_table::get(&mut held, address);
     }
-    if is_second_of_block(address) {
-        return None;
-    }
     decode(&mut held, address, entry(address)?)
 }
 
 /// The same without the lock, for the owner of the block. Blocks aside are not looked at: `None` for them.
 #[inline(always)]
 pub(crate) fn peek(address: usize) -> Option<Block> {
-    if !in_map(address) || is_second_of_block(address) {
+    if !in_map(address) {
         return None;
     }
     let slot = entry(address)?;
     let word = slot.load(Ordering::Relaxed);
-    if word == 0 || word & SIZE_MASK == SIZE_ASIDE {
+    if word == 0 || matches!(word & SIZE_MASK, IS_SIZE | SIZE_ASIDE) {
         return None;
     }
     // SAFETY: `slot` is an entry of a live leaf.
@@ -308,20 +322,11 @@ pub(crate) fn peek(address: usize) -> Option<Block> {
     })
 }
 
-/// Is the entry at `address` no entry but the size of the block before it?
-fn is_second_of_block(address: usize) -> bool {
-    // The size behind a leaf's last entry is in the same leaf, not in the next.
-    let first_of_leaf = address & ((1 << LEAF_SHIFT) - 1) == 0;
-    let before =
-        || entry(address - (1 << GRANULE_SHIFT)).map_or(0, |slot| slot.load(Ordering::Relaxed));
-    // A size that happens to look like this belongs to a block of 62 bytes or more, so that none begins here either.
-    !first_of_leaf && before() & SIZE_MASK == SIZE_IN_NEXT
-}
-
 fn decode(held: &mut Held, address: usize, slot: &AtomicU32) -> Option<Block> {
     let word = slot.load(Ordering::Relaxed);
     match word & SIZE_MASK {
         _ if word == 0 => None,
+        IS_SIZE => None,
         SIZE_ASIDE => side_table::get(held, address),
         code => {
             // SAFETY: `slot` is an entry of a live leaf.
@@ -334,13 +339,13 @@ fn decode(held: &mut Held, address: usize, slot: &AtomicU32) -> Option<Block> {
     }
 }
 
-/// The size that `code` (not [`SIZE_ASIDE`]) stands for; `next` is the following entry.
+/// The size that `code` (not [`IS_SIZE`] or [`SIZE_ASIDE`]) stands for; `next` is the following entry.
 #[inline(always)]
 fn decode_size(code: u32, next: u32) -> usize {
     match code {
         0..=16 => code as usize,
-        17..=61 => (24 + 8 * (code - 17)) as usize,
-        _ => next as usize,
+        17..=60 => (24 + 8 * (code - 17)) as usize,
+        _ => (next >> SIZE_BITS) as usize,
     }
 }
 
@@ -385,7 +390,6 @@ pub(crate) fn for_each(mut visit: impl FnMut(usize, Block)) {
     for_each_entry(|address, slot, word| {
         let block = decode_entry(slot, word);
         visit(address, block);
-        entries_to_next(block.size)
     });
     for (address, block) in side_table::all(&mut lock::hold()) {
         visit(address, block);
@@ -413,7 +417,6 @@ pub(crate) fn for_each_run(mut visit: impl FnMut(Block, u64)) {
             count += 1;
             last_word = word;
         }
-        entries_to_next(last.size)
     });
     if count > 0 {
         visit(last, count);
@@ -434,15 +437,8 @@ fn decode_entry(slot: &AtomicU32, word: u32) -> Block {
     }
 }
 
-/// The second entry of a longer block may hold its size (now or from an earlier block): never an entry of its own.
-#[inline(always)]
-fn entries_to_next(size: usize) -> usize {
-    if size > 16 { 2 } else { 1 }
-}
-
-/// Calls `visit(address, entry, word)` for every entry that tells of a block itself; it says how many entries on the
-/// next may be.
-fn for_each_entry(mut visit: impl FnMut(usize, &AtomicU32, u32) -> usize) {
+/// Calls `visit(address, entry, word)` for every entry that tells of a block itself.
+fn for_each_entry(mut visit: impl FnMut(usize, &AtomicU32, u32)) {
     let mut populated = Populated::new();
     let leaves = leaves(&mut lock::hold());
     for (base, leaf) in leaves {
@@ -454,32 +450,20 @@ fn for_each_in_leaf(
     leaf: *mut Leaf,
     base: usize,
     populated: &mut Populated,
-    visit: &mut impl FnMut(usize, &AtomicU32, u32) -> usize,
+    visit: &mut impl FnMut(usize, &AtomicU32, u32),
 ) {
     // Reading untouched pages would map them.
     let populated = populated.pages(leaf.cast(), LEAF_ENTRIES * size_of::<Leaf>());
     let entries_a_page = mapping::page_size() / size_of::<Leaf>();
-    // Carried from page to page: the second entry of a page's last block is the first of the next page.
-    let mut index = 0;
     for (page, _) in populated.enumerate().filter(|&(_, holds)| holds) {
-        let first = page * entries_a_page;
-        index = index.max(first);
-        while index < first + entries_a_page {
+        for index in page * entries_a_page..(page + 1) * entries_a_page {
             // SAFETY: index < LEAF_ENTRIES, the leaf has one more.
             let slot = unsafe { &*leaf.add(index) };
             let word = slot.load(Ordering::Relaxed);
-            if word == 0 {
-                index += 1;
-                continue;
+            // What is aside is told by the side table itself.
+            if word != 0 && !matches!(word & SIZE_MASK, IS_SIZE | SIZE_ASIDE) {
+                visit(base + (index << GRANULE_SHIFT), slot, word);
             }
-            let address = base + (index << GRANULE_SHIFT);
-            if word & SIZE_MASK == SIZE_ASIDE {
-                // Told by the side table itself. A huge block is longer than one granule, but its second entry holds no
-                // size: nothing to skip.
-                index += 1;
-                continue;
-            }
-            index += visit(address, slot, word);
         }
     }
 }

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use crate::memory::lock::{self, Held};
 use crate::tables::epochs::EPOCHS;
-use crate::tables::{shared_total, sites, totals};
+use crate::tables::{history, shared_total, sites, totals};
 
 /// Is this process recorded?
 static IS_RECORDED: AtomicBool = AtomicBool::new(false);
@@ -110,6 +110,7 @@ pub(crate) fn hide_all(held: &mut Held, view_is_on: bool) {
     VIEW_IS_ON.store(view_is_on, Ordering::Relaxed);
     HIDDEN_BYTES.fetch_add(totals::live_bytes().cast_signed(), Ordering::Relaxed);
     sites::hide_all(held);
+    history::forget_sums(held);
     totals::forget_view();
     VIEW_PEAK_BYTES.store(0, Ordering::Relaxed);
     set_threshold();

@@ -1,63 +1,61 @@
-//! Bounded growth: call paths on which nothing lives any more are given back when there are many of them.
+//! Bounded growth: call paths on which nothing lives any more are given back when there is no room for all of them.
 //!
 //! A server that creates code for ever, or recursion that takes another way each time, makes new call paths for ever.
-//! When the number of paths passes a limit, a *sweep* looks for those that nobody would miss: no block on them or above
-//! them is live, nor was at the peak. What was allocated and freed on them is added to an element `[folded paths]`
+//! When what was made fills the budget ([`crate::tables::budget`]), a *sweep* looks for paths that nobody would miss:
+//! no block on them or above them is live, nor was at the peak. Of these the ones that were used last stay, for a
+//! program that goes through many paths again and again would otherwise make them all anew each time; the others are
+//! given back. While a file is written, their figures are in it by then, and they leave without a trace
+//! ([`crate::tables::history`]). Else what was allocated and freed on them is added to an element `[folded paths]`
 //! below their nearest caller that stays, so that no total changes.
-//!
-//! A path used lately stays as well: a program that goes through hundreds of thousands of paths again and again would
-//! otherwise make them all anew each time. Lately means [`LATELY_SECONDS`], or, when there are very many, since the
-//! sweep before.
 //!
 //! Other threads may be in the middle of a hook, without the GIL, with the number of an idle path in hand. So it goes
 //! in two steps. A sweep takes idle paths out of the index, so that they cannot be found again; only the next sweep, if
-//! nothing was allocated on them meanwhile, folds them and frees their numbers. Between two sweeps lie hundreds of
-//! thousands of new paths.
+//! nothing was allocated on them meanwhile, gives them back. Between two sweeps lie thousands of new paths.
 
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::time::Instant;
+mod marks;
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use self::marks::Marks;
 use crate::memory::lock::{self, Guarded, Held};
 use crate::session;
-use crate::tables::{codes, sites, totals, tree};
+use crate::tables::budget::{self, Swept};
+use crate::tables::{codes, history, recorded, sites, totals, tree};
 
-/// Paths before the first sweep: some 50 MB of tables.
-const FIRST_LIMIT: u32 = 1 << 18;
-
-/// From here on there are very many: some 200 MB of tables. Only programs that branch without end have so many.
-const VERY_MANY: u32 = 1 << 20;
-
-const LATELY_SECONDS: u32 = 10;
-
-static FIRST: AtomicU32 = AtomicU32::new(FIRST_LIMIT);
-static MANY: AtomicU32 = AtomicU32::new(VERY_MANY);
-static LIMIT: AtomicU32 = AtomicU32::new(FIRST_LIMIT);
-static PATHS: AtomicU32 = AtomicU32::new(0);
-static WANTED: AtomicBool = AtomicBool::new(false);
+/// How often paths were swept.
 static SWEEPS: AtomicU32 = AtomicU32::new(0);
-/// Of each path at the last sweep.
+/// What the last sweep saw of each path.
 static SEEN: Guarded<Vec<Seen>> = Guarded::new(Vec::new());
 
-#[derive(Clone, Copy)]
-struct Seen {
-    usage: u32,
-    /// When a sweep first found that usage, in [`seconds`].
-    since: u32,
-}
+/// Idle paths that the file does not have yet may take so many budgets before they are folded all the same.
+const MOST_UNWRITTEN: u64 = 3;
 
-/// Seconds since the first time that this was asked.
-fn seconds() -> u32 {
-    static FIRST: OnceLock<Instant> = OnceLock::new();
-    FIRST.get_or_init(Instant::now).elapsed().as_secs() as u32
-}
+/// Of the room for idle paths, one part in so many is for those that stay at a sweep. The others are for those that go
+/// at the next one, and for what is made until then.
+const STAYING: u64 = 3;
 
-/// Counts a path just made; asks for a sweep when there are too many.
-pub(crate) fn count_new_path() {
-    let paths = PATHS.fetch_add(1, Ordering::Relaxed) + 1;
-    if paths > LIMIT.load(Ordering::Relaxed) && !WANTED.swap(true, Ordering::Relaxed) {
-        // The caller is in the middle of a walk. Whoever asks for a path next finds its cache outdated and sweeps.
-        session::invalidate_caches();
+/// When a path was used: in the upper bits what [`usage`] said, below it how many sweeps ago that was first seen.
+#[derive(Clone, Copy, Default)]
+struct Seen(u32);
+
+const AGE_BITS: u32 = 6;
+const OLDEST: u32 = (1 << AGE_BITS) - 1;
+
+impl Seen {
+    /// As now, if this is what was seen before.
+    fn then(self, usage: u32) -> Self {
+        let is_same = self.0 >> AGE_BITS == (usage << AGE_BITS) >> AGE_BITS;
+        let age = if is_same {
+            (self.age() + 1).min(OLDEST)
+        } else {
+            0
+        };
+        Self((usage << AGE_BITS) | age)
+    }
+
+    /// Sweeps since it was seen used, at most [`OLDEST`].
+    fn age(self) -> u32 {
+        self.0 & OLDEST
     }
 }
 
@@ -66,12 +64,11 @@ pub(crate) fn sweeps() -> u32 {
     SWEEPS.load(Ordering::Acquire)
 }
 
-/// Forgets counts, after all paths were forgotten.
+/// Forgets what was seen, after all paths were forgotten.
 pub(crate) fn reset(held: &mut Held) {
     *SEEN.get(held) = Vec::new();
-    PATHS.store(0, Ordering::Relaxed);
-    WANTED.store(false, Ordering::Relaxed);
-    LIMIT.store(FIRST.load(Ordering::Relaxed), Ordering::Relaxed);
+    budget::reset();
+    history::reset(held);
     SWEEPS.fetch_add(1, Ordering::Release);
 }
 
@@ -80,158 +77,256 @@ pub(crate) fn heap_bytes(held: &mut Held) -> u64 {
     (SEEN.get(held).capacity() * size_of::<Seen>()) as u64
 }
 
-/// Sets how many paths there may be before idle ones are given back, and are very many. For tests.
-pub(crate) fn set_limit(paths: u32) {
-    FIRST.store(paths, Ordering::Relaxed);
-    MANY.store(paths, Ordering::Relaxed);
-    LIMIT.store(paths, Ordering::Relaxed);
-}
-
 /// Sweeps if it was asked for. The calling thread must not hold the number of any path.
 pub(crate) fn sweep_if_wanted() {
-    if WANTED.swap(false, Ordering::Relaxed) {
+    if budget::take_wanted() {
+        let budget = budget::get();
         let mut held = lock::hold();
-        sweep(&mut held);
+        let swept = sweep(&mut held, budget);
+        budget::swept(swept);
+        SWEEPS.fetch_add(1, Ordering::Release);
         drop(held);
         session::invalidate_caches();
     }
 }
 
-fn sweep(held: &mut Held) {
-    let count = tree::len();
+fn sweep(held: &mut Held, budget: u64) -> Swept {
     let folded = codes::folded(held);
-    let needed = needed_paths(count, folded);
-    let state_of = |id: u32| tree::node(id).state();
-    let now = seconds();
-    let mut seen = std::mem::take(SEEN.get(held));
-    let known = seen.len();
-    let unknown = Seen {
-        usage: 0,
-        since: now,
-    };
-    seen.resize(count as usize, unknown);
-    let mut changed = vec![false; count as usize];
-    for (id, seen) in (0..count).zip(&mut seen) {
-        let usage = usage(id);
-        if id as usize >= known || seen.usage != usage {
-            changed[id as usize] = true;
-            *seen = Seen { usage, since: now };
+    let mut marks = Marks::new(tree::len());
+    let needed_sites = mark_needed(&mut marks);
+    let mut survey = survey(held, &mut marks, folded);
+    let needed_names = codes::bytes_of(held, &survey.needed_codes.0);
+    let needed = survey.needed_paths * budget::path_bytes()
+        + needed_sites * budget::site_bytes()
+        + needed_names;
+    let idle_bytes = survey.idle_paths * budget::path_bytes()
+        + survey.idle_sites * budget::site_bytes()
+        + codes::heap_bytes(held).saturating_sub(needed_names);
+    let room = budget::room(budget, needed);
+    let bytes_of_each = (idle_bytes / survey.idle_paths.max(1)).max(1);
+    mark_staying(&mut marks, &survey, room / STAYING / bytes_of_each);
+    let is_over = idle_bytes > room.saturating_mul(MOST_UNWRITTEN);
+    let ending = find_ending(held, &mut marks, &survey, is_over);
+    let mut has_changed = !survey.revived.is_empty();
+    for &id in &survey.revived {
+        tree::set_state(held, id, tree::USED);
+    }
+    for (id, &age) in (0..).zip(&survey.age) {
+        if age != NOT_IDLE && !marks.has(id, marks::STAYS) {
+            tree::set_state(held, id, tree::IDLE);
+            has_changed = true;
         }
     }
-    let very_many = PATHS.load(Ordering::Relaxed) > MANY.load(Ordering::Relaxed);
-    let used_lately = with_callers(count, |id| {
-        let is_late = !very_many && now - seen[id as usize].since < LATELY_SECONDS;
-        state_of(id) == tree::USED && (changed[id as usize] || is_late)
-    });
-    *SEEN.get(held) = seen;
-    // A path ends if it was idle before, still is, and no path that goes on for now hangs from it.
-    let stays = with_callers(count, |id| {
-        needed[id as usize] || state_of(id) == tree::USED
-    });
-    let ending: Vec<u32> = (1..count)
-        .filter(|&id| state_of(id) == tree::IDLE && !stays[id as usize])
-        .collect();
-    for id in 1..count {
-        match (state_of(id), needed[id as usize]) {
-            (tree::IDLE, true) => tree::set_state(held, id, tree::USED),
-            (tree::USED, false) if !used_lately[id as usize] => {
-                tree::set_state(held, id, tree::IDLE);
-            }
-            _ => {}
-        }
-    }
-    tree::reindex(held);
-    for &id in &ending {
-        let mut above = tree::node(id).parent.load(Ordering::Relaxed);
-        while above != tree::ROOT && !needed[above as usize] {
-            above = tree::node(above).parent.load(Ordering::Relaxed);
-        }
-        for site in sites::on_path(held, id) {
-            if let Some(target) = tree::child_held(held, above, folded, tree::NO_OFFSET) {
-                sites::fold(held, site, target);
-            }
-        }
+    if has_changed {
+        tree::reindex(held);
     }
     for &id in &ending {
-        for site in &tree::node(id).sites {
-            site.store(0, Ordering::Relaxed);
-        }
-        tree::set_state(held, id, tree::FREE);
+        give_back(held, &marks, id, folded);
     }
-    let mut used_codes = Vec::new();
-    let mut kept = 0;
-    for id in 1..tree::len() {
-        let node = tree::node(id);
-        if node.state() != tree::FREE {
-            kept += 1;
-            let code = node.code.load(Ordering::Relaxed) as usize;
-            if used_codes.len() <= code {
-                used_codes.resize(code + 1, false);
-            }
-            used_codes[code] = true;
-        }
+    for &id in &ending {
+        tree::set_free(held, id);
+        SEEN.get(held)[id as usize] = Seen::default();
     }
-    codes::sweep(held, used_codes);
-    PATHS.store(kept, Ordering::Relaxed);
-    LIMIT.store(
-        FIRST
-            .load(Ordering::Relaxed)
-            .max(kept.saturating_add(kept / 2)),
-        Ordering::Relaxed,
-    );
-    // What was made to fold into may have asked for the next sweep already, by the old limit.
-    WANTED.store(false, Ordering::Relaxed);
-    SWEEPS.fetch_add(1, Ordering::Release);
+    history::count_gone(ending.len() as u64);
+    survey.needed_codes.add_all(&survey.idle_codes);
+    codes::sweep(held, survey.needed_codes.0);
+    let counted = counted_bytes(held);
+    history::set_pressed(counted > needed.saturating_add(room));
+    Swept {
+        budget,
+        needed,
+        counted,
+    }
 }
 
-/// Changes when something is allocated on the path, and when its number is given to another one.
-fn usage(id: u32) -> u32 {
-    let node = tree::node(id);
-    node.sites.iter().fold(node.reuse_count(), |sum, site| {
-        sum.wrapping_mul(31)
-            .wrapping_add(sites::allocated_blocks(site.load(Ordering::Relaxed)))
-    })
-}
-
-/// For each path, whether it or one that hangs from it cannot be forgotten.
-fn needed_paths(count: u32, folded: u32) -> Vec<bool> {
-    let epoch = totals::epoch();
-    let at_peak = totals::at_peak();
-    let mut with_blocks = vec![false; count as usize];
+/// Marks the paths that cannot be given back, with their callers; gives how many sites are on them that hold something.
+fn mark_needed(marks: &mut Marks) -> u64 {
+    let (epoch, at_peak) = (totals::epoch(), totals::at_peak());
+    let differs = recorded::differs();
+    let mut needed_sites = 0;
     for site in (1..sites::len()).filter(|&site| sites::is_used(site)) {
-        if sites::is_needed(&sites::counters(site, epoch, at_peak))
-            || sites::is_needed(&sites::recorded_counters(site))
+        if sites::holds(site, epoch, at_peak)
+            || (differs && sites::is_needed(&sites::recorded_counters(site)))
         {
-            with_blocks[sites::site(site).node.load(Ordering::Relaxed) as usize] = true;
+            needed_sites += 1;
+            marks.mark(
+                sites::site(site).node.load(Ordering::Relaxed),
+                marks::NEEDED,
+            );
         }
     }
-    let mut needed = with_callers(count, |id| with_blocks[id as usize]);
-    // What was folded before stays where it is as long as its caller does.
-    for id in 1..count {
-        let node = tree::node(id);
-        let parent = node.parent.load(Ordering::Relaxed);
-        if node.code.load(Ordering::Relaxed) == folded
-            && node.state() != tree::FREE
-            && (parent == tree::ROOT || needed[parent as usize])
-        {
-            needed[id as usize] = true;
-        }
-    }
-    needed
+    needed_sites
 }
 
-/// The paths for which `chosen` holds, and all their callers.
-fn with_callers(count: u32, chosen: impl Fn(u32) -> bool) -> Vec<bool> {
-    let mut marked = vec![false; count as usize];
-    for id in 1..count {
-        if tree::node(id).state() == tree::FREE || !chosen(id) {
+/// What one look at each path tells.
+struct Survey {
+    needed_paths: u64,
+    needed_codes: UsedCodes,
+    /// Paths on which nothing is live, those that are to be given back as well.
+    idle_paths: u64,
+    idle_sites: u64,
+    idle_codes: UsedCodes,
+    /// How long each path has not been used; [`NOT_IDLE`] for one that is needed, or was idle at the last sweep
+    /// already.
+    age: Vec<u8>,
+    /// How many there are of each age.
+    count: [u64; AGES],
+    /// Paths that were idle at the last sweep, and are still.
+    waiting: Vec<u32>,
+    /// Paths that were idle at the last sweep, and are needed now.
+    revived: Vec<u32>,
+}
+
+const NOT_IDLE: u8 = u8::MAX;
+
+/// A path that is new is as one that was used a sweep earlier: most paths are used once.
+const AGES: usize = OLDEST as usize + 2;
+
+fn survey(held: &mut Held, marks: &mut Marks, folded: u32) -> Survey {
+    let count = tree::len();
+    let mut all_seen = std::mem::take(SEEN.get(held));
+    let more = (count as usize).saturating_sub(all_seen.len());
+    all_seen.reserve_exact(more);
+    all_seen.resize(count as usize, Seen::default());
+    let mut survey = Survey {
+        needed_paths: 0,
+        needed_codes: UsedCodes::default(),
+        idle_paths: 0,
+        idle_sites: 0,
+        idle_codes: UsedCodes::default(),
+        age: vec![NOT_IDLE; count as usize],
+        count: [0; AGES],
+        waiting: Vec::new(),
+        revived: Vec::new(),
+    };
+    for (id, seen) in (1..count).zip(&mut all_seen[1..]) {
+        let node = tree::node(id);
+        let state = node.state();
+        if state == tree::FREE {
             continue;
         }
-        let mut at = id;
-        while at != tree::ROOT && !marked[at as usize] {
-            marked[at as usize] = true;
-            at = tree::node(at).parent.load(Ordering::Relaxed);
+        let (parent, code) = (
+            node.parent.load(Ordering::Relaxed),
+            node.code.load(Ordering::Relaxed),
+        );
+        let before = *seen;
+        *seen = before.then(usage(node));
+        // What was folded before stays where it is as long as its caller does.
+        if code == folded && (parent == tree::ROOT || marks.has(parent, marks::NEEDED)) {
+            marks.mark(id, marks::NEEDED);
+        }
+        if marks.has(id, marks::NEEDED) {
+            survey.needed_paths += 1;
+            survey.needed_codes.add(code);
+            if state == tree::IDLE {
+                survey.revived.push(id);
+            }
+            continue;
+        }
+        survey.idle_paths += 1;
+        survey.idle_sites += sites::in_node(node);
+        survey.idle_codes.add(code);
+        if state == tree::IDLE {
+            survey.waiting.push(id);
+        } else {
+            let age = seen.age() + u32::from(before.0 == 0);
+            survey.age[id as usize] = age as u8;
+            survey.count[age as usize] += 1;
+            // What hangs from a path that was to be given back keeps it.
+            if parent != tree::ROOT && tree::node(parent).state() == tree::IDLE {
+                marks.mark(parent, marks::CARRIES);
+            }
         }
     }
-    marked
+    *SEEN.get(held) = all_seen;
+    survey
+}
+
+/// Changes when something is allocated on the path, and when its number is given to another one. Never 0 below the age.
+fn usage(node: &tree::Node) -> u32 {
+    let all = node.sites.iter().fold(node.reuse_count() + 1, |sum, site| {
+        sum.wrapping_mul(31)
+            .wrapping_add(sites::allocated_blocks(site.load(Ordering::Relaxed)))
+    });
+    (all ^ (all >> 26)) | 1
+}
+
+/// Marks the idle paths that were used last, up to so many.
+fn mark_staying(marks: &mut Marks, survey: &Survey, mut most: u64) {
+    let mut stays = [0_u64; AGES];
+    for (stays, count) in stays.iter_mut().zip(survey.count) {
+        *stays = count.min(most);
+        most -= *stays;
+    }
+    for (id, &age) in (0..).zip(&survey.age) {
+        if age != NOT_IDLE && stays[usize::from(age)] > 0 {
+            stays[usize::from(age)] -= 1;
+            marks.mark(id, marks::STAYS);
+        }
+    }
+}
+
+/// The paths that end now: idle before, still idle, and no path that goes on for now hangs from them.
+fn find_ending(held: &mut Held, marks: &mut Marks, survey: &Survey, is_over: bool) -> Vec<u32> {
+    if history::is_written() && !is_over {
+        for &id in &survey.waiting {
+            if !is_settled(held, id) {
+                marks.mark(id, marks::CARRIES);
+            }
+        }
+    }
+    let ending = survey.waiting.iter().copied();
+    ending
+        .filter(|&id| !marks.has(id, marks::CARRIES))
+        .collect()
+}
+
+/// Are the figures of all sites of the path in the file?
+fn is_settled(held: &mut Held, id: u32) -> bool {
+    sites::all_on_path(held, id, history::is_settled)
+}
+
+/// Gives back the sites of a path that ends.
+fn give_back(held: &mut Held, marks: &Marks, id: u32, folded: u32) {
+    let mut above = tree::node(id).parent.load(Ordering::Relaxed);
+    while above != tree::ROOT && !marks.has(above, marks::NEEDED) {
+        above = tree::node(above).parent.load(Ordering::Relaxed);
+    }
+    for site in sites::on_path(held, id) {
+        if history::is_written() && history::is_settled(held, site) {
+            sites::leave(held, site);
+        } else if let Some(target) = tree::child_held(held, above, folded, tree::NO_OFFSET) {
+            let bytes = sites::fold(held, site, target);
+            // What was folded before is counted.
+            if tree::node(id).code.load(Ordering::Relaxed) != folded {
+                history::count_folded(bytes);
+            }
+        }
+    }
+}
+
+/// Which identities of code are used, by their ids.
+#[derive(Default)]
+struct UsedCodes(Vec<bool>);
+
+impl UsedCodes {
+    fn add(&mut self, code: u32) {
+        let code = code as usize;
+        if self.0.len() <= code {
+            self.0.resize(code + 1, false);
+        }
+        self.0[code] = true;
+    }
+
+    fn add_all(&mut self, other: &Self) {
+        let used = other.0.iter().enumerate().filter(|(_, is_used)| **is_used);
+        used.for_each(|(code, _)| self.add(code as u32));
+    }
+}
+
+/// What all that is there takes.
+fn counted_bytes(held: &mut Held) -> u64 {
+    let paths = u64::from(tree::len()) - tree::free_count(held);
+    let used_sites = u64::from(sites::len()).saturating_sub(sites::free_count(held));
+    paths * budget::path_bytes() + used_sites * budget::site_bytes() + codes::heap_bytes(held)
 }

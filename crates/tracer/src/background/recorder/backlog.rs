@@ -235,6 +235,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes too long")]
     fn of_many_sites_those_that_changed_most_can_be_preferred() {
         let mut backlog = of(1..=5_000);
         let listed: Vec<u32> = (1..=5_000).collect();
@@ -250,6 +251,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes too long")]
     fn a_round_is_spread_over_its_time_and_the_file_lags_no_more_than_that() {
         let mut backlog = Backlog::default();
         let mut largest = 0;

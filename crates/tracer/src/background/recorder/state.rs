@@ -13,6 +13,8 @@ use heapsight_capture::{End, Exit, Header, Tick, WriteError, Writer};
 
 use super::backlog::Backlog;
 use super::budget::{Budget, thread_time};
+use super::rows::{Live, LookedAt, Rows};
+use super::told::Told;
 use super::tracer_bytes::TracerBytes;
 use crate::background::limits::Limits;
 use crate::background::process_memory::{ProcessMemory, Status};
@@ -21,15 +23,31 @@ use crate::readout::export::Exporter;
 use crate::readout::snapshot;
 use crate::session;
 use crate::tables::changed::{self, Taken};
-use crate::tables::{recorded, sites, totals};
+use crate::tables::{history, recorded, sites, totals};
 
 /// How much a tick is to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Extent {
     /// A heartbeat, and what else there is time for until the next, after so long.
     Share(Duration),
+    /// Everything that changed and can be had without waiting for another thread.
+    Ready,
     /// Everything that changed, however long it takes.
     Whole,
+}
+
+impl Extent {
+    /// The table lock.
+    fn hold(self) -> Option<Held> {
+        match self {
+            Self::Share(_) | Self::Ready => lock::try_hold(),
+            Self::Whole => Some(lock::hold()),
+        }
+    }
+
+    fn has_limit(self) -> bool {
+        matches!(self, Self::Share(_))
+    }
 }
 
 /// A round over all sites that wait takes no longer than this. So a site is written within twice that, and a tick.
@@ -40,6 +58,9 @@ const MOST_OF_A_TICK: u32 = 20;
 
 /// Among so many sites of a tick those that changed most are looked for.
 const SEARCHED: usize = 1 << 13;
+
+/// So many changed sites are written at once; what is more follows in a tick of the same moment.
+const MOST_AT_ONCE: usize = if cfg!(test) { 8 } else { 1 << 14 };
 
 /// Sites that are looked at under one holding of the table lock.
 const AT_ONCE: usize = if cfg!(test) { 2 } else { 32 };
@@ -53,8 +74,12 @@ pub(super) struct State {
     began: Instant,
     /// The generation of the tables that the exporter's ids belong to.
     generation: u32,
-    /// Sites of the file below this number belong to earlier generations.
-    first_site: usize,
+    /// The figures of each site as the file has them.
+    told: Told,
+    /// Sites of the file that the tracer has given up, with the figures that the file has of them still.
+    ended: Vec<(SiteId, Counters)>,
+    /// Sites that hold nothing, which the file says too: the tracer does not know yet.
+    settled: Vec<u32>,
     /// When sites that changed were last taken from the list.
     taken_ns: u64,
     /// Whether any site may have changed, listed or not.
@@ -75,48 +100,12 @@ pub(super) struct State {
 
 type FileWriter = Writer<Box<dyn Write + Send>>;
 
-/// What a tick tells of sites; kept for its memory.
-#[derive(Default)]
-struct Rows {
-    changed: Vec<(SiteId, Counters)>,
-    /// The tracer's number of each site looked at, and whether its figures at the peak are others than the live ones.
-    looked_at: Vec<(u32, bool)>,
-    /// How much more is live than the file has it.
-    live: Live,
+/// Of when a tick is.
+struct Moment<'m> {
+    elapsed_ns: u64,
+    memory: &'m ProcessMemory,
+    totals: Totals,
 }
-
-/// Wraps around where it is less than nothing.
-#[derive(Clone, Copy, Debug, Default)]
-struct Live {
-    bytes: u64,
-    blocks: u64,
-}
-
-impl Live {
-    fn of(counters: &Counters) -> Self {
-        Self {
-            bytes: counters.live_bytes(),
-            blocks: counters.live_blocks(),
-        }
-    }
-
-    fn plus(self, more: Self) -> Self {
-        Self {
-            bytes: self.bytes.wrapping_add(more.bytes),
-            blocks: self.blocks.wrapping_add(more.blocks),
-        }
-    }
-
-    fn minus(self, less: Self) -> Self {
-        Self {
-            bytes: self.bytes.wrapping_sub(less.bytes),
-            blocks: self.blocks.wrapping_sub(less.blocks),
-        }
-    }
-}
-
-/// Entries of a list that are kept from tick to tick.
-const USUAL: usize = 1 << 13;
 
 impl State {
     /// Writes the header. From now on events list the sites that they change.
@@ -124,6 +113,7 @@ impl State {
         let writer = Writer::create(sink, header).map_err(io::Error::other)?;
         let mut held = lock::hold();
         changed::start(&mut held);
+        history::writing_begins(&mut held);
         let generation = session::generation();
         drop(held);
         Ok(Self {
@@ -133,7 +123,9 @@ impl State {
             budget: Budget::full(),
             began: Instant::now(),
             generation,
-            first_site: 0,
+            told: Told::default(),
+            ended: Vec::new(),
+            settled: Vec::new(),
             taken_ns: 0,
             look_at_all: true,
             peak: (0, false),
@@ -175,11 +167,7 @@ impl State {
         self.budget.accrue(self.began.elapsed());
         self.rows.clear();
         let mut elapsed_ns = self.elapsed_ns();
-        let held = match extent {
-            Extent::Share(_) => lock::try_hold(),
-            Extent::Whole => Some(lock::hold()),
-        };
-        if let Some(mut held) = held {
+        if let Some(mut held) = extent.hold() {
             elapsed_ns = self.elapsed_ns();
             self.find_changes(&mut held, elapsed_ns);
         }
@@ -189,26 +177,31 @@ impl State {
             peak_bytes: recorded::peak_bytes(),
             lost_events: totals::lost_events(),
             tracer_bytes: self.tracer_bytes.get(extent == Extent::Whole),
+            bounds: snapshot::bounds(),
         };
-        self.look_at_sites(extent, elapsed_ns, began);
-        self.exporter.name();
-        for site in std::mem::take(self.exporter.ended()) {
-            self.rows.end(site, self.writer.as_ref());
-        }
-        self.write(elapsed_ns, memory, totals);
+        let moment = Moment {
+            elapsed_ns,
+            memory,
+            totals,
+        };
+        self.look_at_sites(extent, &moment, began);
+        self.write(&moment);
         self.count_held_bytes();
         self.budget.spend(thread_time().saturating_sub(began));
     }
 
     /// Puts the sites that changed since the last time into the backlog.
     fn find_changes(&mut self, held: &mut Held, elapsed_ns: u64) {
-        self.follow_generation();
+        self.follow_generation(held);
+        self.follow_history(held);
         let mut sites = Vec::new();
         let taken = changed::take(held, &mut sites);
         if taken == Taken::TooMany || std::mem::take(&mut self.look_at_all) {
+            history::unsettle_all(held);
             sites = (1..sites::len()).collect();
         }
         for &site in &sites {
+            history::set_settled(held, site, false);
             self.backlog.add(site);
         }
         let peak = (recorded::epoch(), recorded::at_peak());
@@ -238,49 +231,64 @@ impl State {
             .step_by(step)
             .copied()
             .collect();
-        let (exporter, writer) = (&self.exporter, &self.writer);
-        let told_bytes = |site: u32| {
-            let id = exporter.site_id(site).zip(writer.as_ref());
-            let told = id.and_then(|(id, writer)| writer.counters(id));
-            told.map_or(0, Counters::live_bytes)
-        };
+        let told = &self.told;
         self.backlog.prefer(&some, |site| {
-            sites::live_bytes(site).abs_diff(told_bytes(site))
+            sites::live_bytes(site).abs_diff(told.get(site).live_bytes())
         });
     }
 
     /// Should the tables have been emptied since the last tick: all that the file has of them is over. The caller holds
     /// the table lock.
-    fn follow_generation(&mut self) {
+    fn follow_generation(&mut self, held: &mut Held) {
         let generation = session::generation();
-        if std::mem::replace(&mut self.generation, generation) == generation {
+        if self.generation == generation {
             return;
         }
+        self.settled.clear();
+        self.follow_history(held);
+        self.generation = generation;
         self.backlog.clear(self.taken_ns);
-        self.exporter.forget_paths();
-        let end = self.exporter.site_count();
-        for site in std::mem::replace(&mut self.first_site, end)..end {
-            self.rows.end(site as SiteId, self.writer.as_ref());
+        for (number, site) in self.exporter.known_sites() {
+            self.ended.push((site, self.told.take(number)));
         }
+        self.told = Told::default();
+        self.settled = Vec::new();
+        self.exporter.forget_paths();
         self.look_at_all = true;
     }
 
+    /// Tells the tracer of which sites the file has all there is to say, and forgets those that left since. To be done
+    /// whenever the lock was free: a number that means another site by now is known by that.
+    fn follow_history(&mut self, held: &mut Held) {
+        for site in self.settled.drain(..) {
+            history::set_settled(held, site, true);
+        }
+        for site in history::take_left(held, self.generation) {
+            self.exporter.leave(site);
+            self.told.take(site);
+        }
+    }
+
     /// Reads the figures of as many sites of the backlog as there is time for.
-    fn look_at_sites(&mut self, extent: Extent, elapsed_ns: u64, began: Duration) {
+    fn look_at_sites(&mut self, extent: Extent, moment: &Moment<'_>, began: Duration) {
         let (tick, most) = match extent {
             Extent::Share(tick) => (tick, tick / MOST_OF_A_TICK),
-            Extent::Whole => (Duration::ZERO, Duration::MAX),
+            Extent::Ready | Extent::Whole => (Duration::ZERO, Duration::MAX),
         };
         let as_ns = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        let mut due = self.backlog.due(elapsed_ns, as_ns(ROUND), as_ns(tick));
+        let mut due = self
+            .backlog
+            .due(moment.elapsed_ns, as_ns(ROUND), as_ns(tick));
         let mut sites = Vec::with_capacity(AT_ONCE);
         loop {
             self.backlog.take_preferred(AT_ONCE, &mut sites);
             if sites.is_empty() {
                 // Half of the time is for what comes after: to write it down.
                 let used = 2 * thread_time().saturating_sub(began);
-                let may_go_on =
-                    extent == Extent::Whole || self.budget.allows(used) || (due > 0 && used < most);
+                let may_go_on = !extent.has_limit()
+                    || self.budget.allows(used)
+                    || (due > 0 && used < most)
+                    || history::is_pressed();
                 if !may_go_on {
                     return;
                 }
@@ -294,82 +302,118 @@ impl State {
                 self.backlog.requeue(self.known_before_ns, sites);
                 return;
             }
+            if self.rows.changed.len() >= MOST_AT_ONCE && !self.write(moment) {
+                return;
+            }
         }
     }
 
     /// Reads the figures of `sites`; false when it cannot be done now.
     fn read_figures(&mut self, extent: Extent, sites: &[u32]) -> bool {
-        let held = match extent {
-            Extent::Share(_) => lock::try_hold(),
-            Extent::Whole => Some(lock::hold()),
-        };
-        let Some(mut held) = held else {
+        let Some(mut held) = extent.hold() else {
             return false;
         };
         if session::generation() != self.generation {
             return false;
         }
+        self.follow_history(&mut held);
         for &id in sites {
             if id >= sites::len() {
                 continue;
             }
             let now = sites::recorded_counters(id);
             // A path on which nothing ever happened needs no place in the file.
-            if now != Counters::default() || self.exporter.site_id(id).is_some() {
-                let site = self.exporter.site(&mut held, id);
-                if let Some(site) = site {
-                    self.rows.add(site, &now, self.writer.as_ref());
-                    let (live, peak) = (now.live_bytes(), now.peak_bytes);
-                    let is_apart = (live, now.live_blocks()) != (peak, now.peak_blocks);
-                    self.rows.looked_at.push((id, is_apart));
-                }
+            if now == Counters::default() && self.exporter.site_id(id).is_none() {
+                self.settled.push(id);
+                continue;
+            }
+            let site = self.exporter.site(&mut held, id);
+            for (number, site) in self.exporter.ended().drain(..) {
+                self.ended.push((site, self.told.take(number)));
+            }
+            if let Some(site) = site {
+                self.rows.add(id, site, &self.told.get(id), &now);
+                let live = (now.live_bytes(), now.live_blocks());
+                let peak = (now.peak_bytes, now.peak_blocks);
+                self.rows.looked_at.push(LookedAt {
+                    site: id,
+                    is_apart: live != peak,
+                    is_empty: live == (0, 0) && peak == (0, 0),
+                });
             }
         }
         true
     }
 
-    fn write(&mut self, elapsed_ns: u64, memory: &ProcessMemory, totals: Totals) {
+    /// Writes a tick with what was read; false when the file did not take it.
+    fn write(&mut self, moment: &Moment<'_>) -> bool {
+        self.exporter.name();
+        for (site, told) in &self.ended {
+            self.rows.end(*site, told);
+        }
+        let is_taken = self.append(moment);
+        if is_taken {
+            self.exporter.forget_exported();
+            self.ended = Vec::new();
+            for (number, (_, now)) in self.rows.numbers.iter().zip(&self.rows.changed) {
+                // Of one that has ended nobody asks again.
+                if *number != 0 {
+                    self.told.set(*number, now);
+                }
+            }
+            for looked_at in &self.rows.looked_at {
+                self.backlog.is_written(looked_at.site, looked_at.is_apart);
+                if looked_at.is_empty {
+                    self.settled.push(looked_at.site);
+                }
+            }
+        } else {
+            // What the writer did not take is given again, with what is newer, at the next tick.
+            let looked_at = self.rows.looked_at.iter().map(|looked_at| looked_at.site);
+            self.backlog.requeue(self.known_before_ns, looked_at);
+        }
+        self.rows.clear();
+        is_taken
+    }
+
+    /// Appends what is in the rows; false when the writer did not take it.
+    fn append(&mut self, moment: &Moment<'_>) -> bool {
         let Some(writer) = self.writer.as_mut() else {
-            return;
+            return false;
         };
         let known_until_ns = self.backlog.known_until_ns(self.taken_ns);
         let live = self.live.plus(self.rows.live);
         let tick = Tick {
-            elapsed_ns,
-            rss_bytes: memory.resident_bytes,
-            highest_rss_bytes: memory.highest_resident_bytes,
-            paths_lag_ns: elapsed_ns.saturating_sub(known_until_ns),
+            elapsed_ns: moment.elapsed_ns,
+            rss_bytes: moment.memory.resident_bytes,
+            highest_rss_bytes: moment.memory.highest_resident_bytes,
+            paths_lag_ns: moment.elapsed_ns.saturating_sub(known_until_ns),
             totals: Totals {
                 live_blocks: live.blocks,
-                ..totals
+                ..moment.totals
             },
             new_strings: &self.exporter.strings,
             new_codes: &self.exporter.codes,
             new_nodes: &self.exporter.nodes,
             new_sites: &self.exporter.sites,
             changed: &self.rows.changed,
+            before: Some(&self.rows.before),
         };
         let result = writer.tick(&tick);
         if let Err(error) = &result {
             self.failure.get_or_insert_with(|| error.to_string());
         }
-        if result.as_ref().err().is_none_or(WriteError::taken) {
+        let is_taken = result.as_ref().err().is_none_or(WriteError::taken);
+        if is_taken {
             self.live = live;
-            self.exporter.forget_exported();
-            for &(site, is_apart) in &self.rows.looked_at {
-                self.backlog.is_written(site, is_apart);
-            }
-        } else {
-            // What the writer did not take is given again, with what is newer, at the next tick.
-            let looked_at = self.rows.looked_at.iter().map(|&(site, _)| site);
-            self.backlog.requeue(self.known_before_ns, looked_at);
-            self.rows.keep_ended(&mut self.exporter);
         }
+        is_taken
     }
 
     /// Writes the last tick and the ending. Gives the size of the file and what went wrong, if anything did.
     pub(super) fn finish(&mut self, exit: Exit) -> Option<(u64, Option<String>)> {
         self.tick(Extent::Whole);
+        history::writing_ends();
         changed::stop();
         let end = End {
             elapsed_ns: self.elapsed_ns(),
@@ -394,48 +438,10 @@ impl State {
         let held = self.exporter.held_bytes()
             + self.backlog.held_bytes()
             + self.rows.held_bytes()
+            + self.told.held_bytes()
+            + self.ended.capacity() * size_of::<(SiteId, Counters)>()
+            + self.settled.capacity() * size_of::<u32>()
             + self.writer.as_mut().map_or(0, Writer::held_bytes);
         snapshot::set_recorder_bytes(held as u64);
-    }
-}
-
-impl Rows {
-    /// The figures of a site, if the file has others.
-    fn add(&mut self, site: SiteId, now: &Counters, writer: Option<&FileWriter>) {
-        let written = writer.and_then(|writer| writer.counters(site));
-        let written = written.copied().unwrap_or_default();
-        if *now != written {
-            let more = Live::of(now).minus(Live::of(&written));
-            self.live = self.live.plus(more);
-            self.changed.push((site, *now));
-        }
-    }
-
-    /// The site has no figures any more.
-    fn end(&mut self, site: SiteId, writer: Option<&FileWriter>) {
-        self.add(site, &Counters::default(), writer);
-    }
-
-    fn clear(&mut self) {
-        self.changed.clear();
-        self.changed.shrink_to(USUAL);
-        self.looked_at.clear();
-        self.looked_at.shrink_to(USUAL);
-        self.live = Live::default();
-    }
-
-    /// Has the sites that ended told again: nothing but this knows of them.
-    fn keep_ended(&self, exporter: &mut Exporter) {
-        let ended = self
-            .changed
-            .iter()
-            .filter(|(_, counters)| *counters == Counters::default())
-            .map(|(site, _)| *site);
-        exporter.ended().extend(ended);
-    }
-
-    fn held_bytes(&self) -> usize {
-        self.changed.capacity() * size_of::<(SiteId, Counters)>()
-            + self.looked_at.capacity() * size_of::<(u32, bool)>()
     }
 }

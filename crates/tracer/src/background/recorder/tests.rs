@@ -16,7 +16,7 @@ use crate::memory::lock;
 use crate::model_tests::TURN;
 use crate::session;
 use crate::tables::codes::{self, Identity};
-use crate::tables::{recycle, sites, totals, tree};
+use crate::tables::{budget, history, recycle, sites, totals, tree};
 
 const SHARE: Extent = Extent::Share(Duration::from_millis(100));
 
@@ -77,25 +77,33 @@ fn add(figures: &mut Figures, place: Place, more: &Counters) {
     }
 }
 
-/// By a look at every site of the tracer.
-fn by_pass() -> Figures {
+/// What has left the tracer's memory: innermost first, and the domain.
+type Left = Vec<((Vec<Arc<Identity>>, u32), Counters)>;
+
+/// By a look at every site of the tracer, and what has left.
+fn by_pass(left: &Left) -> Figures {
     let mut figures = Figures::new();
     let mut held = lock::hold();
+    let name_of = |identity: Option<&Identity>| match identity {
+        Some(Identity::Thread(name)) => name.clone(),
+        _ => "[folded paths]".to_owned(),
+    };
     for id in (1..sites::len()).filter(|&id| sites::is_used(id)) {
         let mut path = Vec::new();
         let mut at = sites::site(id).node.load(Ordering::Relaxed);
         while at != tree::ROOT {
             let node = tree::node(at);
             let code = node.code.load(Ordering::Relaxed);
-            path.push(match codes::identity(&mut held, code).as_deref() {
-                Some(Identity::Thread(name)) => name.clone(),
-                _ => "[folded paths]".to_owned(),
-            });
+            path.push(name_of(codes::identity(&mut held, code).as_deref()));
             at = node.parent.load(Ordering::Relaxed);
         }
         path.reverse();
         let counters = sites::counters(id, totals::epoch(), totals::at_peak());
         add(&mut figures, (path, sites::site(id).domain()), &counters);
+    }
+    for ((path, domain), counters) in left {
+        let names = path.iter().rev().map(|identity| name_of(Some(identity)));
+        add(&mut figures, (names.collect(), *domain), counters);
     }
     figures
 }
@@ -173,6 +181,14 @@ fn site_of(path: u32, gil: bool) -> u32 {
     sites::of(node, domain, sharing)
 }
 
+/// That of a recording, not of a snapshot.
+fn header() -> Header {
+    Header {
+        tick_ms: 100,
+        ..Header::default()
+    }
+}
+
 /// The tracer with a recording, and what it has allocated.
 struct Bench {
     state: State,
@@ -180,20 +196,28 @@ struct Bench {
     /// (site, address, bytes)
     blocks: Vec<(u32, usize, u64)>,
     addresses: usize,
+    left: Left,
 }
 
 impl Bench {
     fn new() -> Self {
         crate::hooks::install::forget_all();
         assert!(tree::init(&mut lock::hold()));
+        history::tests::take();
         let sink = Sink::default();
-        let state = State::begin(Box::new(sink.clone()), &Header::default()).expect("room");
+        let state = State::begin(Box::new(sink.clone()), &header()).expect("room");
         Self {
             state,
             sink,
             blocks: Vec::new(),
             addresses: 0,
+            left: Vec::new(),
         }
+    }
+
+    fn by_pass(&mut self) -> Figures {
+        self.left.extend(history::tests::take());
+        by_pass(&self.left)
     }
 
     fn allocate(&mut self, path: u32, bytes: u64, gil: bool) {
@@ -243,13 +267,14 @@ impl Bench {
 impl Drop for Bench {
     fn drop(&mut self) {
         let _ = self.state.finish(Exit::Unknown);
-        recycle::set_limit(1 << 20);
+        budget::set(None);
     }
 }
 
 /// What the file has is what the tables have.
-fn agree(capture: &Capture) -> Result<(), TestCaseError> {
-    let (told, true_ones) = (by_file(&capture.tables), by_pass());
+fn agree(bench: &mut Bench) -> Result<(), TestCaseError> {
+    let capture = bench.sink.read();
+    let (told, true_ones) = (by_file(&capture.tables), bench.by_pass());
     prop_assert_eq!(&told, &true_ones);
     let sum = |field: fn(&Counters) -> u64| true_ones.values().map(field).sum::<u64>();
     prop_assert_eq!(capture.tables.totals.live_bytes, sum(Counters::live_bytes));
@@ -264,7 +289,7 @@ fn agree(capture: &Capture) -> Result<(), TestCaseError> {
 fn agrees_whenever_it_says_so(events: &[Event]) -> Result<(), TestCaseError> {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let mut bench = Bench::new();
-    recycle::set_limit(60);
+    budget::set_paths(60);
     let mut has_room = true;
     for &event in events {
         bench.run(event);
@@ -277,7 +302,7 @@ fn agrees_whenever_it_says_so(events: &[Event]) -> Result<(), TestCaseError> {
                     prop_assert_eq!(last.paths_lag_ns, 0);
                 }
                 if last.paths_lag_ns == 0 {
-                    agree(&capture)?;
+                    agree(&mut bench)?;
                 }
             }
             _ => {}
@@ -285,7 +310,7 @@ fn agrees_whenever_it_says_so(events: &[Event]) -> Result<(), TestCaseError> {
     }
     bench.run(Event::Room(None));
     bench.run(Event::Tick(Extent::Whole));
-    agree(&bench.sink.read())
+    agree(&mut bench)
 }
 
 /// While only some of what changed is in a tick: each path is told as it was at some tick since the moment until which
@@ -301,7 +326,7 @@ fn lags_no_more_than_it_says(events: &[Event]) -> Result<(), TestCaseError> {
         }
         let capture = bench.sink.read();
         let last = capture.timeline.last().copied().unwrap_or_default();
-        history.push((last.elapsed_ns, by_pass()));
+        history.push((last.elapsed_ns, bench.by_pass()));
         prop_assert_eq!(last.live_bytes, totals::live_bytes(), "totals never lag");
         prop_assert_eq!(last.peak_bytes, totals::peak_bytes());
         let known = by_file(&capture.tables);
@@ -381,7 +406,7 @@ fn no_change_of_any_thread_is_missed() {
             pause.wait();
             bench.state.tick(Extent::Whole);
             let mut told = by_file(&bench.sink.read().tables);
-            let mut true_ones = by_pass();
+            let mut true_ones = bench.by_pass();
             // Which event made the peak is not exact while several run at once.
             for counters in told.values_mut().chain(true_ones.values_mut()) {
                 (counters.peak_bytes, counters.peak_blocks) = (0, 0);
@@ -389,4 +414,71 @@ fn no_change_of_any_thread_is_missed() {
             assert_eq!(told, true_ones);
         }
     });
+}
+
+#[test]
+fn paths_leave_once_the_file_has_them_and_are_added_up_when_they_come_back() {
+    const PATHS: u32 = 3_000;
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut bench = Bench::new();
+    budget::set_paths(300);
+    for turn in 0..3 {
+        for path in 0..PATHS {
+            bench.run(Event::Pass { path });
+            if path % 20 == 0 {
+                bench.state.tick(SHARE);
+            }
+        }
+        assert!(
+            tree::len() < 1_500,
+            "{} paths after turn {turn}",
+            tree::len()
+        );
+        assert!(
+            sites::len() < 1_500,
+            "{} sites after turn {turn}",
+            sites::len()
+        );
+    }
+    bench.state.tick(Extent::Whole);
+    assert!(history::gone_paths() > u64::from(2 * PATHS));
+    assert_eq!(history::folded_bytes(), 0, "nothing was lost");
+    let capture = bench.sink.read();
+    let told = by_file(&capture.tables);
+    assert_eq!(told.len(), PATHS as usize);
+    assert_eq!(
+        capture.tables.sites.len(),
+        PATHS as usize,
+        "each path is there once"
+    );
+    for figures in told.values() {
+        assert_eq!((figures.allocated_bytes, figures.freed_bytes), (72, 72));
+        assert_eq!((figures.allocated_blocks, figures.freed_blocks), (3, 3));
+    }
+    // What the program is told of it is the sum.
+    let seen = crate::readout::snapshot::snapshot();
+    let all: u64 = seen.counters.iter().map(|of| of.allocated_blocks).sum();
+    assert_eq!(all, u64::from(3 * PATHS));
+}
+
+#[test]
+fn paths_that_cannot_be_written_are_folded_in_the_end_and_no_sum_changes() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut bench = Bench::new();
+    budget::set_paths(100);
+    bench.sink.set_room(Some(0));
+    for path in 0..5_000 {
+        bench.run(Event::Pass { path });
+        if path % 200 == 0 {
+            bench.state.tick(SHARE);
+        }
+    }
+    assert!(tree::len() < 3_000, "{} paths", tree::len());
+    assert!(history::folded_bytes() > 0);
+    bench.sink.set_room(None);
+    bench.state.tick(Extent::Whole);
+    agree(&mut bench).expect("the file has what there is");
+    let told = by_file(&bench.sink.read().tables);
+    let all: u64 = told.values().map(|of| of.allocated_blocks).sum();
+    assert_eq!(all, 5_000);
 }

@@ -4,7 +4,7 @@ use heapsight_capture::model::{Code, CodeKind, Counters, Domain, Node, ROOT, Sit
 
 use super::Exporter;
 use crate::memory::lock;
-use crate::tables::{sites, totals};
+use crate::tables::{history, sites, totals};
 
 /// Sites that are looked at under one holding of the lock.
 const AT_ONCE: u32 = 64;
@@ -17,7 +17,8 @@ impl Exporter {
     pub(crate) fn needed(&mut self) -> Vec<Counters> {
         let (epoch, at_peak) = (totals::epoch(), totals::at_peak());
         let mut all = Vec::new();
-        let mut folded: Vec<(u32, Counters)> = Vec::new();
+        // What left memory because a file has it.
+        let mut folded = history::sums(&mut lock::hold());
         let mut next = 1_u32;
         loop {
             let mut held = lock::hold();
@@ -57,6 +58,8 @@ impl Exporter {
             drop(held);
             self.name();
         }
+        let left = history::sums(&mut lock::hold());
+        self.append_folded(&left, &mut all);
         all
     }
 

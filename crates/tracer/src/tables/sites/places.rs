@@ -14,7 +14,7 @@ use super::{
 use crate::interpreter::event::Sharing;
 use crate::memory::lock::{self, Guarded, Held};
 use crate::session;
-use crate::tables::{changed, live_map, path_filter, recorded, totals, tree};
+use crate::tables::{budget, changed, history, live_map, path_filter, recorded, totals, tree};
 use crate::{config, thread};
 
 /// What does not fit in a node is kept in a locked map from the node: sites of other than the three standard
@@ -99,6 +99,7 @@ fn has_place_in_node(domain: u32, sharing: Sharing) -> bool {
 #[cold]
 #[inline(never)]
 fn find_or_make(node: u32, domain: u32, sharing: Sharing, shard: u8) -> u32 {
+    let node = tree::known_part(node);
     let mut held = lock::hold();
     // What the program does not want to see, a recording keeps, unless its own filter drops it.
     let is_hidden = recorded::is_recorded()
@@ -160,6 +161,7 @@ fn find_or_make_held(
     if id >= SITES.len() {
         SITES.set_len(held, id + 1);
     }
+    budget::add(budget::site_bytes());
     if takes_place {
         place.store(id, Ordering::Release);
     } else {
@@ -291,8 +293,41 @@ pub(crate) fn on_path(held: &mut Held, node: u32) -> Vec<u32> {
     all
 }
 
-/// Adds the counters of site `id`, on which nothing is live, to those of the path `node`, and sets the id free.
-pub(crate) fn fold(held: &mut Held, id: u32, node: u32) {
+/// Does `test` hold for all sites of the path `node`?
+pub(crate) fn all_on_path(
+    held: &mut Held,
+    node: u32,
+    test: impl Fn(&mut Held, u32) -> bool,
+) -> bool {
+    let others = OTHERS.get(held).as_ref();
+    if others.is_some_and(|others| others.contains_key(&node)) {
+        return on_path(held, node).iter().all(|&site| test(held, site));
+    }
+    tree::node(node)
+        .sites
+        .iter()
+        .map(|site| site.load(Ordering::Relaxed))
+        .all(|site| site == 0 || site == EXCLUDED || test(held, site))
+}
+
+/// How many sites a path has in its node.
+pub(crate) fn in_node(node: &tree::Node) -> u64 {
+    let sites = node.sites.iter().map(|site| site.load(Ordering::Relaxed));
+    sites.filter(|&id| id != 0 && id != EXCLUDED).count() as u64
+}
+
+/// Site `id`, on which nothing is live and of which the file has all figures, leaves memory: the id is free.
+pub(crate) fn leave(held: &mut Held, id: u32) {
+    let site = SITES.get(id);
+    let was = counters(id, totals::epoch(), false);
+    let domain = (!site.is_hidden()).then(|| site.domain());
+    history::leave(held, id, &was, domain);
+    set_free(held, id);
+}
+
+/// Adds the counters of site `id`, on which nothing is live, to those of the path `node`, and sets the id free. Gives
+/// the bytes ever allocated there.
+pub(crate) fn fold(held: &mut Held, id: u32, node: u32) -> u64 {
     let site = SITES.get(id);
     let (domain, sharing) = (site.domain(), site.sharing());
     let moved = counters(id, totals::epoch(), false);
@@ -302,12 +337,12 @@ pub(crate) fn fold(held: &mut Held, id: u32, node: u32) {
         find_or_make_held(held, node, (domain, site.is_hidden()), sharing, 0)
     };
     fold_into(held, id, target);
+    moved.allocated_bytes
 }
 
 /// Adds the counters of site `id`, on which nothing is live, to those of site `target` if it is one, and sets the id
 /// free.
 fn fold_into(held: &mut Held, id: u32, target: u32) {
-    let site = SITES.get(id);
     let moved = counters(id, totals::epoch(), false);
     if target != 0 && target != EXCLUDED {
         let to = SITES.get(target);
@@ -331,8 +366,17 @@ fn fold_into(held: &mut Held, id: u32, target: u32) {
             Sharing::Shared,
         );
         // What was moved lives no more.
-        to.after_change(0, 0);
+        to.after_change(target, 0, 0);
     }
+    set_free(held, id);
+    history::set_settled(held, id, false);
+    // It may be used again for another path without having changed since the last tick.
+    changed::list(id);
+}
+
+/// Nobody counts at site `id` any more: the id may be used for another path.
+fn set_free(held: &mut Held, id: u32) {
+    let site = SITES.get(id);
     let at = site.node.load(Ordering::Relaxed);
     if let Entry::Occupied(mut others) = OTHERS.get(held).get_or_insert_default().entry(at) {
         others.get_mut().retain(|other| other.site != id);
@@ -346,18 +390,23 @@ fn fold_into(held: &mut Held, id: u32, target: u32) {
         .reuse_count
         .fetch_add(1, Ordering::Relaxed);
     site.kind.store(UNUSED, Ordering::Relaxed);
-    // It may be used again for another path without having changed since the last tick.
-    changed::list(id);
     FREE_IDS.get(held).push(id);
 }
 
 /// Bytes held outside the mapped tables.
 pub(crate) fn heap_bytes(held: &mut Held) -> u64 {
-    OTHERS.get(held).as_ref().map_or(0, |others| {
+    let free_ids = (FREE_IDS.get(held).capacity() * size_of::<u32>()) as u64;
+    let others = OTHERS.get(held).as_ref().map_or(0, |others| {
         let entry = size_of::<(u32, Vec<Other>)>() + 1;
         let lists: usize = others.values().map(Vec::capacity).sum();
         (others.capacity() * 8 / 7 * entry + lists * size_of::<Other>()) as u64
-    })
+    });
+    free_ids + others
+}
+
+/// Ids that wait to be used again.
+pub(crate) fn free_count(held: &mut Held) -> u64 {
+    FREE_IDS.get(held).len() as u64
 }
 
 /// Forgets which paths have which sites.

@@ -1,0 +1,206 @@
+//! What a recording shows, in one sentence. Summaries and pages begin with it.
+
+use foldhash::{HashMap, HashMapExt};
+use heapsight_analysis::path::{Frame, frame, frames};
+use heapsight_analysis::recording::Reached;
+use heapsight_analysis::{
+    Columns, Imports, Metric, heaviest_path, import_sites, is_own_code, short_name,
+};
+use heapsight_capture::Capture;
+use heapsight_capture::model::{NodeId, Site, SiteId, StringId, Tables};
+
+use crate::figures::format_size;
+use crate::look::Look;
+use crate::moment::{time, when};
+use crate::text::{keep_end, keep_start, printable};
+
+/// A path is told of from this share (in per cent) on: more than half, so there is one at most.
+const LEAST_SHARE: u64 = 51;
+
+/// Growth is told of if it is at least this part of what is live: a tenth.
+const LEAST_GROWTH: u64 = 10;
+
+/// Fewer spans than this tell nothing of how memory grows.
+const FEWEST_SPANS: usize = 8;
+
+/// Frames that are named.
+const FRAMES: usize = 3;
+
+/// Columns of a name in a sentence.
+const LONGEST_NAME: usize = 80;
+
+/// What a sentence is about.
+struct Subject {
+    /// `the growth since 10 s`.
+    what: String,
+    /// Bytes of each site.
+    bytes: Vec<u64>,
+}
+
+/// The sentence; `None` if the recording has no memory to speak of. With `columns` (whose sites became `sites`, if that
+/// says so) it may be about how memory grew.
+pub(crate) fn finding(
+    capture: &Capture,
+    columns: Option<(&Columns, Option<&[SiteId]>)>,
+    look: &Look,
+) -> Option<String> {
+    let tables = &capture.tables;
+    let imports = import_sites(tables, Imports::for_people(capture.header.mode, false));
+    let mut subject = columns
+        .and_then(|(columns, sites)| growth(capture, columns, sites))
+        .or_else(|| held(capture, &imports))?;
+    for (bytes, is_import) in subject.bytes.iter_mut().zip(&imports) {
+        if *is_import {
+            *bytes = 0;
+        }
+    }
+    let total: u64 = subject.bytes.iter().copied().fold(0, u64::saturating_add);
+    if total == 0 {
+        return None;
+    }
+    let part = |bytes: u64, total: u64| {
+        let share = bytes as f64 / total as f64 * 100.0;
+        format!(
+            "{share:.0} % of {} ({} of {})",
+            subject.what,
+            format_size(bytes),
+            format_size(total)
+        )
+    };
+    if let Some(heaviest) = heaviest_path(tables, &subject.bytes, LEAST_SHARE) {
+        return Some(format!(
+            "{} is on one path: {}",
+            part(heaviest.bytes, heaviest.total_bytes),
+            path(capture, heaviest.node, look)
+        ));
+    }
+    // As where each thread has a part of it.
+    if let Some((site, bytes)) = heaviest_line(tables, &subject.bytes)
+        && u128::from(bytes) * 100 >= u128::from(total) * u128::from(LEAST_SHARE)
+    {
+        return Some(format!(
+            "{} is from one line: {}",
+            part(bytes, total),
+            path(capture, site.node, look)
+        ));
+    }
+    Some(format!(
+        "No call path holds more than half of {} ({}).",
+        subject.what,
+        format_size(total)
+    ))
+}
+
+/// The line with the most of `bytes`, as the site of it that has the most, and what it has.
+fn heaviest_line(tables: &Tables, bytes: &[u64]) -> Option<(Site, u64)> {
+    let mut lines: HashMap<(StringId, u32), (u64, u64, Site)> = HashMap::new();
+    for (site, bytes) in tables.sites.iter().zip(bytes) {
+        if *bytes == 0 || frame(tables, site.node).is_none() {
+            continue;
+        }
+        let node = tables.nodes[site.node as usize];
+        let file = tables.codes[node.code as usize].filename;
+        let (sum, most, heaviest) = lines.entry((file, node.line)).or_insert((0, 0, *site));
+        *sum = sum.saturating_add(*bytes);
+        if bytes > most {
+            (*most, *heaviest) = (*bytes, *site);
+        }
+    }
+    let lines = lines.into_values();
+    let heaviest = lines.max_by_key(|(sum, most, site)| (*sum, *most, site.node));
+    heaviest.map(|(sum, _, site)| (site, sum))
+}
+/// What is live at the end; or at the peak, if next to nothing is left of that.
+fn held(capture: &Capture, imports: &[bool]) -> Option<Subject> {
+    let of = |metric: Metric| -> Vec<u64> {
+        let counters = capture.tables.counters.iter();
+        counters.map(|of| metric.of(of).bytes).collect()
+    };
+    let sum = |bytes: &[u64]| {
+        let others = bytes
+            .iter()
+            .zip(imports)
+            .filter(|(_, is_import)| !**is_import);
+        others.fold(0_u64, |sum, (bytes, _)| sum.saturating_add(*bytes))
+    };
+    let (live, peak) = (of(Metric::Live), of(Metric::Peak));
+    if sum(&live).saturating_mul(LEAST_GROWTH) < sum(&peak) {
+        return Some(Subject {
+            what: "the memory at the peak".to_owned(),
+            bytes: peak,
+        });
+    }
+    (sum(&live) > 0).then(|| Subject {
+        what: format!(
+            "the memory {}",
+            when(Reached::End, capture).trim_end_matches(',')
+        ),
+        bytes: live,
+    })
+}
+
+/// What grew in the second half of the recording, if that is much.
+fn growth(capture: &Capture, columns: &Columns, sites: Option<&[SiteId]>) -> Option<Subject> {
+    let ends: Vec<u64> = columns.ends_ns().collect();
+    let last = *ends.last()?;
+    let half = ends.iter().position(|end| *end >= last / 2)?;
+    if ends.len() < FEWEST_SPANS || capture.knows_ends_only() {
+        return None;
+    }
+    let mut gained = vec![0_i128; capture.tables.sites.len()];
+    for index in half + 1..ends.len() {
+        for (site, change) in columns.column(index) {
+            let site = sites.map_or(site, |sites| sites[site as usize]);
+            let change = i128::from(change.allocated_bytes) - i128::from(change.freed_bytes);
+            gained[site as usize] += change;
+        }
+    }
+    let grown: i128 = gained.iter().sum();
+    let live: u64 = capture
+        .tables
+        .counters
+        .iter()
+        .fold(0, |sum: u64, of| sum.saturating_add(of.live_bytes()));
+    if grown * i128::from(LEAST_GROWTH) < i128::from(live) || grown <= 0 {
+        return None;
+    }
+    let bytes = gained
+        .into_iter()
+        .map(|bytes| u64::try_from(bytes.max(0)).unwrap_or(u64::MAX));
+    Some(Subject {
+        what: format!("the growth since {}", time(ends[half])),
+        bytes: bytes.collect(),
+    })
+}
+
+/// `store.py:18 add ← app.py:40 main`, most recent frame first, and at least one of the program's own, if it has any.
+fn path(capture: &Capture, node: NodeId, look: &Look) -> String {
+    let tables: &Tables = &capture.tables;
+    let text = |frame: &Frame<'_>| {
+        let name = short_name(frame.filename, &capture.header.working_directory).text;
+        let name = keep_end(
+            &printable(name, look.unicode),
+            LONGEST_NAME,
+            look.ellipsis(),
+        );
+        let function = printable(frame.name, look.unicode);
+        let function = keep_start(&function, LONGEST_NAME, look.ellipsis());
+        match (frame.filename, frame.line) {
+            ("", _) => function,
+            (_, 0) => format!("{name} {function}"),
+            (_, line) => format!("{name}:{line} {function}"),
+        }
+    };
+    let all: Vec<Frame<'_>> = frames(tables, node).collect();
+    let own = all.iter().position(|frame| is_own_code(frame.filename));
+    let mut named: Vec<String> = all.iter().take(FRAMES).map(text).collect();
+    match own {
+        Some(own) if own >= FRAMES => {
+            named.push(look.ellipsis().to_owned());
+            named.push(text(&all[own]));
+        }
+        _ if all.len() > FRAMES => named.push(look.ellipsis().to_owned()),
+        _ => {}
+    }
+    named.join(&format!(" {} ", look.arrow()))
+}

@@ -1,0 +1,73 @@
+//! A last tick before SIGTERM ends the program.
+//!
+//! What the kernel does by default at SIGTERM, it does without telling anybody. So where nobody else wants to be told,
+//! there is a handler of ours: it asks the recorder's thread for a tick, waits a moment for it, and then has the kernel
+//! do what it would have done. The handler itself touches nothing but two atomic words: the thread that it interrupts
+//! may be anywhere, inside of `malloc` or of a hook.
+//!
+//! **What the program sees.** `signal.getsignal` tells what the interpreter noted at its start, which was before.
+//! A program that sets a handler, or ignores the signal, takes ours away, and so does one that asks for the default; it
+//! is not put back. A process that somebody executes begins with the default; a forked child has the handler, which
+//! finds that its recorder is not here, and ends the child at once. The process ends by the same signal as ever, up to
+//! [`PATIENCE`] later.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+
+use super::bell::Bell;
+use crate::interpreter::signals;
+
+/// The handler waits no longer for the tick.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// The process whose recorder listens; 0: nobody does.
+static LISTENER: AtomicU32 = AtomicU32::new(0);
+static IS_ASKED: AtomicBool = AtomicBool::new(false);
+static ANSWERED: Bell = Bell::new();
+
+/// Set off when the recorder's thread has something to do at once.
+pub(super) static WAKE: Bell = Bell::new();
+
+/// Has the program's end by SIGTERM wait for a tick, if the signal's action is the system's own. To be called with the
+/// GIL, once the interpreter has looked what the actions are, and before the program runs: nobody else changes them
+/// then.
+pub fn arrange_last_tick() {
+    // The first process of a container is never ended by a signal that it does not handle.
+    let is_first = std::process::id() == 1;
+    if !is_first && signals::is_default(libc::SIGTERM) {
+        signals::handle(libc::SIGTERM, tick_and_die);
+    }
+}
+
+/// The recorder's thread listens from now on.
+pub(super) fn listen() {
+    IS_ASKED.store(false, Ordering::Relaxed);
+    LISTENER.store(std::process::id(), Ordering::SeqCst);
+}
+
+/// It listens no longer. Who waits for it goes on.
+pub(super) fn stop_listening() {
+    LISTENER.store(0, Ordering::SeqCst);
+    ANSWERED.ring();
+}
+
+/// Is the process about to end?
+pub(super) fn is_asked() -> bool {
+    IS_ASKED.load(Ordering::Acquire)
+}
+
+/// The tick is written.
+pub(super) fn answer() {
+    IS_ASKED.store(false, Ordering::Release);
+    ANSWERED.ring();
+}
+
+extern "C" fn tick_and_die(signal: libc::c_int) {
+    let heard = ANSWERED.rung();
+    if LISTENER.load(Ordering::SeqCst) == signals::process_id() {
+        IS_ASKED.store(true, Ordering::Release);
+        WAKE.ring();
+        ANSWERED.wait(heard, PATIENCE);
+    }
+    signals::die_of(signal);
+}
