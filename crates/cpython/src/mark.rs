@@ -70,10 +70,10 @@ pub struct Callee {
     pub is_same: bool,
 }
 
-/// Can shims of this version, and generators that wait, carry a mark?
+/// Can shims of this version carry a mark?
 #[must_use]
 pub const fn marks_shims<V: Version>() -> bool {
-    matches!(V::OFFSETS.mark, Mark::Visited { resume, .. } if resume.is_used)
+    matches!(V::OFFSETS.mark, Mark::Visited { .. })
 }
 
 /// Can frames of this version be marked at all?
@@ -125,8 +125,7 @@ unsafe fn waiting_slot<V: Version>(
     // SAFETY: promised by the caller. A frame that waits has saved its stack pointer, and there is room for what its
     // callee will put there; the instruction pointer points into the code of the frame.
     unsafe {
-        let is_known = marks_shims::<V>()
-            && callee.is_same
+        let is_known = callee.is_same
             && frame::is_generator::<V>(callee.frame)
             && load::<u8>(callee.frame.0, visited) & BYTE_MARK != 0;
         if !is_known {

@@ -192,8 +192,6 @@ pub enum Mark {
 /// Where generators that wait for another one, and shims, carry their mark (3.14, 3.15).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Resume {
-    /// Are they marked?
-    pub is_used: bool,
     /// Offset of `stackpointer` in the frame.
     pub stack_pointer: usize,
     /// Opcode of `SEND_GEN`, which a frame that waits in it stands at (Include/opcode_ids.h).

@@ -61,25 +61,29 @@ fn cache_slot(position: Position) -> usize {
     (position.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - MEANING_BITS)) as usize
 }
 
+/// No frame is here. Not 0: on 3.15 the outermost frame of a thread, a shim in the thread state, has no instruction.
+const NO_POSITION: Position = Position::MAX;
+
 impl Meaning {
-    /// In no frame's place: no frame is at position 0.
+    /// Of no frame.
     const NONE: Self = Self {
-        position: 0,
+        position: NO_POSITION,
         code: 0,
         offset: 0,
     };
 }
 
 impl Step {
-    /// Of no frame: none is at position 0.
+    /// Of no frame.
     const NONE: Self = Self {
-        position: 0,
+        position: NO_POSITION,
         parent: 0,
         node: 0,
     };
 }
 
-// SAFETY: integers: all-zero bytes are the value `NONE`.
+// SAFETY: integers, for which all-zero bytes are a value. The first event fills the table with `NONE`: its epoch is not
+// that of a new cache.
 unsafe impl Zeroable for Step {}
 // SAFETY: as for `Step`.
 unsafe impl Zeroable for Meaning {}
@@ -437,5 +441,38 @@ unsafe fn resolve<V: Version>(frame: Frame) -> Option<Resolved> {
             offset,
             holds_for_position: known.is_settled && frame::is_traceable::<V>(code, offset),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use heapsight_cpython::version::V3_15;
+
+    use super::*;
+
+    #[test]
+    fn a_shim_without_an_instruction_is_no_frame_of_a_path_whatever_was_remembered() {
+        const SHIM: u8 = 3;
+        let mut bytes = [0_u64; 16];
+        let owner = V3_15::OFFSETS.owner.expect("3.15 has owners").offset;
+        bytes[owner / 8] = u64::from(SHIM) << (8 * (owner % 8));
+        let shim = Frame(bytes.as_ptr().cast());
+        let mut cache = PathCache::new().expect("memory");
+        cache.steps.fill(Step::NONE);
+        cache.meanings.fill(Meaning::NONE);
+        // SAFETY: a shim: nothing of it is read but its owner and position, which are there.
+        unsafe {
+            let position = frame::position::<V3_15>(shim);
+            assert_eq!(position, 0);
+            let base = cache.base;
+            assert_eq!(cache.step::<V3_15>(base, shim, position), (base, false));
+            // Another step takes the place where this one would be.
+            cache.steps.fill(Step {
+                position: 1,
+                parent: base,
+                node: 1,
+            });
+            assert_eq!(cache.step::<V3_15>(base, shim, position), (base, false));
+        }
     }
 }

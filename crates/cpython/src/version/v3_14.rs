@@ -35,7 +35,6 @@ impl Version for V3_14 {
         mark: Mark::Visited {
             visited: 75,
             resume: Resume {
-                is_used: true,
                 stack_pointer: 64,
                 send_gen: 197,
                 for_iter_gen: 171,

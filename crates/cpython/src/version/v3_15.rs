@@ -8,9 +8,6 @@ use crate::line_table::LineTableFormat;
 ///
 /// The mark is that of [`V3_14`](super::V3_14), and no collector of this version reads the byte.
 ///
-/// Generators and shims are not marked: `verify-paths` told, in two of six runs of a program, of paths that differ, and
-/// why is not known.
-///
 /// There is another marker, not used here: `last_profiled_frame` in the thread state (offset 88, a frame's address,
 /// followed at 96 by the word `last_profiled_frame_seq`). Wherever the interpreter takes a frame off the chain (return,
 /// `yield`, the creation of a generator, `throw`, a failed set-up; see `_PyThreadState_UpdateLastProfiledFrame` in
@@ -38,7 +35,6 @@ impl Version for V3_15 {
         mark: Mark::Visited {
             visited: 75,
             resume: Resume {
-                is_used: false,
                 stack_pointer: 64,
                 send_gen: 203,
                 for_iter_gen: 174,

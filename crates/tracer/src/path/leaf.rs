@@ -14,7 +14,8 @@ use crate::tables::sites;
 pub(super) struct LeafSite {
     position: Position,
     site: u32,
-    domain: u32,
+    /// One more than the domain, so that zeroed entries are of none: position 0 may be a frame's (`NO_POSITION`).
+    domain_plus_1: u32,
 }
 
 const LEAF_SITE_BITS: u32 = 10;
@@ -29,11 +30,11 @@ fn leaf_slot<const DOMAIN: u32>(position: Position) -> usize {
 }
 
 impl LeafSite {
-    /// Of no frame: none is at position 0.
+    /// Of no domain.
     pub(super) const NONE: Self = Self {
         position: 0,
         site: 0,
-        domain: 0,
+        domain_plus_1: 0,
     };
 }
 
@@ -62,7 +63,7 @@ impl PathCache {
                 if let Some(frame) = frame::current::<V>(thread_state) {
                     let position = frame::position::<V>(frame);
                     let known = self.leaf_sites[leaf_slot::<DOMAIN>(position)];
-                    if known.position == position && known.domain == DOMAIN {
+                    if known.position == position && known.domain_plus_1 == DOMAIN + 1 {
                         return known.site;
                     }
                 }
@@ -93,7 +94,7 @@ impl PathCache {
                     self.leaf_sites[leaf_slot::<DOMAIN>(position)] = LeafSite {
                         position,
                         site,
-                        domain: DOMAIN,
+                        domain_plus_1: DOMAIN + 1,
                     };
                     self.has_leaf_sites = true;
                 }
