@@ -59,6 +59,7 @@ SCREENS = [
     ["top", "--group-by", "function", "--metric", "allocated", "run.heapsight"],
     ["top", "run.heapsight", "run.heapsight"],
     ["diff", "run.heapsight@0", "run.heapsight"],
+    ["annotate", "run.heapsight"],
 ]
 
 

@@ -81,8 +81,9 @@ impl Filter {
         filename.is_some_and(|filename| self.pattern.matches(filename))
     }
 
-    /// Whether the name matches in a report on a program that started in `working_directory`.
-    fn matches_in_report(&self, filename: &str, working_directory: &str) -> bool {
+    /// Whether the pattern matches this name in a report on a program that started in `working_directory`, on any line.
+    #[must_use]
+    pub fn matches_in_report(&self, filename: &str, working_directory: &str) -> bool {
         if self.as_shown {
             self.pattern.matches_as_shown(filename, working_directory)
         } else {

@@ -35,6 +35,7 @@
 mod addresses;
 mod amount;
 mod builder;
+pub mod call_tree;
 mod columns;
 mod cumulative;
 mod difference;

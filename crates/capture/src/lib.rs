@@ -46,7 +46,7 @@ pub use error::{Damage, ReadError, Truncation, WriteError};
 pub use frame::{FORMAT_VERSION, MAGIC};
 pub use header::Header;
 pub use note::Note;
-pub use reader::{Capture, Missing, Replay, TickSummary};
+pub use reader::{Capture, Follow, Missing, Replay, TickSummary};
 pub use tick::Tick;
 pub use whole_file::{Existing, write_whole};
 pub use writer::Writer;

@@ -1,6 +1,7 @@
 //! Reads a capture: all of it, or up to a moment.
 
 mod equal;
+mod follow;
 mod frames;
 mod missing;
 mod replay;
@@ -16,6 +17,7 @@ use crate::header::Header;
 use crate::model::{Bounds, Tables};
 use crate::note::Note;
 
+pub use follow::Follow;
 pub use missing::Missing;
 pub use replay::Replay;
 

@@ -1,29 +1,35 @@
 //! Every option, once: parsing, help and error messages come from here.
 
+mod annotate;
 mod attached;
 mod diff;
 mod export;
 mod flamegraph;
+mod live;
 mod merge;
 mod run;
 mod select;
 mod show;
 mod stats;
 mod top;
+mod tree;
 mod values;
 
 use std::ffi::{OsStr, OsString};
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+pub(crate) use annotate::AnnotateOptions;
 pub(crate) use diff::DiffOptions;
 pub(crate) use export::ExportOptions;
 pub(crate) use flamegraph::FlamegraphOptions;
+pub(crate) use live::LiveOptions;
 pub(crate) use merge::MergeOptions;
 pub(crate) use run::RunOptions;
 pub(crate) use show::ShowOptions;
 pub(crate) use stats::StatsOptions;
 pub(crate) use top::TopOptions;
+pub(crate) use tree::TreeOptions;
 pub(crate) use values::Frames;
 
 /// Longer lines of prose are hard to read.
@@ -49,8 +55,14 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Run a Python program and record where its memory goes
     Run(RunOptions),
+    /// Watch a program that is recorded as it runs
+    Live(LiveOptions),
     /// Show which call sites hold the memory of recorded programs
     Top(TopOptions),
+    /// Walk through the call paths of a capture
+    Tree(TreeOptions),
+    /// Show source with the memory of each line beside it
+    Annotate(AnnotateOptions),
     /// Describe captures in figures
     Stats(StatsOptions),
     /// Show what changed between two captures, or two moments of one
@@ -126,7 +138,17 @@ mod tests {
         insta::assert_snapshot!("help", help(&["--help"]));
         insta::assert_snapshot!("help_run", help(&["run", "--help"]));
         insta::assert_snapshot!("help_run_short", help(&["run", "-h"]));
-        for command in ["top", "stats", "diff", "flamegraph", "merge", "export"] {
+        for command in [
+            "live",
+            "top",
+            "tree",
+            "annotate",
+            "stats",
+            "diff",
+            "flamegraph",
+            "merge",
+            "export",
+        ] {
             insta::assert_snapshot!(format!("help_{command}"), help(&[command, "--help"]));
         }
         assert_eq!(help(&["help", "run"]), help(&["run", "--help"]));

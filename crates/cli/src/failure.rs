@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use heapsight_analysis::tracemalloc_snapshot::PickleError;
 use heapsight_capture::ReadError;
+use heapsight_terminal::TerminalError;
 
 /// Status when a file is not what it should be, or tracing cannot start.
 const STATUS_FAILED: i32 = 1;
@@ -79,6 +80,8 @@ pub(crate) enum Failure {
     NoBlocks { path: PathBuf, option: &'static str },
     #[error("{}: the snapshot is incomplete, only a part was read: {what}", path.display())]
     Incomplete { path: PathBuf, what: String },
+    #[error("{0}: {1}")]
+    NoView(TerminalError, &'static str),
     #[error("cannot write the report: {0}")]
     Report(#[from] io::Error),
 }
@@ -108,6 +111,7 @@ impl Failure {
             | Self::UnreadableScript { .. }
             | Self::FileExists(_)
             | Self::OfAnotherRun { .. }
+            | Self::NoView(..)
             | Self::OutputIsSpecial(_)
             | Self::NeitherCommandNorFile(_) => STATUS_REFUSED,
             Self::CannotWrite { source, .. } if is_about_the_name(source) => STATUS_REFUSED,

@@ -1,6 +1,6 @@
 //! Files that a command names, opened so that they can be read as captures.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::io::{Cursor, ErrorKind, Read};
 use std::os::fd::AsRawFd;
@@ -17,7 +17,7 @@ const LOOKED_AT: u64 = 64;
 
 /// Opens files, and keeps what is to be said about them.
 pub(crate) struct Files {
-    pub progress: Progress,
+    pub progress: Cell<Progress>,
     /// In case one is asked for twice.
     made: RefCell<Vec<Made>>,
     warnings: RefCell<Vec<String>>,
@@ -47,7 +47,7 @@ impl Files {
     /// That shows progress so.
     pub(crate) fn new(progress: Progress) -> Self {
         Self {
-            progress,
+            progress: Cell::new(progress),
             made: RefCell::default(),
             warnings: RefCell::default(),
             incomplete: RefCell::default(),
@@ -76,6 +76,11 @@ impl Files {
             bytes: file_bytes,
             file_bytes,
         })
+    }
+
+    /// Shows no progress from now on: the terminal is somebody else's.
+    pub(crate) fn be_quiet(&self) {
+        self.progress.set(Progress { may_show: false });
     }
 
     /// Has something said about the files, once.
@@ -115,7 +120,7 @@ impl Files {
             source,
         };
         let capture = tempfile::tempfile().map_err(no_room)?;
-        let recording = self.progress.reading(path, recording, bytes);
+        let recording = self.progress.get().reading(path, recording, bytes);
         let said = heapsight_memray::read(recording, &capture).map_err(|error| match error {
             heapsight_memray::ReadError::Io(source) => Failure::Unreadable {
                 path: path.to_path_buf(),
@@ -172,7 +177,7 @@ fn look(path: &Path, file: &mut File) -> Result<Vec<u8>, Failure> {
 }
 
 /// Opens a file that a command names. What is no file may have been meant as a command.
-fn named_file(path: &Path) -> Result<File, Failure> {
+pub(crate) fn named_file(path: &Path) -> Result<File, Failure> {
     File::open(path).map_err(|error| {
         let looks_like_a_file = path.extension().is_some() || path.components().count() > 1;
         let path = path.to_path_buf();

@@ -37,7 +37,7 @@ impl Followed {
             ..
         } = files.open(path)?;
         let modified = file.metadata().and_then(|of| of.modified()).ok();
-        let whole = io::Read::chain(first, files.progress.reading(path, &mut file, bytes));
+        let whole = io::Read::chain(first, files.progress.get().reading(path, &mut file, bytes));
         let mut columns = Columns::new(ColumnLimits::default(), kept_ns);
         let (recording, sites) = Recording::follow(whole, modified, &mut columns)
             .map_err(|error| unreadable(path, error))?;

@@ -1,10 +1,11 @@
-//! The command line: `heapsight run`, and `top`, `stats`, `diff`, `flamegraph`, `merge` and `export` on what it wrote.
+//! The command line: `heapsight run`, and `live`, `top`, `tree`, `annotate`, `stats`, `diff`, `flamegraph`, `merge` and
+//! `export` on what it wrote.
 //!
 //! Everything but Python itself: whoever calls passes in what only an interpreter knows (a [`Context`]) and gets an
 //! exit status back. `heapsight run` never runs the program in this process: it checks its input, hands its settings
 //! over in one environment variable ([`RunSpec`]), and replaces this process with a plain interpreter, so that the
-//! program is `__main__` in the ordinary way. When the program has ended, its process has the command print the summary
-//! ([`at_exit()`]).
+//! program is `__main__` in the ordinary way. With `--live` that interpreter is a child, and this process shows it.
+//! When the program has ended, its process has the command print the summary ([`at_exit()`]).
 //!
 //! # Exit statuses of heapsight itself
 //!
@@ -34,6 +35,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod annotate;
 mod args;
 mod at_exit;
 mod console;
@@ -42,8 +44,10 @@ mod export;
 mod failure;
 mod files;
 mod flamegraph;
+mod live;
 mod merge;
 mod output;
+mod process;
 mod program;
 mod progress;
 mod relatives;
@@ -51,6 +55,7 @@ mod run;
 mod stats;
 mod summary;
 mod top;
+mod tree;
 mod view;
 
 use std::ffi::{OsStr, OsString};
@@ -114,7 +119,8 @@ fn called(program: &OsStr, search_path: &OsStr) -> OsString {
 
 /// Carries out a command (`argv` without the program's name) and gives the exit status.
 ///
-/// `heapsight run` replaces this process, and returns only when that failed.
+/// `heapsight run` replaces this process, and returns only when that failed; with `--live` it gives the program's
+/// status, or dies of the signal that killed it.
 #[must_use]
 pub fn main(context: &Context<'_>, argv: &[OsString]) -> i32 {
     run_command(context, argv, &mut Console::of_process())
@@ -122,7 +128,7 @@ pub fn main(context: &Context<'_>, argv: &[OsString]) -> i32 {
 
 fn run_command(context: &Context<'_>, argv: &[OsString], console: &mut Console<'_>) -> i32 {
     match execute(context, argv, console) {
-        Ok(()) => 0,
+        Ok(status) => status,
         Err(failure) => {
             console.report_failure(&failure);
             failure.status()
@@ -134,16 +140,20 @@ fn execute(
     context: &Context<'_>,
     argv: &[OsString],
     console: &mut Console<'_>,
-) -> Result<(), Failure> {
+) -> Result<i32, Failure> {
     let arguments =
         match Arguments::parse(argv, context.python_version, (console.out_look)(None).width) {
             Ok(arguments) => arguments,
-            Err(answer) => return console.answer(&answer),
+            Err(answer) => return console.answer(&answer).map(|()| 0),
         };
     let files = Files::new(console.progress);
     let result = match arguments.command {
+        Command::Run(options) if options.live => return run::live(context, &options, console),
         Command::Run(options) => Err(run::exec_program(run::prepare(context, &options)?)),
         Command::Top(options) => top::top(&options, &files, console),
+        Command::Live(options) => live::live(&options, console),
+        Command::Tree(options) => tree::tree(&options, &files, console),
+        Command::Annotate(options) => annotate::annotate(&options, &files, console),
         Command::Stats(options) => stats::stats(&options, &files, console),
         Command::Diff(options) => diff::diff(&options, &files, console),
         Command::Flamegraph(options) => flamegraph::flamegraph(&options, &files, console),
@@ -157,7 +167,7 @@ fn execute(
             console.warn(&warning);
         }
     }
-    result.and_then(|()| files.refuse_incomplete())
+    result.and_then(|()| files.refuse_incomplete()).map(|()| 0)
 }
 
 #[cfg(test)]

@@ -104,7 +104,7 @@ impl Process {
         let Opened {
             first, file, bytes, ..
         } = files.open(path)?;
-        let replay = Replay::open(first.chain(files.progress.reading(path, file, bytes)))
+        let replay = Replay::open(first.chain(files.progress.get().reading(path, file, bytes)))
             .map_err(|source| unreadable(path, source))?;
         let mut process = Self {
             path: path.to_path_buf(),

@@ -2,14 +2,16 @@
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use heapsight_handover::{
     BUDGET_VARIABLE, LOOK, RUN_VARIABLE, RunSpec, SWITCH_VARIABLE, budget_bytes, new_run_id,
 };
+use heapsight_terminal::{RunError, check_terminal, end_as};
 
 use crate::args::{Frames, RunOptions};
+use crate::console::Console;
 use crate::failure::Failure;
 use crate::program::Program;
 use crate::{Context, output};
@@ -102,16 +104,52 @@ pub(crate) fn exec_program(prepared: Prepared) -> Failure {
         output,
     } = prepared;
     let source = command.exec();
-    if std::fs::metadata(&output).is_ok_and(|metadata| metadata.is_file() && metadata.len() == 0) {
-        let _ = std::fs::remove_file(&output);
-    }
+    remove_if_empty(&output);
     Failure::Exec {
         path: PathBuf::from(command.get_program()),
         source,
     }
 }
 
-/// Where the capture goes. The process id stays the same when this process becomes the program.
+/// Runs the program within a view; gives its status, or ends this process by the signal that killed it.
+pub(crate) fn live(
+    context: &Context<'_>,
+    options: &RunOptions,
+    console: &Console<'_>,
+) -> Result<i32, Failure> {
+    /// What else there is, without a terminal that can show it.
+    const INSTEAD: &str =
+        "leave --live out, and look at the capture with 'heapsight live' from another terminal";
+    let no_view = |error| Failure::NoView(error, INSTEAD);
+    check_terminal().map_err(no_view)?;
+    let title = Program::of(options)?.0.title();
+    let Prepared { command, output } = prepare(context, options)?;
+    let program = PathBuf::from(command.get_program());
+    let look = (console.out_look)(options.color());
+    match heapsight_terminal::run(command, &output, &title, look) {
+        Ok(status) => Ok(end_as(status)),
+        Err(error) => {
+            remove_if_empty(&output);
+            Err(match error {
+                RunError::Terminal(error) => no_view(error),
+                RunError::Start(source) => Failure::Exec {
+                    path: program,
+                    source,
+                },
+            })
+        }
+    }
+}
+
+/// A capture that was made for nothing goes.
+fn remove_if_empty(output: &Path) {
+    if std::fs::metadata(output).is_ok_and(|metadata| metadata.is_file() && metadata.len() == 0) {
+        let _ = std::fs::remove_file(output);
+    }
+}
+
+/// Where the capture goes. The process id stays the same when this process becomes the program; with `--live` it is
+/// that of the view.
 fn output_path(options: &RunOptions, program: &Program<'_>) -> PathBuf {
     options.output.clone().unwrap_or_else(|| {
         PathBuf::from(format!(

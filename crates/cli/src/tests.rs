@@ -273,6 +273,26 @@ fn diff_and_stats_are_plain_text() {
 }
 
 #[test]
+fn annotate_shows_lines_and_refuses_a_file_without_memory() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = write_capture(folder.path());
+    let path = path.to_str().expect("UTF-8");
+    let shown = outcome(&["annotate", path]);
+    assert_eq!((shown.status, shown.err.as_str()), (0, ""));
+    insta::assert_snapshot!("annotate", shown.out);
+    assert_eq!(outcome(&["annotate", path, "app.py"]).status, 0);
+    assert_eq!(
+        refusal(&["annotate", path, "other.py"]),
+        (
+            2,
+            format!(
+                "no line of other.py has memory: 'heapsight top -f {path}' lists the files that have"
+            )
+        )
+    );
+}
+
+#[test]
 fn every_painted_line_ends_its_own_colours() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = write_capture(folder.path());
@@ -372,8 +392,9 @@ fn a_name_that_cannot_be_read_is_a_wrong_value_on_every_command() {
     let path = write_capture(folder.path());
     let path = path.to_str().expect("UTF-8");
     let (missing, output) = ("no/such.heapsight", "no/such/output");
-    let commands: [&[&str]; 6] = [
+    let commands: [&[&str]; 7] = [
         &["top", missing],
+        &["annotate", missing],
         &["top", path, missing],
         &["stats", missing],
         &["diff", path, missing],

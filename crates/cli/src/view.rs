@@ -41,12 +41,12 @@ impl View {
             .metadata()
             .and_then(|metadata| metadata.modified())
             .ok();
-        let whole = first.chain(files.progress.reading(path, &mut file, bytes));
+        let whole = first.chain(files.progress.get().reading(path, &mut file, bytes));
         let recording = Recording::read(whole, modified).map_err(failed)?;
         let file = &mut file;
         let again = move || {
             file.rewind()?;
-            Ok(files.progress.reading(path, file, bytes))
+            Ok(files.progress.get().reading(path, file, bytes))
         };
         let recording = recording.seek(when, again).map_err(failed)?;
         // A recording that is cut short is an everyday thing, and its summary says so: the program was killed. A

@@ -10,7 +10,6 @@ use heapsight_capture::{Block, Capture};
 use crate::figures::{format_count, format_size};
 use crate::look::{Look, Role};
 use crate::source::Source;
-use crate::summary::source;
 use crate::table::imports_line;
 use crate::text::printable;
 
@@ -49,7 +48,7 @@ pub fn biggest_blocks(
         format_count(blocks.len() as u64)
     );
     let mut out = format!("{}\n", look.paint(Role::Heading, title));
-    let mut source = source(capture);
+    let mut source = Source::of(capture);
     for (rank, (size, address, site)) in (1..).zip(biggest.into_sorted_vec()) {
         let block = Block {
             address,
@@ -68,7 +67,7 @@ pub fn biggest_blocks(
 /// One block with its call path.
 #[must_use]
 pub fn block(capture: &Capture, block: &Block, look: &Look) -> String {
-    one(capture, block, &mut source(capture), look)
+    one(capture, block, &mut Source::of(capture), look)
 }
 
 fn one(capture: &Capture, block: &Block, source: &mut Source, look: &Look) -> String {

@@ -37,7 +37,12 @@ pub(crate) fn chart(timeline: &[TickSummary], look: &Look) -> String {
         ("|", "+", "-")
     };
     let columns = look.width.saturating_sub(left + 6).min(MAX_COLUMNS);
-    let levels = levels(timeline, columns);
+    let levels = levels(
+        timeline,
+        columns,
+        |point| point.live_bytes,
+        |point| point.peak_bytes,
+    );
     let cells: &[&str] = if look.unicode { &BLOCKS } else { &ASCII };
     let steps = cells.len() - 1;
 
@@ -63,33 +68,40 @@ pub(crate) fn chart(timeline: &[TickSummary], look: &Look) -> String {
     out
 }
 
-/// The highest traced memory within each of `columns` equal spans of time.
+/// The highest value within each of `columns` equal spans of time, given its value at a tick and the highest so far.
 ///
-/// Memory between two ticks is known only as far as a new peak was reached; otherwise the last tick's value holds on.
-fn levels(timeline: &[TickSummary], columns: usize) -> Vec<u64> {
+/// Between two ticks it is known only as far as a new highest one was reached; otherwise the last tick's value holds
+/// on.
+#[must_use]
+pub fn levels(
+    timeline: &[TickSummary],
+    columns: usize,
+    now: impl Fn(&TickSummary) -> u64,
+    highest: impl Fn(&TickSummary) -> u64,
+) -> Vec<u64> {
     let duration = timeline.last().map_or(0, |point| point.elapsed_ns).max(1);
     let column_of = |elapsed_ns: u64| {
         let column = u128::from(elapsed_ns) * columns as u128 / u128::from(duration);
         (column as usize).min(columns.saturating_sub(1))
     };
     let mut levels = vec![0; columns];
-    let (mut next, mut live, mut peak) = (0, 0, 0);
+    let (mut next, mut held_on, mut peak) = (0, 0, 0);
     for point in timeline {
         let column = column_of(point.elapsed_ns);
         for level in &mut levels[next.min(column)..column] {
-            *level = live.max(*level);
+            *level = held_on.max(*level);
         }
-        let reached = if point.peak_bytes > peak {
-            point.peak_bytes
+        let reached = if highest(point) > peak {
+            highest(point)
         } else {
             0
         };
         let starts_column = column == 0 || column_of(point.elapsed_ns.saturating_sub(1)) < column;
-        let held = if starts_column { 0 } else { live };
+        let held = if starts_column { 0 } else { held_on };
         if let Some(level) = levels.get_mut(column) {
-            *level = (*level).max(held).max(point.live_bytes).max(reached);
+            *level = (*level).max(held).max(now(point)).max(reached);
         }
-        (next, live, peak) = (column + 1, point.live_bytes, point.peak_bytes);
+        (next, held_on, peak) = (column + 1, now(point), highest(point));
     }
     levels
 }
@@ -97,6 +109,15 @@ fn levels(timeline: &[TickSummary], columns: usize) -> Vec<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn traced(timeline: &[TickSummary], columns: usize) -> Vec<u64> {
+        levels(
+            timeline,
+            columns,
+            |point| point.live_bytes,
+            |point| point.peak_bytes,
+        )
+    }
 
     fn timeline(points: &[(u64, u64, u64)]) -> Vec<TickSummary> {
         let point = |(elapsed_ns, live_bytes, peak_bytes): &(u64, u64, u64)| TickSummary {
@@ -112,7 +133,7 @@ mod tests {
     fn a_value_holds_until_the_next_tick() {
         let timeline = timeline(&[(0, 10, 10), (60, 50, 50), (100, 20, 50)]);
         assert_eq!(
-            levels(&timeline, 10),
+            traced(&timeline, 10),
             [10, 10, 10, 10, 10, 10, 50, 50, 50, 50]
         );
     }
@@ -120,13 +141,13 @@ mod tests {
     #[test]
     fn a_peak_between_ticks_shows_where_it_was_reached_first() {
         let timeline = timeline(&[(0, 10, 10), (50, 20, 90), (100, 20, 90)]);
-        assert_eq!(levels(&timeline, 4), [10, 10, 90, 20]);
+        assert_eq!(traced(&timeline, 4), [10, 10, 90, 20]);
     }
 
     #[test]
     fn many_ticks_in_one_column_give_the_highest() {
         let timeline = timeline(&[(0, 1, 1), (1, 7, 7), (2, 3, 7), (99, 2, 7), (100, 4, 7)]);
-        assert_eq!(levels(&timeline, 2), [7, 4]);
+        assert_eq!(traced(&timeline, 2), [7, 4]);
     }
 
     #[test]

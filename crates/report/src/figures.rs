@@ -142,7 +142,8 @@ pub fn format_duration(duration: Duration) -> String {
 }
 
 /// `part` of `whole` in per cent with one decimal; nothing of nothing is 0.
-pub(crate) fn format_share(part: u64, whole: u64) -> String {
+#[must_use]
+pub fn format_share(part: u64, whole: u64) -> String {
     format!("{:.1} %", share(part, whole) * 100.0)
 }
 
@@ -156,7 +157,8 @@ pub(crate) fn share(part: u64, whole: u64) -> f64 {
 }
 
 /// A count and its noun.
-pub(crate) fn counted(count: u64, one: &str, many: &str) -> String {
+#[must_use]
+pub fn counted(count: u64, one: &str, many: &str) -> String {
     let noun = if count == 1 { one } else { many };
     format!("{} {noun}", format_count(count))
 }

@@ -29,6 +29,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod annotate;
 mod blocks;
 mod callers;
 mod chart;
@@ -53,8 +54,11 @@ mod stats;
 mod summary;
 mod table;
 mod text;
+mod tree;
 
+pub use annotate::{Annotate, NothingThere, annotate};
 pub use blocks::{biggest_blocks, block};
+pub use chart::levels;
 pub use children::{children_line, combined_children_line};
 pub use diff::{DiffSelection, Side, diff};
 pub use display::{
@@ -63,15 +67,19 @@ pub use display::{
 };
 pub use export::{ExportError, ExportOptions, Format, expected_bytes, export};
 pub use figures::{
-    format_count, format_duration, format_size, format_size_change, format_whole_size,
-    format_whole_size_change,
+    counted, format_count, format_duration, format_share, format_size, format_size_change,
+    format_whole_size, format_whole_size_change,
 };
 pub use headline::what_is_missing;
 pub use lines::{Lines, Shown, lines};
 pub use look::Look;
-pub use moment::is_snapshot;
+pub use moment::{describe, exact_time, is_snapshot};
 pub use page::{PageOptions, PageSide, page};
+pub use place::Place;
+pub use places::Places;
 pub use shell::{next_steps, shell_path, shell_quoted, written};
+pub use source::{NoSource, Source};
 pub use stats::Statistics;
 pub use summary::{Selection, summary};
-pub use text::{message, printable};
+pub use text::{is_safe, keep_end, keep_start, message, printable, right, width};
+pub use tree::{TreeText, tree};

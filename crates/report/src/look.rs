@@ -72,7 +72,8 @@ impl Look {
     }
 
     /// The character for text left out.
-    pub(crate) fn ellipsis(&self) -> &'static str {
+    #[must_use]
+    pub fn ellipsis(&self) -> &'static str {
         if self.unicode { "…" } else { "..." }
     }
 
@@ -87,7 +88,8 @@ impl Look {
     }
 
     /// The sign between a frame and the number of times that it recurs.
-    pub(crate) fn times(&self) -> &'static str {
+    #[must_use]
+    pub fn times(&self) -> &'static str {
         if self.unicode { "×" } else { "x" }
     }
 }

@@ -71,7 +71,8 @@ fn tick(elapsed_ns: u64, asked_ns: u64) -> String {
 }
 
 /// What a metric's figures are, in words.
-pub(crate) fn describe(moment: Reached, metric: Metric, capture: &Capture) -> String {
+#[must_use]
+pub fn describe(moment: Reached, metric: Metric, capture: &Capture) -> String {
     let what = match metric {
         Metric::Live => match moment {
             Reached::Between { .. } => "memory gained",
@@ -129,7 +130,8 @@ pub(crate) fn time(elapsed_ns: u64) -> String {
 }
 
 /// A time to the millisecond: what leads back to the same tick when somebody asks for it.
-pub(crate) fn exact_time(elapsed_ns: u64) -> String {
+#[must_use]
+pub fn exact_time(elapsed_ns: u64) -> String {
     let millis = elapsed_ns / 1_000_000;
     let (seconds, rest) = (millis / 1000, millis % 1000);
     match (millis, rest) {

@@ -8,7 +8,7 @@ use crate::text::{keep_end, keep_start, printable, width};
 
 /// Where something is, as text of two colours that fits into given columns.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
+pub struct Place {
     /// `file.py:12`, or whatever names the thing.
     pub name: String,
     /// The function, if there is one.
@@ -16,14 +16,18 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    pub(crate) fn of_frame(frame: &Frame<'_>, places: &Places, look: &Look) -> Self {
+    /// Of a frame. A line that is 0 is not told.
+    #[must_use]
+    pub fn of_frame(frame: &Frame<'_>, places: &Places, look: &Look) -> Self {
         Self {
             name: file_and_line(frame.filename, frame.line, places, look),
             function: printable(frame.name, look.unicode),
         }
     }
 
-    pub(crate) fn of_name(name: String) -> Self {
+    /// Of what has a name only, which must be [printable].
+    #[must_use]
+    pub fn of_name(name: String) -> Self {
         Self {
             name,
             function: String::new(),
@@ -31,7 +35,8 @@ impl Place {
     }
 
     /// Columns that the whole text takes.
-    pub(crate) fn width(&self) -> usize {
+    #[must_use]
+    pub fn width(&self) -> usize {
         let function = if self.function.is_empty() {
             0
         } else {
@@ -55,8 +60,10 @@ impl Place {
         }
     }
 
-    /// File and function, cut so that both and a space fit.
-    fn fitted(&self, columns: usize, look: &Look) -> (String, Option<String>) {
+    /// File and function, cut so that both and a space fit into so many columns; a function that has no room is left
+    /// out.
+    #[must_use]
+    pub fn fitted(&self, columns: usize, look: &Look) -> (String, Option<String>) {
         /// A function's name is not cut to less than this: then it is left out.
         const FEWEST: usize = 6;
         /// With so much room both have a part of it that says something.

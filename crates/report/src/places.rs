@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use heapsight_analysis::short_name;
 
 /// Shortens the file names of one report.
-#[derive(Debug, Default)]
-pub(crate) struct Places {
+#[derive(Clone, Debug, Default)]
+pub struct Places {
     working_directory: String,
     ellipsis: &'static str,
     /// Short name → the one file that has it; `None` when several would.
@@ -15,7 +15,8 @@ pub(crate) struct Places {
 
 impl Places {
     /// Files below `working_directory` are shown relative to it.
-    pub(crate) fn new(working_directory: &str, ellipsis: &'static str) -> Self {
+    #[must_use]
+    pub fn new(working_directory: &str, ellipsis: &'static str) -> Self {
         Self {
             working_directory: working_directory.to_owned(),
             ellipsis,
@@ -24,7 +25,7 @@ impl Places {
     }
 
     /// Announces a file that the report will name. All must be announced before the first is [shortened](Self::short).
-    pub(crate) fn add(&mut self, filename: &str) {
+    pub fn add(&mut self, filename: &str) {
         let owner = self
             .owners
             .entry(self.shorten(filename))
@@ -35,7 +36,8 @@ impl Places {
     }
 
     /// The short name, or the whole name if another file of the report has the same short name.
-    pub(crate) fn short(&self, filename: &str) -> String {
+    #[must_use]
+    pub fn short(&self, filename: &str) -> String {
         let short = self.shorten(filename);
         match self.owners.get(&short) {
             Some(None) => filename.to_owned(),

@@ -2,27 +2,51 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use heapsight_capture::Capture;
 
 use crate::text::printable;
 
 /// Larger files are not source that somebody wrote.
 const MAX_FILE_BYTES: u64 = 8 << 20;
 
+/// Why the lines of a file cannot be shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoSource {
+    /// The name is not that of a file: `<string>`, a device.
+    #[error("is no file")]
+    NoFile,
+    /// There is no such file here, or it cannot be read.
+    #[error("cannot be read here")]
+    Missing,
+    /// It is not what ran.
+    #[error("was changed after the recording")]
+    Changed,
+}
+
 /// Looks up source lines; each file is read once.
 #[derive(Debug)]
-pub(crate) struct Source {
+pub struct Source {
     working_directory: PathBuf,
     /// Files changed after this moment are not what ran.
     recorded_until: SystemTime,
-    files: HashMap<String, Vec<String>>,
+    files: HashMap<String, Result<Vec<String>, NoSource>>,
 }
 
 impl Source {
+    /// Of the program that `capture` is a recording of.
+    #[must_use]
+    pub fn of(capture: &Capture) -> Self {
+        let elapsed_ns = capture.timeline.last().map_or(0, |point| point.elapsed_ns);
+        let until = capture.header.start_unix_ns.saturating_add(elapsed_ns);
+        Self::new(&capture.header.working_directory, until)
+    }
+
     /// For a program that started in `working_directory` and ran until `until_unix_ns`.
-    pub(crate) fn new(working_directory: &str, until_unix_ns: u64) -> Self {
+    fn new(working_directory: &str, until_unix_ns: u64) -> Self {
         Self {
             working_directory: PathBuf::from(working_directory),
             recorded_until: UNIX_EPOCH + Duration::from_nanos(until_unix_ns),
@@ -34,35 +58,54 @@ impl Source {
     /// line, or an empty one.
     pub(crate) fn line(&mut self, filename: &str, line: u32) -> Option<String> {
         let index = usize::try_from(line).ok()?.checked_sub(1)?;
-        let text = self.lines(filename)?.get(index)?.trim();
+        let text = self.lines(filename).ok()?.get(index)?.trim();
         (!text.is_empty()).then(|| text.to_owned())
     }
 
-    /// All lines as they stand in the file; `None` when it cannot be read or was changed since.
-    pub(crate) fn lines(&mut self, filename: &str) -> Option<&[String]> {
+    /// All lines of a file, as they are.
+    ///
+    /// # Errors
+    /// When they are not what ran, or are not to be had.
+    pub fn lines(&mut self, filename: &str) -> Result<&[String], NoSource> {
         if !self.files.contains_key(filename) {
-            let lines = self.read(filename).unwrap_or_default();
+            let lines = self.read(filename);
             self.files.insert(filename.to_owned(), lines);
         }
-        let lines = self.files.get(filename)?;
-        (!lines.is_empty()).then_some(&lines[..])
+        match &self.files[filename] {
+            Ok(lines) => Ok(lines),
+            Err(why) => Err(*why),
+        }
     }
 
-    fn read(&self, filename: &str) -> io::Result<Vec<String>> {
+    /// Takes the lines of `filename` from another file from now on: the recording may be of another machine.
+    pub fn take_from(&mut self, filename: &str, path: &Path) {
+        let lines = self.read_file(path);
+        self.files.insert(filename.to_owned(), lines);
+    }
+
+    fn read(&self, filename: &str) -> Result<Vec<String>, NoSource> {
         // Names such as `<string>` or `<frozen os>` are not files, even where one happens to exist.
-        if filename.starts_with('<') {
-            return Ok(Vec::new());
+        if filename.is_empty() || filename.starts_with('<') {
+            return Err(NoSource::NoFile);
         }
-        let path = self.working_directory.join(Path::new(filename));
-        let metadata = std::fs::metadata(&path)?;
+        self.read_file(&self.working_directory.join(Path::new(filename)))
+    }
+
+    fn read_file(&self, path: &Path) -> Result<Vec<String>, NoSource> {
+        let missing = |_| NoSource::Missing;
+        let metadata = std::fs::metadata(path).map_err(missing)?;
         // Opening a named pipe would wait for somebody to write.
-        if !metadata.is_file() || metadata.modified()? > self.recorded_until {
-            return Ok(Vec::new());
+        if !metadata.is_file() {
+            return Err(NoSource::NoFile);
+        }
+        if metadata.modified().map_err(missing)? > self.recorded_until {
+            return Err(NoSource::Changed);
         }
         let mut bytes = Vec::new();
-        File::open(&path)?
-            .take(MAX_FILE_BYTES)
-            .read_to_end(&mut bytes)?;
+        let file = File::open(path).map_err(missing)?;
+        file.take(MAX_FILE_BYTES)
+            .read_to_end(&mut bytes)
+            .map_err(missing)?;
         let text = String::from_utf8_lossy(&bytes);
         Ok(text.lines().map(str::to_owned).collect())
     }
@@ -109,12 +152,16 @@ mod tests {
             assert_eq!(source.line("a.py", line), None);
         }
         assert_eq!(source.line("missing.py", 1), None);
+        assert_eq!(source.lines("missing.py"), Err(NoSource::Missing));
+        source.take_from("missing.py", &folder.path().join("a.py"));
+        assert_eq!(source.line("missing.py", 1).as_deref(), Some("import os"));
     }
 
     #[test]
     fn a_file_that_changed_after_the_recording_is_not_shown() {
         let folder = write("a.py", b"import os\n");
         assert_eq!(source(&folder, 1).line("a.py", 1), None);
+        assert_eq!(source(&folder, 1).lines("a.py"), Err(NoSource::Changed));
     }
 
     #[test]
@@ -132,5 +179,8 @@ mod tests {
         let mut source = source(&folder, u64::MAX);
         assert_eq!(source.line("<string>", 1), None);
         assert_eq!(source.line(".", 1), None);
+        for name in ["<string>", ".", ""] {
+            assert_eq!(source.lines(name), Err(NoSource::NoFile), "{name:?}");
+        }
     }
 }

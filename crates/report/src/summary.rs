@@ -93,7 +93,7 @@ pub fn summary(capture: &Capture, selection: &Selection, look: &Look) -> String 
     let peak_is = drop_peak_that_equals_exit(&mut tables, selection);
     put_peak_before_little(&mut tables, selection);
     let places = places(capture, selection, &tables, look);
-    let mut source = source(capture);
+    let mut source = Source::of(capture);
 
     let mut out = headline(capture, look);
     if capture.timeline.is_empty() {
@@ -263,12 +263,6 @@ fn places(capture: &Capture, selection: &Selection, tables: &[Table<'_>], look: 
         }
     }
     places
-}
-
-pub(crate) fn source(capture: &Capture) -> Source {
-    let elapsed_ns = capture.timeline.last().map_or(0, |point| point.elapsed_ns);
-    let until = capture.header.start_unix_ns.saturating_add(elapsed_ns);
-    Source::new(&capture.header.working_directory, until)
 }
 
 fn title(

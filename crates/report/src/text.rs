@@ -32,7 +32,8 @@ pub fn printable(text: &str, unicode: bool) -> String {
 }
 
 /// Whether a character does nothing but show itself.
-pub(crate) fn is_safe(character: char, unicode: bool) -> bool {
+#[must_use]
+pub fn is_safe(character: char, unicode: bool) -> bool {
     /// Line and paragraph separators, and the hyphen that shows only at the end of a line: they may have a width.
     const INVISIBLE: [char; 3] = ['\u{ad}', '\u{2028}', '\u{2029}'];
     match character {
@@ -44,12 +45,14 @@ pub(crate) fn is_safe(character: char, unicode: bool) -> bool {
 }
 
 /// Columns that `text` takes.
-pub(crate) fn width(text: &str) -> usize {
+#[must_use]
+pub fn width(text: &str) -> usize {
     text.width()
 }
 
 /// `text` if it fits in `columns`, else its beginning and `ellipsis`.
-pub(crate) fn keep_start(text: &str, columns: usize, ellipsis: &str) -> String {
+#[must_use]
+pub fn keep_start(text: &str, columns: usize, ellipsis: &str) -> String {
     if width(text) <= columns {
         return text.to_owned();
     }
@@ -59,7 +62,8 @@ pub(crate) fn keep_start(text: &str, columns: usize, ellipsis: &str) -> String {
 }
 
 /// `text` if it fits in `columns`, else `ellipsis` and its end.
-pub(crate) fn keep_end(text: &str, columns: usize, ellipsis: &str) -> String {
+#[must_use]
+pub fn keep_end(text: &str, columns: usize, ellipsis: &str) -> String {
     if width(text) <= columns {
         return text.to_owned();
     }
@@ -82,7 +86,8 @@ pub(crate) fn padding(text: &str, columns: usize) -> String {
 }
 
 /// `text` at the right of `columns`.
-pub(crate) fn right(text: &str, columns: usize) -> String {
+#[must_use]
+pub fn right(text: &str, columns: usize) -> String {
     padding(text, columns) + text
 }
 

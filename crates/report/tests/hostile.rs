@@ -1,6 +1,7 @@
 //! Whatever a damaged or malicious capture holds, reports and exports are made of it without a panic. The same is
 //! fuzzed: see fuzz/.
 
+use heapsight_analysis::call_tree::{Direction, TreeQuery};
 use heapsight_analysis::recording::Reached;
 use heapsight_analysis::{GroupBy, Imports, Metric, Query, live_at_peak, truncate};
 use heapsight_capture::model::{
@@ -8,8 +9,9 @@ use heapsight_capture::model::{
 };
 use heapsight_capture::{Block, Capture, Header, Note, TickSummary};
 use heapsight_report::{
-    DiffSelection, DisplayOptions, ExportOptions, Format, Lines, Look, PageOptions, PageSide,
-    Selection, Shown, Side, Statistics, biggest_blocks, diff, export, lines, page, summary,
+    Annotate, DiffSelection, DisplayOptions, ExportOptions, Format, Lines, Look, PageOptions,
+    PageSide, Selection, Shown, Side, Statistics, TreeText, annotate, biggest_blocks, diff, export,
+    lines, page, summary, tree,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -198,6 +200,29 @@ proptest! {
                 let options = ExportOptions { metric: Metric::Live, group_by: Some(group_by) };
                 export(&capture, format, &options, &mut Vec::new()).expect("a Vec takes everything");
             }
+        }
+        for (cumulative, all) in [(false, true), (true, false)] {
+            let what = Annotate {
+                file: None,
+                count: 3,
+                all,
+                cumulative,
+                moment: Reached::End,
+                imports: Imports::for_people(capture.header.mode, false),
+                is_filtered: false,
+            };
+            prop_assert!(annotate(&capture, &what, &look).is_ok());
+        }
+        for (direction, by_blocks) in [(Direction::Callees, false), (Direction::Callers, true)] {
+            let imports = Imports::for_people(capture.header.mode, false);
+            let what = TreeText {
+                query: TreeQuery { direction, by_function: by_blocks, imports, ..TreeQuery::default() },
+                by_blocks,
+                least_percent: 0.0,
+                moment: Reached::End,
+                is_filtered: false,
+            };
+            prop_assert!(!tree(&capture, &what, &look).is_empty());
         }
         let blocks = capture.blocks.as_deref().unwrap_or_default();
         let _ = biggest_blocks(&capture, blocks, 3, Imports::for_people(capture.header.mode, false), &look);

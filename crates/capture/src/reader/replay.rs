@@ -78,6 +78,16 @@ impl<R: Read> Replay<R> {
         self.apply_frames(Goal::Time(elapsed_ns)).map(|_| ())
     }
 
+    /// Whether the ending was read, or nothing more can be.
+    pub(super) fn has_ended(&self) -> bool {
+        self.capture.end.is_some() || self.capture.truncation.is_some()
+    }
+
+    /// Has the source asked again for what may have been appended after its end.
+    pub(super) fn resume(&mut self) {
+        self.is_over = self.has_ended();
+    }
+
     /// What is known so far.
     #[must_use]
     pub fn capture(&self) -> &Capture {

@@ -66,6 +66,10 @@ pub(crate) struct RunOptions {
     )]
     pub sample: Option<u64>,
 
+    /// Show memory over time, who holds it and what the program prints on one screen while it runs; leaving the screen
+    /// (q) leaves the program alone
+    #[arg(long)]
+    pub live: bool,
     /// Memory for call paths on which nothing is live, such as 8M [default: PYTHONHEAPSIGHT_BUDGET, or 32M or 15 % of
     /// the program's own, whichever is more]
     #[arg(long, value_name = "SIZE", value_parser = budget_bytes, allow_negative_numbers = true)]

@@ -49,6 +49,15 @@ pub(super) fn count(text: &str) -> Result<usize, String> {
     }
 }
 
+/// A part of a whole in per cent.
+pub(super) fn percent(text: &str) -> Result<f64, String> {
+    let number = text.strip_suffix('%').unwrap_or(text).parse::<f64>();
+    let number = number
+        .ok()
+        .filter(|percent| (0.0..=100.0).contains(percent));
+    number.ok_or_else(|| "give a number from 0 to 100".to_owned())
+}
+
 pub(super) fn metric(text: &str) -> Result<Metric, String> {
     Metric::ALL
         .into_iter()
@@ -203,6 +212,16 @@ mod tests {
         assert_eq!(bytes("2m"), Ok(2 << 20));
         for wrong in ["0", "0K", "-1", "K", "", "é", "99999999999G"] {
             assert!(bytes(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_part_is_between_nothing_and_the_whole() {
+        assert_eq!(percent("0"), Ok(0.0));
+        assert_eq!(percent("2.5"), Ok(2.5));
+        assert_eq!(percent("100%"), Ok(100.0));
+        for wrong in ["-1", "101", "nan", "inf", "", "%", "one"] {
+            assert!(percent(wrong).is_err(), "{wrong}");
         }
     }
 

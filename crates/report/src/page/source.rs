@@ -10,7 +10,6 @@ use super::pack::{lines, section};
 use super::tree::{FunctionKind, Tree};
 use crate::secrets::looks_like_a_secret;
 use crate::source::{Source, shown_line};
-use crate::summary::source;
 
 /// Lines before and after one with memory.
 const AROUND: u32 = 12;
@@ -43,11 +42,13 @@ struct EmbeddedFile {
 impl Embedded {
     pub(super) fn new(sides: &[PageSide<'_>], tree: &Tree) -> Self {
         let mut embedded = Self::default();
-        let mut sources: Vec<Source> = sides.iter().map(|side| source(side.capture)).collect();
+        let mut sources: Vec<Source> = sides.iter().map(|side| Source::of(side.capture)).collect();
         let mut bytes = 0;
         for (file, wanted) in wanted(tree) {
             let name = &tree.names.file_names[file as usize];
-            let found = sources.iter_mut().find_map(|source| source.lines(name));
+            let found = sources
+                .iter_mut()
+                .find_map(|source| source.lines(name).ok().filter(|lines| !lines.is_empty()));
             let Some(all) = found else {
                 embedded.missing += usize::from(!name.starts_with('<') && !name.is_empty());
                 continue;
