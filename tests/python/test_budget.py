@@ -126,7 +126,7 @@ def allocated_by_file(told: dict[str, object]) -> dict[str, tuple[int, int]]:
     assert isinstance(sites, dict)
     assert isinstance(functions, list)
     sums: dict[str, tuple[int, int]] = {}
-    columns = zip(sites["call_path"], sites["allocated_bytes"], sites["allocated_blocks"], strict=True)
+    columns = zip(sites["call_path"], sites["allocated_bytes"], sites["allocated_blocks"])
     for path, bytes_, blocks in columns:
         function = paths["function"][path]
         if function is not None:

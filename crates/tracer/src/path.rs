@@ -446,33 +446,46 @@ unsafe fn resolve<V: Version>(frame: Frame) -> Option<Resolved> {
 
 #[cfg(test)]
 mod tests {
-    use heapsight_cpython::version::V3_15;
+    use heapsight_cpython::version::{ALL, ForVersion, with_version};
 
     use super::*;
 
+    /// Asks what a shim without an instruction is, with and without another step in its place.
+    struct Ask;
+
+    impl ForVersion for Ask {
+        type Output = ();
+
+        fn call<V: Version>(self) {
+            let Some(owner) = V::OFFSETS.owner else {
+                return; // no shims
+            };
+            let mut bytes = [0_u64; 16];
+            bytes[owner.offset / 8] = u64::from(owner.first_shim) << (8 * (owner.offset % 8));
+            let shim = Frame(bytes.as_ptr().cast());
+            let mut cache = PathCache::new().expect("memory");
+            cache.steps.fill(Step::NONE);
+            cache.meanings.fill(Meaning::NONE);
+            let base = cache.base;
+            // SAFETY: a shim: nothing of it is read but its owner and position, which are there.
+            unsafe {
+                let position = frame::position::<V>(shim);
+                assert_eq!(position, 0);
+                assert_eq!(cache.step::<V>(base, shim, position), (base, false));
+                cache.steps.fill(Step {
+                    position: 1,
+                    parent: base,
+                    node: 1,
+                });
+                assert_eq!(cache.step::<V>(base, shim, position), (base, false));
+            }
+        }
+    }
+
     #[test]
     fn a_shim_without_an_instruction_is_no_frame_of_a_path_whatever_was_remembered() {
-        const SHIM: u8 = 3;
-        let mut bytes = [0_u64; 16];
-        let owner = V3_15::OFFSETS.owner.expect("3.15 has owners").offset;
-        bytes[owner / 8] = u64::from(SHIM) << (8 * (owner % 8));
-        let shim = Frame(bytes.as_ptr().cast());
-        let mut cache = PathCache::new().expect("memory");
-        cache.steps.fill(Step::NONE);
-        cache.meanings.fill(Meaning::NONE);
-        // SAFETY: a shim: nothing of it is read but its owner and position, which are there.
-        unsafe {
-            let position = frame::position::<V3_15>(shim);
-            assert_eq!(position, 0);
-            let base = cache.base;
-            assert_eq!(cache.step::<V3_15>(base, shim, position), (base, false));
-            // Another step takes the place where this one would be.
-            cache.steps.fill(Step {
-                position: 1,
-                parent: base,
-                node: 1,
-            });
-            assert_eq!(cache.step::<V3_15>(base, shim, position), (base, false));
+        for known in ALL {
+            with_version(known.minor, known.free_threaded, Ask).expect("it is known");
         }
     }
 }
