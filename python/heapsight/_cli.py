@@ -20,8 +20,19 @@ def main() -> int:
     """
     _restore_default_signals()
     return _heapsight.cli_main(
-        sys.argv[1:], sys.executable, own_command(), interpreter_flags(), check_script, hand_over_problem
+        sys.argv[1:],
+        sys.executable,
+        own_command(),
+        interpreter_flags(),
+        preloaded_library(),
+        check_script,
+        hand_over_problem,
     )
+
+
+def preloaded_library() -> str:
+    """Return the path of the library that ``--native`` has the loader load first."""
+    return os.path.join(os.path.dirname(os.path.abspath(__file__)), "libheapsight_preload.so")
 
 
 def own_command() -> list[str]:

@@ -83,6 +83,7 @@ def cli_main(
     executable: str,
     command: list[str],
     flags: list[str],
+    preload: str,
     check_script: Callable[[str], str | None],
     hand_over_problem: Callable[[], str | None],
 ) -> int: ...

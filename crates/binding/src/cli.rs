@@ -8,15 +8,16 @@ use pyo3::prelude::*;
 /// Runs the command line and returns its exit status.
 ///
 /// `command` is how the user called heapsight, word by word, without what follows. `heapsight run` replaces this
-/// process, so it returns only if it failed. `check_script(path)` gives `"line: message"` for a script that does not
-/// compile, and `hand_over_problem()` says why a new interpreter could not start tracing; both give None when all is
-/// well.
+/// process, so it returns only if it failed. `preload` is the library for `--native`. `check_script(path)` gives
+/// `"line: message"` for a script that does not compile, and `hand_over_problem()` says why a new interpreter could not
+/// start tracing; both give None when all is well.
 #[pyfunction]
 fn cli_main(
     argv: Vec<OsString>,
     executable: PathBuf,
     command: Vec<OsString>,
     flags: Vec<OsString>,
+    preload: PathBuf,
     check_script: &Bound<'_, PyAny>,
     hand_over_problem: &Bound<'_, PyAny>,
 ) -> PyResult<i32> {
@@ -26,6 +27,7 @@ fn cli_main(
         executable,
         command,
         flags,
+        preload,
         python_version: python_version(),
         syntax_check: &syntax_check,
         hand_over_check: &hand_over_check,

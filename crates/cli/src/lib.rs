@@ -26,6 +26,7 @@
 //! let context = Context {
 //!     executable: "python3".into(),
 //!     flags: vec![],
+//!     preload: "libheapsight_preload.so".into(),
 //!     command: vec!["heapsight".into()],
 //!     python_version: "3.13.1".into(),
 //!     syntax_check: &|_| Ok(()),
@@ -74,6 +75,8 @@ pub struct Context<'a> {
     pub executable: PathBuf,
     /// Options that this interpreter was started with, to start the program's with.
     pub flags: Vec<OsString>,
+    /// The library that `--native` has preloaded.
+    pub preload: PathBuf,
     /// The words that the user called heapsight with: `heapsight`, or `python3 -m heapsight`.
     pub command: Vec<OsString>,
     /// For example `3.13.1`.

@@ -31,6 +31,9 @@ pub struct RunSpec {
     pub sample_bytes: Option<u64>,
     /// Keep threads apart.
     pub threads: bool,
+    /// Trace what goes past Python's allocators. The library for it is in `LD_PRELOAD`.
+    #[serde(default)]
+    pub native: bool,
     /// Milliseconds between two ticks.
     pub tick_ms: u32,
     /// Entries in the summary at exit; `None`: no summary.
@@ -243,6 +246,7 @@ mod tests {
             frames: Some(25),
             sample_bytes: None,
             threads: true,
+            native: true,
             tick_ms: 100,
             top: Some(10),
             imports: false,

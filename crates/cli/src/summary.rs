@@ -102,6 +102,7 @@ pub(crate) mod tests {
             frames: None,
             sample_bytes: None,
             threads: false,
+            native: false,
             tick_ms: 100,
             top,
             imports: false,

@@ -58,6 +58,7 @@ fn outcome_with(out: Box<dyn Write + Send>, words: &[&str], look: Look) -> (i32,
     let context = Context {
         executable: "/nonexistent/python3".into(),
         flags: Vec::new(),
+        preload: "libheapsight_preload.so".into(),
         python_version: "3.13.1".into(),
         command: vec!["heapsight".into()],
         syntax_check: &|_| Ok(()),

@@ -64,6 +64,10 @@ pub(crate) struct RunOptions {
     )]
     pub sample: Option<u64>,
 
+    /// Trace what is asked of malloc, mmap and their relatives as well: memory of C extensions
+    #[arg(long)]
+    pub native: bool,
+
     /// Keep threads apart
     #[arg(long)]
     pub threads: bool,

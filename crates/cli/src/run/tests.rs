@@ -15,6 +15,7 @@ fn prepared(words: &[&str], syntax_check: SyntaxCheck) -> Result<Command, Failur
     let context = Context {
         executable: "/usr/bin/python3".into(),
         flags: vec!["-X".into(), "dev".into()],
+        preload: "libheapsight_preload.so".into(),
         python_version: "3.13.1".into(),
         command: vec!["heapsight".into()],
         syntax_check: &syntax_check,
@@ -147,6 +148,7 @@ fn options_reach_the_recorder() {
         frames: None,
         sample_bytes: None,
         threads: false,
+        native: false,
         tick_ms: 100,
         top: Some(10),
         imports: false,
@@ -187,6 +189,7 @@ fn options_reach_the_recorder() {
         run(&["--threads"]),
         RunSpec {
             threads: true,
+            native: false,
             ..default.clone()
         }
     );
@@ -311,6 +314,7 @@ fn tracing_that_could_not_start_stops_before_anything_is_created() {
     let context = Context {
         executable: "/usr/bin/python3".into(),
         flags: Vec::new(),
+        preload: "libheapsight_preload.so".into(),
         python_version: "3.13.1".into(),
         command: vec!["heapsight".into()],
         syntax_check: &FINE,
@@ -330,6 +334,7 @@ fn an_interpreter_that_cannot_be_started_leaves_no_capture_behind() {
     let context = Context {
         executable: folder.path("no-python").into(),
         flags: Vec::new(),
+        preload: "libheapsight_preload.so".into(),
         python_version: "3.13.1".into(),
         command: vec!["heapsight".into()],
         syntax_check: &FINE,
