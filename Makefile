@@ -33,7 +33,8 @@ WHEEL := target/wheels/.built-$(PROFILE)
 
 WHEEL_SOURCES := pyproject.toml Cargo.toml Cargo.lock README.md LICENSE-MIT LICENSE-APACHE THIRD-PARTY-LICENSES.txt \
 	$(shell find crates -name '*.rs' -o -name Cargo.toml -o -path '*/src/*' -type f) \
-	$(shell find python -type f -not -name '*.pyc' -not -name '*.so')
+	$(wildcard scripts/build/*.py) \
+	$(shell find python -type f -not -name '*.pyc' -not -name '*.so' -not -path '*/data/scripts/*')
 
 # Modules that a macro declares.
 UNSEEN_BY_CARGO_FMT := $(wildcard crates/cpython/src/version/*.rs)
@@ -100,7 +101,7 @@ check-rules: $(STAMPS)/lint
 .PHONY: check-rust
 check-rust: tools check-dependencies
 	cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
-	cargo clippy --locked --package heapsight-binding --no-default-features --quiet -- -D warnings
+	cargo clippy --locked --package heapsight-command --no-default-features --quiet -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items --quiet
 
 .PHONY: check-dependencies
@@ -168,7 +169,8 @@ $(STAMPS)/build $(STAMPS)/test $(STAMPS)/lint $(STAMPS)/readers $(STAMPS)/wheels
 
 $(WHEEL): $(WHEEL_SOURCES) $(STAMPS)/build
 	@rm -rf target/wheels
-	$(BIN)/maturin build --locked $(or $(BUILD_$(PROFILE)),$(error PROFILE=$(PROFILE): use demo, dev or release)) --interpreter $(BIN)/python --out target/wheels
+	$(BIN)/python scripts/build/backend.py $(or $(BUILD_$(PROFILE)),$(error PROFILE=$(PROFILE): use demo, dev or release))
+	$(BIN)/maturin build --locked $(BUILD_$(PROFILE)) --interpreter $(BIN)/python --out target/wheels
 	@touch $@
 
 $(INSTALLED): $(WHEEL) $(STAMPS)/venv-$(PYTHON_TAG)

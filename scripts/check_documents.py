@@ -2,6 +2,8 @@
 
 * Every page in docs/ is linked from another page.
 * The table of crates in docs/architecture.md names every crate, and each crate describes itself.
+* A name in Rust's spelling that a document gives (`tracer::tables::sites`) begins with a crate and is there.
+* A path of this repository that a document gives (`crates/tracer/src`) is there; NAME in it stands for a file to be made.
 * The table of dependencies names every direct dependency with the crates that have it and a reason, and nothing else.
 """
 
@@ -23,6 +25,9 @@ ARCHITECTURE = ROOT / "docs" / "architecture.md"
 
 #: Where a dependency stands in the table that only tests have.
 TESTS = "tests"
+
+#: How a source file defines a name, or gives one on that another file defines.
+DEFINITION = r"\b(?:(?:fn|struct|enum|trait|type|const|static|mod|union)\s+|pub(?:\([a-z]+\))? use [^;]*\b){}\b"
 
 
 def table_rows(text: str, heading: str) -> list[list[str]]:
@@ -79,6 +84,33 @@ def wrong_crates(architecture: str, manifests: Mapping[str, Mapping[str, Any]]) 
             yield f"crates/{name}/Cargo.toml has no description"
 
 
+def missing_names(text: str, crates: Iterable[str]) -> Iterator[str]:
+    """Name what a document gives as a path of Rust that leads to no module, and to nothing that a module defines."""
+    known = set(crates)
+    for path in sorted(set(re.findall(r"`([a-z_]+(?:::\w+)+)`", text))):
+        crate, *names = path.split("::")
+        if crate not in known:
+            yield f"{path} does not begin with a crate"
+            continue
+        folder = ROOT / "crates" / crate / "src"
+        source = folder / "lib.rs" if (folder / "lib.rs").exists() else folder / "main.rs"
+        while names and (folder / f"{names[0]}.rs").exists():
+            source, folder = folder / f"{names[0]}.rs", folder / names[0]
+            names = names[1:]
+        code = source.read_text(encoding="utf-8")
+        if len(names) > 1 or not all(re.search(DEFINITION.format(name), code) for name in names):
+            yield f"{path} is not there: {source.relative_to(ROOT)} does not have {'::'.join(names)}"
+
+
+def missing_paths(text: str) -> Iterator[str]:
+    """Name what a document gives as a path in this repository and is not there."""
+    folders = "crates|tests|scripts|python|docs|benchmarks|examples|requirements|fuzz"
+    for path in sorted(set(re.findall(rf"`((?:{folders})/[\w./-]+)`", text))):
+        to_be_made = "NAME" in path or "v3_16" in path
+        if not to_be_made and not (ROOT / path).exists():
+            yield f"{path} is not there"
+
+
 def links(text: str) -> set[str]:
     """Return the relative targets of a page's links, without what follows a #."""
     return set(re.findall(r"\]\((?![a-z]+:)([^)#\s]+)", text))
@@ -110,6 +142,10 @@ def main() -> int:
     documents = [*pages, *ROOT.glob("*.md"), *ROOT.glob("benchmarks/*.md"), *ROOT.glob("fuzz/*.md")]
     found = [f"{name}: {breach}" for breach in wrong_dependencies(architecture, manifests)]
     found += [f"{name}: {breach}" for breach in wrong_crates(architecture, manifests)]
+    for document in documents:
+        missing = missing_names(document.read_text(encoding="utf-8"), manifests)
+        missing = [*missing, *missing_paths(document.read_text(encoding="utf-8"))]
+        found += [f"{document.relative_to(ROOT)}: {breach}" for breach in missing]
     found += unlinked(pages, documents)
     for breach in found:
         print(breach, file=sys.stderr)

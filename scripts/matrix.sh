@@ -46,6 +46,7 @@ free_threaded_wheel() {
     out=target/wheels-free-threaded/$("$1" -c 'import sys; print(sys.implementation.cache_tag)')
     mkdir -p "$out"
     rm -f "$out"/heapsight-*.whl
+    CARGO_TARGET_DIR=target/free-threaded .venv/bin/python scripts/build/backend.py --profile "$profile" >&2 || return
     CARGO_TARGET_DIR=target/free-threaded .venv/bin/maturin build --locked --profile "$profile" \
         --interpreter "$(readlink -f "$1")" --out "$out" >&2 || return
     echo "$out"/heapsight-*.whl

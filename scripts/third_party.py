@@ -22,8 +22,9 @@ TEXTS = re.compile(r"(?i)^(licen[sc]e|copying|notice|unlicense)")
 
 def linked_crates() -> list[str]:
     """Return name and version of each crate that is linked into a wheel, in the order of their names."""
-    command = ["cargo", "tree", "--locked", "--package", "heapsight-binding", "--edges", "normal,no-proc-macro"]
-    command += ["--target", "x86_64-unknown-linux-gnu", "--prefix", "none", "--format", "{p}"]
+    command = ["cargo", "tree", "--locked", "--package", "heapsight-binding", "--package", "heapsight-command"]
+    command += ["--edges", "normal,no-proc-macro", "--target", "x86_64-unknown-linux-gnu", "--prefix", "none"]
+    command += ["--format", "{p}"]
     tree = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     found = {line.split(" (")[0].replace(" v", " ") for line in tree.splitlines() if line}
     return sorted(name for name in found if not name.startswith("heapsight-"))
@@ -31,7 +32,8 @@ def linked_crates() -> list[str]:
 
 def heading(crates: Sequence[str]) -> str:
     """Return the list of crates that the file begins with."""
-    return "Crates that are linked into heapsight's extension module:\n\n" + "".join(f"  {name}\n" for name in crates)
+    names = "".join(f"  {name}\n" for name in crates)
+    return f"Crates that are linked into heapsight's extension module and its command:\n\n{names}"
 
 
 def notices(crates: Sequence[str]) -> str:

@@ -4,8 +4,8 @@
     .venv/bin/python scripts/wheels.py NAME...      some: x86_64-manylinux, aarch64-musllinux, free-threaded, sdist, …
 
 Each wheel is built with zig's C compiler and linker, against the oldest C library that its tag promises, and then judged:
-by size, and by auditwheel. The debug information is taken out of it into an archive beside it: unpack that next to the installed
-extension module, and gdb and perf find it.
+by size, and by auditwheel. The debug information is taken out of it into an archive beside it: unpack that next to the
+installed extension module and the command, and gdb and perf find it.
 """
 
 from __future__ import annotations
@@ -27,6 +27,10 @@ from pathlib import Path
 from elftools.elf.elffile import ELFFile
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "scripts" / "build"))
+
+import backend  # noqa: E402
+
 DIST = ROOT / "dist"
 
 #: The size that no wheel may pass.
@@ -107,13 +111,21 @@ def build(target: Target, out: Path) -> Path:
     # maturin looks for zig's package in the first Python on PATH.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     options = ["--interpreter", str(find_interpreter(target.interpreter))] if target.interpreter else []
+    # Its own folder: with other compilers for C, the crates are not those of a build for this machine.
+    environment = {"CARGO_TARGET_DIR": str(ROOT / "target" / "published"), "PATH": path}
+    glibc = target.platform.removeprefix("manylinux_").replace("_", ".") if target.platform == MANYLINUX else ""
+    triple = f"{target.triple}.{glibc}" if glibc else target.triple
+    zig = (str(Path(sys.executable).parent / "cargo-zigbuild"), "zigbuild")
+    try:
+        backend.build_command("release", "--target", triple, cargo=zig, environment=environment)
+    except subprocess.CalledProcessError as error:
+        raise BuildError(f"cargo-zigbuild failed with exit status {error.returncode}") from None
     run(
         Path(sys.executable).parent / "maturin",
         "build",
         *("--locked", "--profile", "release", "--zig", "--target", target.triple),
         *("--compatibility", target.platform, "--out", str(out), *options),
-        # Its own folder: with other compilers for C, the crates are not those of a build for this machine.
-        environment={"CARGO_TARGET_DIR": str(ROOT / "target" / "published"), "PATH": path},
+        environment=environment,
     )
     [wheel] = out.glob("*.whl")
     return wheel
@@ -135,13 +147,13 @@ def split(wheel: Path, scratch: Path) -> tuple[Path, Path]:
     tool, environment = object_copier()
     run(sys.executable, "-m", "wheel", "unpack", "--dest", str(scratch), str(wheel))
     [folder] = [each for each in scratch.iterdir() if each.is_dir()]
-    [library] = (folder / "heapsight").glob("_heapsight*.so")
-    debug = scratch / f"{library.name}.debug"
-    run(tool, "--only-keep-debug", str(library), str(debug), environment=environment)
-    run(tool, "--strip-all", f"--add-gnu-debuglink={debug}", str(library), environment=environment)
     archive = DIST / f"{wheel.stem}.debug.tar.xz"
     with tarfile.open(archive, "w:xz") as out:
-        out.add(debug, debug.name)
+        for file in [*(folder / "heapsight").glob("_heapsight*.so"), *folder.glob("*.data/scripts/heapsight")]:
+            debug = scratch / f"{file.name}.debug"
+            run(tool, "--only-keep-debug", str(file), str(debug), environment=environment)
+            run(tool, "--strip-all", f"--add-gnu-debuglink={debug}", str(file), environment=environment)
+            out.add(debug, debug.name)
     run(sys.executable, "-m", "wheel", "pack", "--dest-dir", str(DIST), str(folder))
     return DIST / wheel.name, archive
 

@@ -1,33 +1,48 @@
-"""The command line: gathers what only Python knows, and hands over to Rust."""
+"""``python -m heapsight``: finds the command, a program of its own, and becomes it, with what only Python knows."""
 
 from __future__ import annotations
 
-# Little is imported here: every `heapsight run` waits for it. `signal` would bring `enum`, and `pathlib` `urllib`.
+# Little is imported here: every command waits for it. `signal` would bring `enum`, and `pathlib` `urllib`.
 import _signal as signal  # type: ignore[import-not-found]
 import os
 import site
 import sys
-import warnings
-import zipimport
-
-from heapsight import _heapsight
 
 
 def main() -> int:
-    """Run the command that ``sys.argv`` asks for, and return its exit status.
-
-    ``heapsight run`` does not return when all is well: the process becomes the traced program.
-    """
+    """Run the command that ``sys.argv`` asks for. Returns only if there is no such command."""
+    path = command_path()
+    if path is None:
+        print(f"heapsight: its command is not installed for {sys.executable}: install heapsight again", file=sys.stderr)
+        return 1
     _restore_default_signals()
-    return _heapsight.cli_main(
-        sys.argv[1:],
-        sys.executable,
-        own_command(),
-        interpreter_flags(),
-        preloaded_library(),
-        check_script,
-        hand_over_problem,
-    )
+    told = [("executable", sys.executable), ("version", sys.version.split()[0])]
+    told += [("command", word) for word in own_command()]
+    told.append(("preload", preloaded_library()))
+    told += [("flag", flag) for flag in interpreter_flags()]
+    problem = hand_over_problem()
+    if problem is not None:
+        told.append(("problem", problem))
+    words = [f"{name}={value}" for name, value in told]
+    try:
+        os.execv(path, [path, "--from-python", *words, "--", *sys.argv[1:]])
+    except OSError as error:
+        print(f"heapsight: cannot start {path}: {error.strerror}", file=sys.stderr)
+        return 1
+
+
+def command_path() -> str | None:
+    """Return where the command is: in the folder for scripts of the environment that this package is in."""
+    packages = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    prefix = os.path.dirname(os.path.dirname(os.path.dirname(packages)))  # PREFIX/lib/pythonX.Y/site-packages
+    for folder in (os.path.join(prefix, "bin"), os.path.join(packages, "bin")):  # the second: pip install --target
+        path = os.path.join(folder, "heapsight")
+        if os.access(path, os.X_OK):
+            return path
+    import sysconfig
+
+    path = os.path.join(sysconfig.get_path("scripts"), "heapsight")
+    return path if os.access(path, os.X_OK) else None
 
 
 def preloaded_library() -> str:
@@ -36,9 +51,7 @@ def preloaded_library() -> str:
 
 
 def own_command() -> list[str]:
-    """Return the words that heapsight was called with, without its arguments: `python3 -m heapsight`, or a script."""
-    if os.path.basename(sys.argv[0]) != "__main__.py":
-        return sys.argv[:1]
+    """Return the words that heapsight was called with, without its arguments: `python3 -m heapsight`."""
     words = _original_words()
     return words[: len(words) - len(sys.argv) + 1] or [sys.executable, "-m", "heapsight"]
 
@@ -53,8 +66,6 @@ def interpreter_flags() -> list[str]:
             return flags
         if not module_option.startswith("--") and module_option.endswith("m"):  # joined, as in -Im
             return [*flags, module_option[:-1]]
-    elif before_arguments and not before_arguments[-1].startswith("-"):
-        return before_arguments[:-1]  # the console script
     import subprocess
 
     # Private, but what multiprocessing starts its children with; not rebuilt here, for each version adds options.
@@ -76,37 +87,6 @@ def _command_line() -> list[str]:
         return []
 
 
-def check_script(path: str) -> str | None:
-    """Compile the script and return ``line: message`` if its syntax is wrong, else None.
-
-    Anything else that stands in the way is left for the interpreter to report in its own words.
-    """
-    if _holds_no_source(path):
-        return None
-    try:
-        with open(path, "rb") as file:
-            source = file.read()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # they come when the program is compiled for real
-            compile(source, path, "exec", dont_inherit=True)
-    except SyntaxError as error:
-        return f"{error.lineno or 0}: {error.msg}"
-    except ValueError as error:  # null bytes, before 3.12
-        return f"0: {error}"
-    except (OSError, MemoryError, RecursionError):
-        return None
-    return None
-
-
-def _holds_no_source(path: str) -> bool:
-    """Tell whether Python would run this file other than by compiling it: a zip archive, or compiled already."""
-    try:
-        zipimport.zipimporter(path)
-    except zipimport.ZipImportError:
-        return path.endswith(".pyc")
-    return True
-
-
 def hand_over_problem() -> str | None:
     """Say why a new interpreter would not find the settings of ``heapsight run``; None when it would.
 
@@ -123,8 +103,7 @@ def hand_over_problem() -> str | None:
 
 
 def _restore_default_signals() -> None:
-    """Let Ctrl-C and a closed pipe end a command written in Rust as they end any other."""
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-    if hasattr(signal, "SIGPIPE"):
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    """Let a closed pipe end the command as it ends any other: what Python ignores would stay ignored."""
+    for name in ("SIGPIPE", "SIGXFSZ"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_DFL)

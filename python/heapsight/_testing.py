@@ -17,6 +17,8 @@ audit = _functions.audit
 #: Traced bytes now and at the peak, and the counters of every call path: number of the domain, (file, line) of each frame, most recent first,  # noqa: E501
 #: and (bytes, blocks) allocated, freed, temporary, and live at the peak.
 get_counters = _functions.get_counters
+#: The same of a capture at its last tick.
+capture_counters = _functions.capture_counters
 #: Draws every later sample from this seed; None: from another one each time.
 fix_sampling_seed = _functions.fix_sampling_seed
 #: Live memory of each allocator domain, by its number: bytes and blocks.

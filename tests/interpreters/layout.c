@@ -146,6 +146,10 @@ int main(void)
 #else
     /* A bit field in debug builds, so its address cannot be taken: it is the byte after `owner` in both. */
     print("mark_visited", offsetof(Frame, owner) + 1);
+    print("mark_stack_pointer", offsetof(Frame, stackpointer));
+    print("mark_send_gen", SEND_GEN);
+    print("mark_for_iter_gen", FOR_ITER_GEN);
+    print("mark_shim_token", offsetof(Frame, f_globals));
 #endif
 #endif
 #if PY_VERSION_HEX >= 0x030E0000

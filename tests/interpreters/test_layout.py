@@ -20,6 +20,8 @@ from discover import ROOT, Interpreter, describe, interpreters
 HERE = Path(__file__).resolve().parent
 #: Owner of a generator's frame, the same in every version that has owners (crates/cpython/src/frame.rs).
 OWNED_BY_GENERATOR = 1
+#: What print_offsets calls the offset of the running thread's state with glibc on aarch64, where mutexes before it are larger.
+RUNTIME_CURRENT_ON_AARCH64 = "runtime_current_on_aarch64"
 
 
 @pytest.fixture(scope="session")
@@ -68,7 +70,7 @@ def test_constants_are_those_of_the_headers(
 
     version = f"3.{interpreter.version[1]}" + "t" * interpreter.free_threaded
     assert version in rust_constants, f"no layout for {version}"
-    ours = rust_constants[version]
+    ours = {key: value for key, value in rust_constants[version].items() if key != RUNTIME_CURRENT_ON_AARCH64}
     if interpreter.free_threaded:
         # Frames of free-threaded builds are not marked, so their constants for it do not exist.
         headers = {key: value for key, value in headers.items() if not key.startswith("mark_")}

@@ -14,13 +14,9 @@ from pathlib import Path
 
 import pytest
 from discover import Interpreter, interpreters
-from test_layout import HERE, OWNED_BY_GENERATOR, rust_constants
+from test_layout import HERE, OWNED_BY_GENERATOR, RUNTIME_CURRENT_ON_AARCH64, rust_constants
 
 __all__ = ["rust_constants"]  # a fixture
-
-#: Elsewhere on aarch64, where the C library's mutexes are larger. It is used only after it was seen to behave as the word that is
-#: meant (crates/tracer/src/interpreter/attached_state.rs); where it does not, the interpreter's getter is asked.
-PROVEN_BY_BEHAVIOUR = "runtime_current"
 
 #: A line that prints a constant of the headers. What is computed at run time (a bit's place, a loop) is not one.
 PRINT = re.compile(r'print\("(\w+)", (?!STATE_SHIFT)(.*)\);')
@@ -30,8 +26,6 @@ def assertions(constants: dict[str, int]) -> str:
     """Return layout.c with an assertion in the place of each line that prints."""
 
     def assertion(found: re.Match[str]) -> str:
-        if found[1] == PROVEN_BY_BEHAVIOUR:
-            return ""
         # A constant that does not exist for a version must not be asked for: the compiler then does not know the name.
         expected = constants.get(found[1], f"no_constant_{found[1]}")
         return f'_Static_assert(({found[2]}) == {expected}, "{found[1]}");'
@@ -70,6 +64,8 @@ def test_a_compiler_for_aarch64_puts_everything_where_the_constants_say(
         "owned_by_generator": OWNED_BY_GENERATOR,
         **rust_constants[f"3.{interpreter.version[1]}" + "t" * interpreter.free_threaded],
     }
+    if RUNTIME_CURRENT_ON_AARCH64 in constants:
+        constants["runtime_current"] = constants[RUNTIME_CURRENT_ON_AARCH64]
     source = assertions(constants)
     if interpreter.free_threaded:
         # Frames of free-threaded builds are not marked, so their constants for it do not exist.

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from harness import PROGRAMS
 
 import heapsight
-from heapsight import _testing
 
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     # As in a job that a shell started in the background. Every program that the tests run would inherit it.
@@ -28,6 +30,16 @@ def untraced() -> Iterator[None]:
     heapsight.disable()
     heapsight.set_traceback_limit(1)
     yield
-    assert _testing.audit() == []
     heapsight.disable()
     heapsight.set_traceback_limit(1)
+
+
+@pytest.fixture(scope="session")
+def raw_threads(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build a library whose threads allocate raw memory without the GIL."""
+    compiler = shutil.which("cc")
+    assert compiler is not None, "a C compiler is needed to build heapsight, and to test it"
+    library = tmp_path_factory.mktemp("raw") / "raw_threads.so"
+    source = PROGRAMS / "raw_threads.c"
+    subprocess.run([compiler, "-O1", "-shared", "-fPIC", "-pthread", "-o", library, source], check=True)
+    return library

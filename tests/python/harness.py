@@ -77,7 +77,7 @@ class Start:
 def clean_environment() -> dict[str, str]:
     """Return this process's environment without what would change how a Python behaves.
 
-    Whatever is recorded is audited when it ends: what does not add up is a line on standard error.
+    Whatever is traced is audited when it ends: what does not add up is a line on standard error.
     """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "HEAPSIGHT", "PYTEST"))}
     return {**kept, "HEAPSIGHT_AUDIT": "1"}

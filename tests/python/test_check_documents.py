@@ -79,3 +79,18 @@ def test_a_page_that_only_links_to_itself_and_a_link_to_nowhere_are_found(check:
     assert said == ["start.md: links to gone.md, which is not there", "page.md: no other document links to this page"]
     start.write_text("[page](page.md#top)")
     assert list(check.unlinked([page], [page, start])) == []
+
+
+def test_a_name_that_is_given_as_a_path_of_rust_must_be_there(check: ModuleType) -> None:
+    crates = ["tracer", "analysis"]
+    text = "`tracer::tables::sites`, `tracer::tables::sites::OwnSites`, `analysis::recording` and `not::a crate`"
+    assert list(check.missing_names(text, crates)) == []
+    wrong = ["tracer::live_map", "tracer::tables::sites::Nothing", "tracer::nowhere::sites", "sites::OwnSites"]
+    for path in wrong:
+        [line] = check.missing_names(f"see `{path}`", crates)
+        assert line.startswith(f"{path} ")
+
+
+def test_a_path_that_is_given_must_be_there(check: ModuleType) -> None:
+    text = "`crates/tracer/src/lib.rs`, `crates/report/src/export/NAME.rs` and `docs/nowhere.md`"
+    assert list(check.missing_paths(text)) == ["docs/nowhere.md is not there"]

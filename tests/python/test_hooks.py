@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -27,17 +26,6 @@ MODE = pytest.mark.parametrize("mode", MODES)
 
 #: Allocators that CPython can be told to use; each is called with a `ctx` of its own.
 ALLOCATORS = ["default", "debug"] if sysconfig.get_config_var("Py_GIL_DISABLED") else ["default", "debug", "malloc"]
-
-
-@pytest.fixture(scope="session")
-def raw_threads(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build a library whose threads allocate raw memory without the GIL."""
-    compiler = shutil.which("cc")
-    assert compiler is not None, "a C compiler is needed to build heapsight, and to test it"
-    library = tmp_path_factory.mktemp("raw") / "raw_threads.so"
-    source = PROGRAMS / "raw_threads.c"
-    subprocess.run([compiler, "-O1", "-shared", "-fPIC", "-pthread", "-o", library, source], check=True)
-    return library
 
 
 def run(code: str, mode: str = "exact", library: Path | None = None, **environment: str) -> Outcome:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import PROGRAMS, Start, heapsight, program
+from harness import PROGRAMS, Start, clean_environment, heapsight, program
 
 #: What tracing adds to sys.modules, beside modules of the package.
 OWN_MODULES = {"heapsight", "_heapsight_startup", "atexit"}
@@ -193,7 +193,8 @@ def test_console_script_is_the_same_command(capture: Path) -> None:
     command = Path(sysconfig.get_path("scripts"), "heapsight")
     start = program("report_environment.py", "x")
     plain = json.loads(start.plain().stdout)
-    done = Start([command, "run", "--quiet", "-o", capture, *start.arguments]).plain()
+    words = [command, "run", "--quiet", "-o", capture, *start.arguments]
+    done = subprocess.run(words, capture_output=True, env=clean_environment(), check=True)
     traced = json.loads(done.stdout)
     for key in ("argv", "orig_argv", "path", "flags", "executable", "main", "environ"):
         assert traced[key] == plain[key], key

@@ -1,14 +1,24 @@
 //! `heapsight._heapsight`: the binding between Python and the engine.
 //!
 //! The only crate that names pyo3, and the only place where Python exceptions are made. It is thin: one file for each
-//! thing that Python can ask for, and each of them translates and calls.
+//! thing that Python can ask for, and each of them translates and calls. It is loaded into every traced process, so it
+//! depends on nothing of the command line's.
+//!
+//! # Example
+//!
+//! ```python
+//! from heapsight import _heapsight  # users: import heapsight
+//!
+//! _heapsight.enable()
+//! kept = [bytearray(10_000) for _ in range(100)]
+//! assert _heapsight.get_traced_memory() > 1_000_000
+//! ```
 
 // The comments on classes and functions are Python's docstrings, with Python's brackets in their examples.
 #![allow(rustdoc::broken_intra_doc_links)]
 
 mod api;
 mod arguments;
-mod cli;
 mod run;
 mod testing;
 mod tracemalloc;
@@ -38,7 +48,6 @@ fn _heapsight(module: &Bound<'_, PyModule>) -> PyResult<()> {
     api::process::register(module)?;
     api::object::register(module)?;
     testing::register(module)?;
-    cli::register(module)?;
     api::control::register(module)?;
     run::first_start::register(module)?;
     run::fork::register(module)?;

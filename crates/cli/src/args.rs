@@ -64,15 +64,15 @@ impl Arguments {
     /// Help is wrapped to `width` columns.
     pub(crate) fn parse(
         argv: &[OsString],
-        python_version: &str,
+        python_version: &dyn Fn() -> Option<String>,
         width: usize,
     ) -> Result<Self, clap::Error> {
-        let mut command = Self::command()
-            .term_width(width.min(WIDEST_HELP))
-            .version(format!(
-                "{} (Python {python_version})",
-                env!("CARGO_PKG_VERSION")
-            ));
+        let mut command = Self::command().term_width(width.min(WIDEST_HELP));
+        if argv.iter().any(|word| word == "-V" || word == "--version")
+            && let Some(python) = python_version()
+        {
+            command = command.version(format!("{} (Python {python})", env!("CARGO_PKG_VERSION")));
+        }
         let names_command =
             |word: &OsStr| word == "help" || command.find_subcommand(word).is_some();
         // `python -m heapsight --traceback FILE` is `heapsight top --traceback FILE`.
@@ -111,7 +111,7 @@ mod tests {
 
     fn help(words: &[&str]) -> String {
         let argv: Vec<OsString> = words.iter().map(OsString::from).collect();
-        Arguments::parse(&argv, "3.13.1", 100)
+        Arguments::parse(&argv, &|| Some("3.13.1".into()), 100)
             .expect_err("help was asked for")
             .render()
             .to_string()
@@ -138,7 +138,7 @@ mod tests {
     #[test]
     fn files_alone_are_shown() {
         let argv = ["a.heapsight", "b.heapsight", "-n", "3"].map(OsString::from);
-        let arguments = Arguments::parse(&argv, "3.13.1", 100).expect("valid");
+        let arguments = Arguments::parse(&argv, &|| None, 100).expect("valid");
         let Command::Top(options) = arguments.command else {
             panic!("{arguments:?}");
         };
@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn options_before_files_alone_are_those_of_top() {
         let argv = ["--traceback", "-n", "3", "a.heapsight"].map(OsString::from);
-        let arguments = Arguments::parse(&argv, "3.13.1", 100).expect("valid");
+        let arguments = Arguments::parse(&argv, &|| None, 100).expect("valid");
         let Command::Top(options) = arguments.command else {
             panic!("{arguments:?}");
         };

@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind, IsTerminal, Write};
 
 use clap::error::ErrorKind as Answer;
-use heapsight_report::{Look, printable};
+use heapsight_report::{Look, message, printable};
 
 use crate::failure::Failure;
 use crate::progress::Progress;
@@ -93,13 +93,6 @@ impl Console<'_> {
             _ => Err(Failure::Usage(one_line(&text.to_string()))),
         }
     }
-}
-
-/// A line of heapsight's own for standard error: the names of files in it may be anything, and must not control the
-/// terminal.
-#[must_use]
-pub fn message(text: &str) -> String {
-    format!("heapsight: {}", printable(text, true))
 }
 
 /// The first paragraph of a parser's message as one line, without the word that starts it.

@@ -26,8 +26,6 @@ pub(crate) enum Failure {
     NoMain(PathBuf),
     #[error("cannot read the script {}: {source}", path.display())]
     UnreadableScript { path: PathBuf, source: io::Error },
-    #[error("{}:{problem}", path.display())]
-    Syntax { path: PathBuf, problem: String },
     #[error("{} is neither a file nor a device: give another name with -o", .0.display())]
     OutputIsSpecial(PathBuf),
     #[error("cannot write {}: {source}", path.display())]
@@ -89,8 +87,7 @@ impl Failure {
     /// The exit status.
     pub(crate) fn status(&self) -> i32 {
         match self {
-            Self::Syntax { .. }
-            | Self::HandOver(_)
+            Self::HandOver(_)
             | Self::Exec { .. }
             | Self::BadPickle { .. }
             | Self::OfMemray { .. }

@@ -1,9 +1,10 @@
 //! The command line: `heapsight run`, and `top`, `stats`, `diff`, `merge` and `export` on what it wrote.
 //!
-//! Everything but Python itself: the binding passes in what only a running interpreter knows (a [`Context`]) and gets
-//! an exit status back. `heapsight run` never runs the program in this process: it checks its input, hands its settings
+//! Everything but Python itself: whoever calls passes in what only an interpreter knows (a [`Context`]) and gets an
+//! exit status back. `heapsight run` never runs the program in this process: it checks its input, hands its settings
 //! over in one environment variable ([`RunSpec`]), and replaces this process with a plain interpreter, so that the
-//! program is `__main__` in the ordinary way.
+//! program is `__main__` in the ordinary way. When the program has ended, its process has the command print the summary
+//! ([`at_exit`]).
 //!
 //! # Exit statuses of heapsight itself
 //!
@@ -24,13 +25,9 @@
 //!
 //! // Outside of an interpreter captures can be read, but no program can be run.
 //! let context = Context {
-//!     executable: "python3".into(),
-//!     flags: vec![],
-//!     preload: "libheapsight_preload.so".into(),
 //!     command: vec!["heapsight".into()],
-//!     python_version: "3.13.1".into(),
-//!     syntax_check: &|_| Ok(()),
-//!     hand_over_check: &|| Err("there is no interpreter here".into()),
+//!     interpreter: &|| Err("there is no interpreter here".into()),
+//!     python_version: &|| None,
 //! };
 //! let status = heapsight_cli::main(&context, &["top".into(), "app.heapsight".into()]);
 //! std::process::exit(status);
@@ -38,6 +35,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod at_exit;
 mod console;
 mod diff;
 mod export;
@@ -49,7 +47,6 @@ mod program;
 mod progress;
 mod relatives;
 mod run;
-mod run_spec;
 mod stats;
 mod summary;
 mod top;
@@ -58,33 +55,35 @@ mod view;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-pub use console::message;
-pub use merge::merge_at_exit;
-pub use run_spec::{InvalidRunSpec, LOOK, RUN_VARIABLE, RunSpec, SWITCH_VARIABLE, header_for_run};
-pub use summary::{SummaryError, exit_summary};
+pub use at_exit::at_exit;
 
 use args::{Arguments, Command};
 use console::Console;
 use failure::Failure;
 use files::Files;
+#[cfg(doc)]
+use heapsight_handover::RunSpec;
 use heapsight_report::shell_quoted;
 
-/// What only a running interpreter knows.
+/// What this process was called with, and what only an interpreter knows.
 pub struct Context<'a> {
-    /// `sys.executable`.
-    pub executable: PathBuf,
-    /// Options that this interpreter was started with, to start the program's with.
-    pub flags: Vec<OsString>,
-    /// The library that `--native` has preloaded.
-    pub preload: PathBuf,
     /// The words that the user called heapsight with: `heapsight`, or `python3 -m heapsight`.
     pub command: Vec<OsString>,
-    /// For example `3.13.1`.
-    pub python_version: String,
-    /// Compiles a script; `Err` is `line: message`.
-    pub syntax_check: &'a dyn Fn(&Path) -> Result<(), String>,
-    /// Says why a new interpreter could not start tracing.
-    pub hand_over_check: &'a dyn Fn() -> Result<(), String>,
+    /// Finds the interpreter that runs programs; `Err` says in one line why none could be traced.
+    pub interpreter: &'a dyn Fn() -> Result<Interpreter, String>,
+    /// That interpreter's version, for example `3.13.1`.
+    pub python_version: &'a dyn Fn() -> Option<String>,
+}
+
+/// An interpreter that heapsight is installed in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interpreter {
+    /// `sys.executable`.
+    pub executable: PathBuf,
+    /// Options to start it with, before those that name the program.
+    pub flags: Vec<OsString>,
+    /// The library that comes with heapsight there, for `--native` to have the loader load.
+    pub preload: PathBuf,
 }
 
 impl Context<'_> {
@@ -137,14 +136,11 @@ fn execute(
     argv: &[OsString],
     console: &mut Console<'_>,
 ) -> Result<(), Failure> {
-    let arguments = match Arguments::parse(
-        argv,
-        &context.python_version,
-        (console.out_look)(None).width,
-    ) {
-        Ok(arguments) => arguments,
-        Err(answer) => return console.answer(&answer),
-    };
+    let arguments =
+        match Arguments::parse(argv, context.python_version, (console.out_look)(None).width) {
+            Ok(arguments) => arguments,
+            Err(answer) => return console.answer(&answer),
+        };
     let files = Files::new(console.progress);
     let result = match arguments.command {
         Command::Run(options) => Err(run::exec_program(run::prepare(context, &options)?)),

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use heapsight_analysis::{Merge, MergedResident};
 use heapsight_capture::model::Mode;
 use heapsight_capture::{Capture, End, Exit, Header, ReadError, Replay, Tick, WriteError, Writer};
+use heapsight_handover::RunSpec;
 use heapsight_report::{Selection, format_size, next_steps, summary};
 
 use crate::args::MergeOptions;
@@ -16,7 +17,6 @@ use crate::files::{Files, Opened};
 use crate::output;
 use crate::progress::{Progress, Reading};
 use crate::relatives;
-use crate::run_spec::RunSpec;
 use crate::view::{View, warn_of_what_is_missing};
 
 /// Writes the combined capture, then shows its top.
@@ -70,7 +70,7 @@ pub(crate) fn merge(
 /// At the end of a run that asked for it: combines the captures of all its processes, `path` being that of the first.
 /// Gives the new capture, or one line saying why there is none; `None` when nobody asked.
 #[must_use]
-pub fn merge_at_exit(spec: &RunSpec, path: &Path) -> Option<Result<PathBuf, String>> {
+pub(crate) fn merge_at_exit(spec: &RunSpec, path: &Path) -> Option<Result<PathBuf, String>> {
     if !spec.merge || spec.is_child {
         return None;
     }

@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::args::RunOptions;
 use crate::failure::Failure;
@@ -90,17 +90,15 @@ impl<'a> Program<'a> {
         safe.collect()
     }
 
-    /// Finds what Python would find wrong before it runs anything. Modules and code are left to Python itself, whose
-    /// message is as good.
-    pub(crate) fn check(
-        &self,
-        syntax_check: &dyn Fn(&Path) -> Result<(), String>,
-    ) -> Result<(), Failure> {
+    /// Finds what Python would find wrong before it runs anything, but for the syntax: gives the file of which that is
+    /// to be looked at, by the interpreter that is to run it. Modules and code are left to Python itself, whose message
+    /// is as good.
+    pub(crate) fn check(&self) -> Result<Option<PathBuf>, Failure> {
         let Self::Script(path) = self else {
-            return Ok(());
+            return Ok(None);
         };
         if self.is_stdin() {
-            return Ok(());
+            return Ok(None);
         }
         let unreadable = |source| Failure::UnreadableScript {
             path: path.to_path_buf(),
@@ -115,7 +113,7 @@ impl<'a> Program<'a> {
             if !source.exists() {
                 let compiled = path.join("__main__.pyc").exists();
                 return if compiled {
-                    Ok(())
+                    Ok(None)
                 } else {
                     Err(Failure::NoMain(path.to_path_buf()))
                 };
@@ -124,14 +122,11 @@ impl<'a> Program<'a> {
         } else if metadata.is_file() {
             path.to_path_buf()
         } else {
-            // Reading a pipe here would take the program away from Python.
-            return Ok(());
+            // Reading a pipe would take the program away from Python.
+            return Ok(None);
         };
         fs::File::open(&source).map_err(unreadable)?;
-        syntax_check(&source).map_err(|problem| Failure::Syntax {
-            path: source,
-            problem,
-        })
+        Ok(Some(source))
     }
 
     fn is_stdin(&self) -> bool {

@@ -6,10 +6,11 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use heapsight_handover::{LOOK, RUN_VARIABLE, RunSpec, SWITCH_VARIABLE, new_run_id};
+
 use crate::args::{Frames, RunOptions};
 use crate::failure::Failure;
 use crate::program::Program;
-use crate::run_spec::{LOOK, RUN_VARIABLE, RunSpec, SWITCH_VARIABLE, new_run_id};
 use crate::{Context, output};
 
 /// Most bytes of the program's arguments that are recorded: one environment variable can hold 128 KiB.
@@ -30,8 +31,8 @@ pub(crate) struct Prepared {
 /// Checks everything that can be checked before the program starts, and creates the capture.
 pub(crate) fn prepare(context: &Context<'_>, options: &RunOptions) -> Result<Prepared, Failure> {
     let (program, arguments) = Program::of(options)?;
-    program.check(context.syntax_check)?;
-    (context.hand_over_check)().map_err(Failure::HandOver)?;
+    let script = program.check()?;
+    let interpreter = (context.interpreter)().map_err(Failure::HandOver)?;
     let output = output_path(options, &program);
     let combined = RunSpec::combined(&output);
     if options.merge && !options.force && combined.exists() {
@@ -39,7 +40,7 @@ pub(crate) fn prepare(context: &Context<'_>, options: &RunOptions) -> Result<Pre
     }
     let libraries = options
         .native
-        .then(|| preloaded(&context.preload))
+        .then(|| preloaded(&interpreter.preload))
         .transpose()?;
     output::create(&output, options.force)?;
     let spec = RunSpec {
@@ -61,15 +62,17 @@ pub(crate) fn prepare(context: &Context<'_>, options: &RunOptions) -> Result<Pre
         run_id: new_run_id(),
         is_child: false,
         replace_tracemalloc: options.replace_tracemalloc,
+        script,
+        summarizer: std::env::current_exe().ok(),
         program: program.title(),
         argv: recorded_arguments(&program, arguments),
     };
     let value = spec
         .to_env_value()
         .map_err(|error| Failure::HandOver(error.to_string()))?;
-    let mut command = Command::new(&context.executable);
+    let mut command = Command::new(&interpreter.executable);
     command
-        .args(&context.flags)
+        .args(&interpreter.flags)
         .args(program.words())
         .args(arguments)
         .env(RUN_VARIABLE, value);

@@ -5,16 +5,16 @@ use std::path::Path;
 
 use heapsight_analysis::{Imports, apply_frame_limit, name_threads};
 use heapsight_capture::{Capture, ReadError};
+use heapsight_handover::RunSpec;
 use heapsight_report::{
     Look, Selection, children_line, combined_children_line, next_steps, summary,
 };
 
 use crate::relatives;
-use crate::run_spec::RunSpec;
 
 /// Why there is no summary. The program's own result is not touched by it.
 #[derive(Debug, thiserror::Error)]
-pub enum SummaryError {
+pub(crate) enum SummaryError {
     /// The capture cannot be read back.
     #[error(transparent)]
     Read(#[from] ReadError),
@@ -29,7 +29,7 @@ pub enum SummaryError {
 ///
 /// # Errors
 /// When the capture cannot be read or the summary cannot be written.
-pub fn exit_summary(
+pub(crate) fn exit_summary(
     spec: &RunSpec,
     path: &Path,
     combined: Option<&Path>,
@@ -113,6 +113,8 @@ pub(crate) mod tests {
             run_id: 0,
             is_child: false,
             replace_tracemalloc: false,
+            script: None,
+            summarizer: None,
             program: "app.py".into(),
             argv: Vec::new(),
         }

@@ -56,13 +56,9 @@ impl Write for Broken {
 
 fn outcome_with(out: Box<dyn Write + Send>, words: &[&str], look: Look) -> (i32, String) {
     let context = Context {
-        executable: "/nonexistent/python3".into(),
-        flags: Vec::new(),
-        preload: "libheapsight_preload.so".into(),
-        python_version: "3.13.1".into(),
         command: vec!["heapsight".into()],
-        syntax_check: &|_| Ok(()),
-        hand_over_check: &|| Ok(()),
+        interpreter: &|| Err("there is no interpreter here".into()),
+        python_version: &|| Some("3.13.1".into()),
     };
     let argv: Vec<OsString> = words.iter().map(OsString::from).collect();
     let err = Sink::default();

@@ -4,7 +4,12 @@
 
 use heapsight_cpython::builtin_function::Fields;
 use heapsight_cpython::object::pre_header_bytes;
-use heapsight_cpython::version::{ALL, CurrentFrame, Instruction, Known, Mark, Offsets};
+use heapsight_cpython::version::{
+    AARCH64_GLIBC_MUTEXES, ALL, CurrentFrame, Instruction, Known, MUTEXES, Mark, Offsets,
+};
+
+/// The key of an offset that is another with glibc on aarch64.
+const ON_AARCH64: &str = "runtime_current_on_aarch64";
 
 /// The constants of one version that have a counterpart in the headers, with their keys.
 fn constants(offsets: &Offsets) -> Vec<(String, u64)> {
@@ -40,7 +45,8 @@ fn constants(offsets: &Offsets) -> Vec<(String, u64)> {
         ("builtin_definition_function", builtin.definition_function),
     ];
     if let Some(offset) = offsets.runtime_current {
-        values.push(("runtime_current", offset));
+        let on_aarch64 = offset - MUTEXES + AARCH64_GLIBC_MUTEXES;
+        values.extend([("runtime_current", offset), (ON_AARCH64, on_aarch64)]);
     }
     match offsets.current_frame {
         CurrentFrame::Direct(offset) => values.push(("current_frame", offset)),
@@ -80,7 +86,13 @@ fn constants(offsets: &Offsets) -> Vec<(String, u64)> {
             values.extend(is_entry.map(|offset| ("mark_is_entry", offset)));
             values.extend(send.map(|send| ("mark_send_gen", usize::from(send.opcode))));
         }
-        Mark::Visited { visited } => values.push(("mark_visited", visited)),
+        Mark::Visited { visited, resume } => values.extend([
+            ("mark_visited", visited),
+            ("mark_stack_pointer", resume.stack_pointer),
+            ("mark_send_gen", usize::from(resume.send_gen)),
+            ("mark_for_iter_gen", usize::from(resume.for_iter_gen)),
+            ("mark_shim_token", resume.shim_token),
+        ]),
     }
     if let Some(owner) = offsets.owner {
         values.extend([

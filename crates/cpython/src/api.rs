@@ -3,7 +3,7 @@
 //! `PyMem_*Allocator` and `PyGILState_GetThisThreadState` are exported by every build since 3.5 although the limited
 //! API does not list them; the others differ between versions and are looked up by name at start-up.
 
-use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::sync::OnceLock;
 
 use crate::version::{ForVersion, Known, UnsupportedVersion, with_version};
@@ -81,6 +81,7 @@ unsafe extern "C" {
     pub fn PyEval_SaveThread() -> *mut c_void;
     /// Attaches the state that [`PyEval_SaveThread`] returned.
     pub fn PyEval_RestoreThread(state: *mut c_void);
+    fn PyTraceMalloc_Untrack(domain: c_uint, address: usize) -> c_int;
     fn PyInterpreterState_Get() -> *mut c_void;
     fn PyInterpreterState_Main() -> *mut c_void;
     fn Py_GetVersion() -> *const c_char;
@@ -95,6 +96,16 @@ pub unsafe fn in_main_interpreter() -> bool {
     // SAFETY: 1. both are exported by every build since 3.9. 2. The first wants an attached thread, which the caller
     // promises.
     unsafe { PyInterpreterState_Get() == PyInterpreterState_Main() }
+}
+
+/// Does the interpreter's own `tracemalloc` trace? May be asked without the GIL.
+#[must_use]
+pub fn tracemalloc_is_tracing() -> bool {
+    // Told by the answer to a question about a block that nobody has: -2 when it is off (Include/tracemalloc.h).
+    const NOT_TRACING: c_int = -2;
+    const NO_DOMAIN: c_uint = c_uint::MAX;
+    // SAFETY: every version takes any domain and address, and needs no GIL; it reads its state under its own lock.
+    unsafe { PyTraceMalloc_Untrack(NO_DOMAIN, 0) != NOT_TRACING }
 }
 
 /// A function that gives the thread state holding the GIL, without checks.

@@ -179,12 +179,27 @@ pub enum Mark {
         /// 3.13).
         send: Option<Send>,
     },
-    /// 3.14, 3.15: `visited` is cleared whenever a frame is pushed; only the collector's root marking looks at it, as a
-    /// hint.
+    /// 3.14, 3.15: `visited` is cleared whenever a frame is pushed or a generator made; only the collector's root marking
+    /// looks at it, as a hint.
     Visited {
         /// Offset of the byte in the frame.
         visited: usize,
+        /// What generators and shims need beside it.
+        resume: Resume,
     },
+}
+
+/// Where generators that wait for another one, and shims, carry their mark (3.14, 3.15).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resume {
+    /// Offset of `stackpointer` in the frame.
+    pub stack_pointer: usize,
+    /// Opcode of `SEND_GEN`, which a frame that waits in it stands at (Include/opcode_ids.h).
+    pub send_gen: u8,
+    /// The same of `FOR_ITER_GEN`.
+    pub for_iter_gen: u8,
+    /// Offset of `f_globals` in the frame, which a shim does not have.
+    pub shim_token: usize,
 }
 
 /// `SEND_GEN`, and where a frame that waits in it stands.
@@ -227,6 +242,16 @@ pub struct PreHeader {
 const MANAGED_DICT: u64 = 1 << 4;
 /// `Py_TPFLAGS_MANAGED_WEAKREF` (Include/object.h), since 3.12.
 const MANAGED_WEAKREF: u64 = 1 << 3;
+
+/// By how many bytes the two mutexes that stand before `gilstate` in `_PyRuntime` are larger in glibc on aarch64.
+pub const AARCH64_GLIBC_MUTEXES: usize = 2 * 8;
+
+/// The same where this is compiled for.
+pub const MUTEXES: usize = if cfg!(all(target_arch = "aarch64", target_env = "gnu")) {
+    AARCH64_GLIBC_MUTEXES
+} else {
+    0
+};
 
 /// Offsets in bytes for one minor version, default (GIL) 64-bit build.
 #[derive(Clone, Copy, Debug)]

@@ -70,4 +70,4 @@ pub use moment::is_snapshot;
 pub use shell::{next_steps, shell_path, shell_quoted, written};
 pub use stats::Statistics;
 pub use summary::{Selection, summary};
-pub use text::printable;
+pub use text::{message, printable};

@@ -2,6 +2,13 @@
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
+/// A line of heapsight's own for standard error: the names of files in it may be anything, and must not control the
+/// terminal.
+#[must_use]
+pub fn message(text: &str) -> String {
+    format!("heapsight: {}", printable(text, true))
+}
+
 /// `text` on one line and without anything that could move the cursor, ring, change colours or the order of characters:
 /// names come from files that anybody may have made. Where only ASCII can be shown, other characters are escaped.
 ///

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize,
 use heapsight_capture::model::Mode;
 use heapsight_cpython::line_table::LineTableFormat;
 
-/// Most recent frames kept for each block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Most recent frames kept for each block; fewer come first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FrameLimit {
     /// Only the running frame: nothing beyond it is looked at.
     One,

@@ -56,8 +56,8 @@ pub use background::{descriptor, is_first_thread, pause, recorder, resume, timer
 pub use config::{Config, FrameLimit};
 pub use heapsight_native::connect as native_is_seen;
 pub use hooks::install::{
-    StartError, clear as clear_session, finalization_begins, hooks_may_be_gone, prepare,
-    put_hooks_back, start as start_session, stop as stop_session,
+    StartError, attaching_is_safe, clear as clear_session, finalization_begins, hooks_may_be_gone,
+    prepare, put_hooks_back, start as start_session, stop as stop_session,
 };
 pub use interpreter::signals::Actions as SignalActions;
 pub use memory::reserve;
@@ -68,7 +68,7 @@ pub use readout::snapshot::{
     LiveBlock, LiveBlocks, snapshot, snapshot_of_all_paths, snapshot_with_blocks, totals, trace_of,
     traced_memory, tracer_bytes,
 };
-pub use tables::path_filter::PathFilter;
+pub use tables::path_filter::{PathFilter, Sight};
 pub use thread::name_thread;
 pub use tracemalloc::extension::{track, untrack};
 pub use tracemalloc::{extension_calls, objects};

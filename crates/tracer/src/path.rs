@@ -10,7 +10,7 @@ mod leaf;
 mod walk;
 
 use heapsight_cpython::frame::{self, Frame, Position};
-use heapsight_cpython::mark::{self, Token};
+use heapsight_cpython::mark::{self, Callee, Token};
 use heapsight_cpython::version::Version;
 
 use self::leaf::LeafSite;
@@ -32,6 +32,8 @@ struct Entry {
     node: u32,
     /// False for frames that are not shown: nothing is known of what their fields mean.
     shown: bool,
+    /// Is it a frame that can carry a mark: one that is shown, or a shim where these can?
+    markable: bool,
 }
 
 /// One remembered step: from `parent`, a frame at `position` leads to `node`.
@@ -152,10 +154,10 @@ impl PathCache {
             let Some(leaf) = frame::current::<V>(thread_state) else {
                 return self.base;
             };
-            if let [.., last] = self.entries.as_mut_slice()
+            if let [.., last] = self.entries.as_slice()
                 && last.frame == leaf
                 && last.shown
-                && mark::is_valid::<V>(leaf, None, last.token)
+                && (mark::is_valid::<V>(leaf, None, last.token) || self.waits_for::<V>(leaf))
             {
                 let position = frame::position::<V>(leaf);
                 if position == last.position {
@@ -199,6 +201,31 @@ impl PathCache {
         self.base
     }
 
+    /// Does the frame that the last path has below the innermost one still wait for that one, `leaf`, at the same place?
+    ///
+    /// A generator cannot tell by itself that it runs on since the last event; whoever resumed it may.
+    #[inline(always)]
+    unsafe fn waits_for<V: Version>(&self, leaf: Frame) -> bool {
+        if !mark::marks_shims::<V>() {
+            return false;
+        }
+        let [.., caller, _] = self.entries.as_slice() else {
+            return false;
+        };
+        let callee = Callee {
+            frame: leaf,
+            is_same: true,
+        };
+        // SAFETY: promised by the caller (`current`): the running frame is live, and so is the one that it says is below
+        // it.
+        unsafe {
+            frame::previous::<V>(leaf) == Some(caller.frame)
+                && caller.markable
+                && frame::position::<V>(caller.frame) == caller.position
+                && mark::is_valid::<V>(caller.frame, Some(callee), caller.token)
+        }
+    }
+
     /// Has the next event forget the last call path, and ask where paths of the thread begin.
     pub(crate) fn invalidate(&mut self) {
         // No thread's state is at this address, and nobody looks there.
@@ -209,11 +236,18 @@ impl PathCache {
     #[inline(never)]
     unsafe fn forget<V: Version>(&mut self, thread_state: *const u8, sharing: Sharing) {
         crate::tables::recycle::sweep_if_wanted();
-        if self.epoch != session::cache_epoch() {
+        let epoch = session::cache_epoch();
+        let is_outdated = session::is_outdated(self.epoch, epoch);
+        if self.thread_state == thread_state && !is_outdated {
+            self.epoch = epoch;
+            self.entries.clear();
+            return;
+        }
+        if is_outdated {
             self.steps.fill(Step::NONE);
             self.meanings.fill(Meaning::NONE);
         }
-        self.epoch = session::cache_epoch();
+        self.epoch = epoch;
         self.thread_state = thread_state;
         if sharing == Sharing::Gil && !thread_state.is_null() {
             self.attached = thread_state;
@@ -242,6 +276,7 @@ impl PathCache {
         entry.position = position;
         entry.node = node;
         entry.shown = shown;
+        entry.markable = shown;
         node
     }
 
@@ -253,6 +288,13 @@ impl PathCache {
         } else {
             self.entries[index - 1].node
         }
+    }
+
+    /// Can `frame` carry a mark, given whether it is shown?
+    #[inline(always)]
+    unsafe fn is_markable<V: Version>(frame: Frame, shown: bool) -> bool {
+        // SAFETY: promised by the caller: a live frame.
+        shown || (mark::marks_shims::<V>() && unsafe { frame::is_shim::<V>(frame) })
     }
 
     /// Where `frame` at `position` leads from the path `parent`, and whether it is shown.
@@ -372,8 +414,8 @@ pub(crate) unsafe fn verify<V: Version>(node: u32, thread_state: *const u8) {
 struct Resolved {
     code: u32,
     offset: u32,
-    /// Is every frame at the same position the same? Not so where a generator is made: the frame at that instruction is
-    /// shown once it is the generator's, and not while it still is the caller's.
+    /// Is every frame at the same position the same, and will be for long? Not so where a generator is made: the frame at
+    /// that instruction is shown once it is the generator's, and not while it still is the caller's.
     holds_for_position: bool,
 }
 
@@ -388,10 +430,11 @@ unsafe fn resolve<V: Version>(frame: Frame) -> Option<Resolved> {
         }
         let code = frame::code::<V>(frame);
         let offset = frame::instruction_offset::<V>(frame, code)?;
+        let known = codes::known::<V>(code);
         Some(Resolved {
-            code: codes::identity_of::<V>(code),
+            code: known.identity,
             offset,
-            holds_for_position: frame::is_traceable::<V>(code, offset),
+            holds_for_position: known.is_settled && frame::is_traceable::<V>(code, offset),
         })
     }
 }

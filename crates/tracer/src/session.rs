@@ -81,7 +81,11 @@ static GATE: Gate = Gate {
     is_open: AtomicBool::new(false),
 };
 static GENERATION: AtomicU32 = AtomicU32::new(1);
-static CACHE_EPOCH: AtomicU64 = AtomicU64::new(1);
+/// The upper half goes up when all that a thread remembers is out of date, the lower when only its call path is. Never 0
+/// in the upper half, as the epoch of a new cache is.
+static CACHE_EPOCH: AtomicU64 = AtomicU64::new(1 << FRAMES_BITS);
+
+const FRAMES_BITS: u32 = 32;
 /// The thread that checks, as `pthread_self` tells it, and the domains whose hooks it reached.
 static CHECKER: AtomicUsize = AtomicUsize::new(0);
 static REACHED: AtomicU8 = AtomicU8::new(0);
@@ -118,9 +122,19 @@ pub(crate) fn cache_epoch() -> u64 {
     CACHE_EPOCH.load(Ordering::Relaxed)
 }
 
-/// Makes every thread forget its cached call path before it is used next.
+/// Makes every thread forget its cached call path, and all that it remembers, before it is used next.
 pub(crate) fn invalidate_caches() {
+    CACHE_EPOCH.fetch_add(1 << FRAMES_BITS, Ordering::Release);
+}
+
+/// Makes every thread forget its cached call path alone.
+pub(crate) fn forget_frames() {
     CACHE_EPOCH.fetch_add(1, Ordering::Release);
+}
+
+/// Is what a thread remembers since epoch `then` out of date in the epoch `now`, and not only its cached call path?
+pub(crate) fn is_outdated(then: u64, now: u64) -> bool {
+    then >> FRAMES_BITS != now >> FRAMES_BITS
 }
 
 /// Makes everything that refers to the tables by number out of date. To be called while the session is closed.

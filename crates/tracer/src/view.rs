@@ -10,7 +10,7 @@ use crate::config::{self, Config};
 use crate::hooks::install::{self, StartError};
 use crate::memory::lock;
 use crate::session;
-use crate::tables::path_filter::{self, PathFilter};
+use crate::tables::path_filter::{self, PathFilter, Sight};
 use crate::tables::{recorded, totals};
 
 /// What the program asked for while it was recorded; `None`: nothing, so it sees what the recording does.
@@ -85,26 +85,27 @@ pub fn is_tracing() -> bool {
     session::is_tracing() && !recorded::hides_new()
 }
 
-/// The configuration that tracing was started with last.
+/// The configuration that tracing was started with last. There are never more frames than a recording keeps.
 #[must_use]
 pub fn configuration() -> Config {
     let running = config::get();
     let asked = recorded::is_recorded().then(|| *asked()).flatten();
     asked.map_or(running, |asked| Config {
-        frame_limit: asked.frame_limit,
+        frame_limit: asked.frame_limit.min(running.frame_limit),
         ..running
     })
 }
 
-/// Sets which call paths the program sees (`None`: all). Call with the GIL held.
-pub fn set_path_filter(filter: Option<PathFilter>, frames: usize) {
+/// Sets which call paths the program sees (`None`: all), and how much of a path the filter looks at. Call with the GIL
+/// held.
+pub fn set_path_filter(filter: Option<PathFilter>, sight: Sight) {
     if recorded::is_recorded() {
         between_events(|held| {
             recorded::filter_changed(held);
-            path_filter::set(held, filter, frames);
+            path_filter::set(held, filter, sight);
         });
     } else {
-        path_filter::set(&mut lock::hold(), filter, frames);
+        path_filter::set(&mut lock::hold(), filter, sight);
         session::invalidate_caches();
     }
 }

@@ -56,6 +56,10 @@ def _begin_run(spec: str) -> None:
     """Record this process, from now until its last exit function has run."""
     from heapsight import _heapsight
 
+    script = _heapsight.run_script(spec)
+    problem = _syntax_problem(script) if script is not None else ""
+    if problem:
+        _heapsight.run_refuse(spec, problem)  # does not return
     for_children = _heapsight.run_begin(spec, getattr(sys, "argv", []))
     if _heapsight.run_replaces_tracemalloc():
         _replace_tracemalloc()
@@ -63,11 +67,71 @@ def _begin_run(spec: str) -> None:
         os.environ["HEAPSIGHT_RUN"] = for_children
         os.environ.setdefault("PYTHONHEAPSIGHT", _LOOK)
         os.register_at_fork(after_in_child=_follow_fork)
-    os.register_at_fork(before=_heapsight.run_before_fork, after_in_parent=_heapsight.run_after_fork)
+    os.register_at_fork(
+        before=_heapsight.run_before_fork,
+        after_in_parent=_heapsight.run_after_fork,
+        after_in_child=_heapsight.run_after_fork_in_child,
+    )
     # Registered before anything of the program's, so run after everything of the program's.
     import atexit
 
     atexit.register(_heapsight.run_end)
+
+
+def _syntax_problem(script: str) -> str:
+    """Compile the script, and return ``line: message`` if its syntax is wrong, else nothing.
+
+    In a child process: compiling leaves things behind, and in this process the program's own are to be the first.
+    Anything else that stands in the way is left for the interpreter to report in its own words.
+    """
+    try:
+        reading, writing = os.pipe()
+    except OSError:
+        return ""
+    try:
+        child = os.fork()
+    except OSError:
+        child = -1
+    if child == 0:
+        try:
+            os.write(writing, _compile(script).encode("utf-8", "backslashreplace")[:4096])
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with open(reading, "rb", buffering=0) as pipe:
+        problem = pipe.read() if child > 0 else b""
+    try:
+        if child > 0:
+            os.waitpid(child, 0)
+    except OSError:  # whoever started this process has the system forget its children
+        pass
+    return problem.decode()
+
+
+def _compile(script: str) -> str:
+    """Return what is wrong with the syntax of a script, in a process where nothing else is to happen."""
+    import warnings
+    import zipimport
+
+    try:
+        zipimport.zipimporter(script)
+    except zipimport.ZipImportError:
+        if script.endswith(".pyc"):
+            return ""
+    else:
+        return ""
+    try:
+        with open(script, "rb") as file:
+            source = file.read()
+        warnings.simplefilter("ignore")  # they come when the program is compiled for real
+        compile(source, script, "exec", dont_inherit=True)
+    except SyntaxError as error:
+        return f"{error.lineno or 0}: {error.msg}"
+    except ValueError as error:  # null bytes, before 3.12
+        return f"0: {error}"
+    except BaseException:
+        return ""
+    return ""
 
 
 def _follow_fork() -> None:

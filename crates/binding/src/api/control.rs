@@ -1,5 +1,6 @@
 //! Switching tracing on and off, and the counters that are one call away.
 
+use std::io::Write;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
 use heapsight_tracer as tracer;
@@ -11,6 +12,7 @@ use pyo3::types::PyCFunction;
 use crate::api::timer;
 use crate::api::tracing_filters;
 use crate::arguments::{integer, shown};
+use crate::testing::audit;
 use crate::tracemalloc;
 
 /// Stands for "unlimited" in [`LIMIT`].
@@ -145,6 +147,9 @@ fn watch_finalization(py: Python<'_>) -> PyResult<()> {
     let tell = PyCFunction::new_closure(py, None, None, |_, _| {
         // Another interpreter may be initialised in this process, and asks for itself.
         EXPECTED.store(false, Relaxed);
+        for problem in audit::at_exit() {
+            let _ = writeln!(std::io::stderr(), "heapsight: audit: {problem}");
+        }
         tracer::finalization_begins();
     })?;
     py.import("atexit")?.call_method1("register", (tell,))?;

@@ -4,8 +4,6 @@ use heapsight_capture::Header;
 use heapsight_tracer::Config;
 use pyo3::prelude::*;
 
-use crate::cli::python_version;
-
 /// Who is being traced, and how. The time is not filled in.
 pub(crate) fn of_this_process(py: Python<'_>, config: &Config) -> Header {
     // A program may do to sys.argv what it likes: what is not a list of strings is left out.
@@ -33,4 +31,13 @@ pub(crate) fn of_this_process(py: Python<'_>, config: &Config) -> Header {
         heapsight_version: env!("CARGO_PKG_VERSION").to_owned(),
         ..Header::default()
     }
+}
+
+/// `3.12.1`, as `platform.python_version()` has it.
+pub(crate) fn python_version() -> String {
+    let full = heapsight_tracer::running_version().text;
+    full.split_ascii_whitespace()
+        .next()
+        .unwrap_or(&full)
+        .to_owned()
 }

@@ -231,7 +231,7 @@ fn prepare(py: Python<'_>) -> PyResult<()> {
 
 /// A forked child has the thread that forked and no other: a function that another one was in is not running there.
 fn after_in_child(py: Python<'_>) {
-    heapsight_tracer::resume();
+    crate::run::fork::after_in_child(py);
     interrupt::after_in_child(py);
     let delay = {
         let mut state = state();

@@ -72,7 +72,11 @@ pub(crate) fn show_frames(limit: FrameLimit) {
 fn apply(filters: &Filters) {
     let rules: Arc<[analysis::Filter]> = filters.rules().cloned().collect();
     if rules.is_empty() {
-        tracer::set_path_filter(None, 0);
+        let nothing = tracer::Sight {
+            frames: 0,
+            lines: false,
+        };
+        tracer::set_path_filter(None, nothing);
         return;
     }
     let frames = if rules.iter().any(|rule| rule.any_frame) {
@@ -80,6 +84,7 @@ fn apply(filters: &Filters) {
     } else {
         1
     };
+    let lines = rules.iter().any(|rule| rule.line.is_some());
     let keep = move |path: &[(&str, u32)]| {
         let places = || {
             path.iter()
@@ -87,7 +92,7 @@ fn apply(filters: &Filters) {
         };
         analysis::keep(rules.iter().map(|rule| (rule, rule.match_path(places()))))
     };
-    tracer::set_path_filter(Some(Arc::new(keep)), frames);
+    tracer::set_path_filter(Some(Arc::new(keep)), tracer::Sight { frames, lines });
 }
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {

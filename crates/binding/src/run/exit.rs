@@ -3,19 +3,24 @@
 //! 1. As the first-registered `atexit` callback, after everything of the program's own: the last tick is written while
 //!    the program's objects are still there, for "live at exit" is of no use once the interpreter has freed everything.
 //! 2. As a C-level exit function, after finalisers have run and standard output is flushed: the summary, so that it is
-//!    the last thing on standard error.
+//!    the last thing on standard error. The command prints it, in a process of its own: what reads captures and draws
+//!    tables need not be loaded here, and what it takes is not this program's memory.
 
 use std::io::{self, Write};
+use std::os::unix::process::ExitStatusExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
 use heapsight_capture::Exit;
-use heapsight_cli::message;
+use heapsight_handover::{RUN_VARIABLE, SUMMARIZE};
+use heapsight_report::message;
 use heapsight_tracer::{recorder, timer};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
 use crate::run::recording::{self, ActiveRun};
+use crate::testing::audit;
 use heapsight_tracer::descriptor::Identity;
 
 /// A recording that has ended and whose summary has not been printed.
@@ -28,7 +33,9 @@ pub(crate) fn end_recording(py: Python<'_>) {
     };
     py.detach(timer::end);
     heapsight_tracer::put_hooks_back();
-    audit_if_asked(&run);
+    for problem in audit::at_exit() {
+        say(&run, &format!("heapsight: audit: {problem}"));
+    }
     let recorded = recorder::finish(Exit::Interpreter);
     heapsight_tracer::finalization_begins();
     heapsight_tracer::stop_session();
@@ -43,6 +50,10 @@ pub(crate) fn end_recording(py: Python<'_>) {
         say(&run, &message(&text));
         return;
     }
+    let is_wanted = run.spec.top.is_some() || run.spec.merge;
+    if !is_wanted || run.spec.is_child {
+        return;
+    }
     *ENDED.lock().unwrap_or_else(PoisonError::into_inner) = Some(run);
     // SAFETY: 1. the thread state is attached: we were called from Python. 2. the function has C's calling convention,
     // and unwinds never.
@@ -52,43 +63,45 @@ pub(crate) fn end_recording(py: Python<'_>) {
     }
 }
 
-/// Says what does not add up, if `HEAPSIGHT_AUDIT` is set: every program that the tests run is audited.
-fn audit_if_asked(run: &ActiveRun) {
-    if std::env::var_os("HEAPSIGHT_AUDIT").is_some() {
-        for problem in heapsight_tracer::audit() {
-            say(run, &format!("heapsight: audit: {problem}"));
-        }
-    }
-}
-
 /// Step 2.
 extern "C" fn print_summary() {
     // A panic must not reach C, and has already said what is wrong; the program's exit status stands.
     let _ = catch_unwind(AssertUnwindSafe(|| {
         let ended = ENDED.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(run) = ended.filter(ActiveRun::is_ours) else {
-            return;
-        };
-        let merged = heapsight_cli::merge_at_exit(&run.spec, &run.capture);
-        if !stderr_is_unchanged(&run) {
-            return;
-        }
-        let mut stderr = io::stderr().lock();
-        let combined = match &merged {
-            Some(Ok(combined)) => Some(combined.as_path()),
-            Some(Err(reason)) => {
-                let text = format!("the captures are not combined: {reason}");
-                let _ = writeln!(stderr, "{}", message(&text));
-                None
-            }
-            None => None,
-        };
-        let summary = heapsight_cli::exit_summary(&run.spec, &run.capture, combined, &mut stderr);
-        if let Err(error) = summary {
-            let text = format!("no summary of {}: {error}", run.capture.display());
-            let _ = writeln!(stderr, "{}", message(&text));
+        if let Some(run) = ended.filter(ActiveRun::is_ours)
+            && let Err(problem) = summarize(&run)
+        {
+            let text = format!("no summary of {}: {problem}", run.capture.display());
+            say(&run, &message(&text));
         }
     }));
+}
+
+/// Has the command print the summary, and waits for that.
+fn summarize(run: &ActiveRun) -> Result<(), String> {
+    let Some(summarizer) = &run.spec.summarizer else {
+        return Err("the command is not known".to_owned());
+    };
+    let settings = run.spec.to_env_value().map_err(|error| error.to_string())?;
+    let mut command = Command::new(summarizer);
+    command
+        .args([SUMMARIZE.as_ref(), run.capture.as_os_str()])
+        .env(RUN_VARIABLE, settings)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null());
+    if !stderr_is_unchanged(run) {
+        command.stderr(Stdio::null()); // but captures may be to be combined
+    }
+    let about = |error: io::Error| format!("cannot start {}: {error}", summarizer.display());
+    let mut child = command.spawn().map_err(about)?;
+    match child.wait() {
+        Ok(status) => match status.signal() {
+            Some(signal) => Err(format!("{} died of signal {signal}", summarizer.display())),
+            None => Ok(()),
+        },
+        // Where the program has the system forget its children, this comes once the child is gone.
+        Err(_) => Ok(()),
+    }
 }
 
 fn say(run: &ActiveRun, line: &str) {

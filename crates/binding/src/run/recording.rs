@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::{Mutex, PoisonError};
 
-use heapsight_cli::{RunSpec, message};
-use heapsight_report::printable;
+use heapsight_handover::{RunSpec, header_for_run};
+use heapsight_report::{message, printable};
 use heapsight_tracer::{Config, FrameLimit, recorder};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
-use crate::cli;
+use crate::api::header::python_version;
 use crate::run::exit;
 use crate::run::last_tick;
 use heapsight_tracer::descriptor::{Guarded, Identity};
@@ -78,6 +78,32 @@ pub(crate) fn is_following() -> bool {
     active
         .as_ref()
         .is_some_and(|run| run.is_ours() && run.spec.follow)
+}
+
+/// The script that must compile before the recording of `spec` begins; None when Python itself says what is wrong.
+///
+/// # Errors
+/// `RuntimeError` when `heapsight run` did not write `spec`.
+#[pyfunction]
+fn run_script(spec: &str) -> PyResult<Option<OsString>> {
+    let spec = RunSpec::from_env_value(spec);
+    let spec = spec.map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
+    Ok(spec.script.map(OsString::from)) // not a path: that would import pathlib into the program
+}
+
+/// Ends this process, in which nothing has run yet, because the script of `spec` does not compile: one line, and the
+/// capture that was made for it goes.
+#[pyfunction]
+fn run_refuse(spec: &str, problem: &str) {
+    if let Ok(spec) = RunSpec::from_env_value(spec) {
+        let script = spec.script.unwrap_or_default();
+        eprintln!("{}", message(&format!("{}:{problem}", script.display())));
+        let is_empty = |metadata: std::fs::Metadata| metadata.is_file() && metadata.len() == 0;
+        if std::fs::metadata(&spec.output).is_ok_and(is_empty) {
+            let _ = std::fs::remove_file(&spec.output);
+        }
+    }
+    process::exit(1);
 }
 
 /// Starts tracing and recording as `heapsight run` asked in `spec`. `argv` is `sys.argv` of this process: a followed
@@ -149,13 +175,17 @@ fn paths(spec: &RunSpec) -> Result<(PathBuf, PathBuf), String> {
 /// For the recorder, which never takes the GIL itself. Not by a pending call: without the GIL, interpreters before 3.12
 /// put it into the queue of whatever interpreter runs, and a main thread that is alone does not look there.
 fn put_hooks_back() {
+    // Asked again here, where the thread attaches itself: it may have waited since the recorder asked.
+    if !heapsight_tracer::attaching_is_safe() {
+        return; // the recorder looks again
+    }
     // None when the interpreter has ended: then nothing is traced any more.
     let _ = Python::try_attach(|_| heapsight_tracer::put_hooks_back());
 }
 
 /// Starts writing to `file`, and remembers that this process does.
 fn record(spec: RunSpec, capture: PathBuf, file: Guarded) -> Result<(), String> {
-    let header = heapsight_cli::header_for_run(&spec, &cli::python_version());
+    let header = header_for_run(&spec, &python_version());
     recorder::begin(file, &header, spec.tick(), Some(put_hooks_back))
         .map_err(|error| cannot_write(&capture, &error))?;
     let run = ActiveRun {
@@ -227,6 +257,8 @@ fn run_end(py: Python<'_>) {
 }
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(run_script, module)?)?;
+    module.add_function(wrap_pyfunction!(run_refuse, module)?)?;
     module.add_function(wrap_pyfunction!(run_begin, module)?)?;
     module.add_function(wrap_pyfunction!(run_follow_fork, module)?)?;
     module.add_function(wrap_pyfunction!(run_replaces_tracemalloc, module)?)?;

@@ -1,6 +1,6 @@
 //! Reading capture files.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use heapsight_capture::Capture;
 use pyo3::exceptions::PyValueError;
@@ -12,12 +12,13 @@ use pyo3::prelude::*;
 /// `ValueError` when the file cannot be read or is no capture.
 #[pyfunction]
 fn capture_totals(path: PathBuf) -> PyResult<(u64, u64)> {
-    let capture = Capture::open(&path)
-        .map_err(|error| PyValueError::new_err(format!("{}: {error}", path.display())))?;
-    Ok((
-        capture.tables.totals.live_bytes,
-        capture.tables.totals.peak_bytes,
-    ))
+    let totals = open(&path)?.tables.totals;
+    Ok((totals.live_bytes, totals.peak_bytes))
+}
+
+pub(super) fn open(path: &Path) -> PyResult<Capture> {
+    Capture::open(path)
+        .map_err(|error| PyValueError::new_err(format!("{}: {error}", path.display())))
 }
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {

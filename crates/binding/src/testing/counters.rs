@@ -1,20 +1,37 @@
 //! The counters of every call path, as plain tuples: for tests that compare a sample with what was there.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use heapsight_analysis::path;
+use heapsight_capture::model::Tables;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
+
+/// Traced bytes now and at the peak, and the counters of every call path.
+type Counters<'py> = ((u64, u64), Bound<'py, PyList>);
 
 /// Traced bytes now and at the peak, and every call path that anything was ever allocated on: number of the allocator
 /// domain, file name and line of each frame, most recent first, and (bytes, blocks) allocated, freed, temporary, and
 /// live at the peak.
 #[pyfunction]
-fn get_counters(py: Python<'_>) -> PyResult<((u64, u64), Bound<'_, PyList>)> {
-    let tables = heapsight_tracer::snapshot_of_all_paths();
+fn get_counters(py: Python<'_>) -> PyResult<Counters<'_>> {
+    listed(py, &heapsight_tracer::snapshot_of_all_paths())
+}
+
+/// The same of a capture at its last tick.
+///
+/// # Errors
+/// `ValueError` when the file cannot be read or is no capture.
+#[pyfunction]
+fn capture_counters(py: Python<'_>, path: PathBuf) -> PyResult<Counters<'_>> {
+    listed(py, &super::capture::open(&path)?.tables)
+}
+
+fn listed<'py>(py: Python<'py>, tables: &Tables) -> PyResult<Counters<'py>> {
     let list = PyList::empty(py);
     for (site, counters) in tables.sites.iter().zip(&tables.counters) {
-        let frames: Vec<(&str, u32)> = path::frames(&tables, site.node)
+        let frames: Vec<(&str, u32)> = path::frames(tables, site.node)
             .map(|frame| (frame.filename, frame.line))
             .collect();
         let figures = (
@@ -51,5 +68,6 @@ fn fix_sampling_seed(seed: Option<u64>) {
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(get_counters, module)?)?;
     module.add_function(wrap_pyfunction!(get_live_by_domain, module)?)?;
+    module.add_function(wrap_pyfunction!(capture_counters, module)?)?;
     module.add_function(wrap_pyfunction!(fix_sampling_seed, module)?)
 }

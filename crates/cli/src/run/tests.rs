@@ -4,26 +4,27 @@ use std::path::Path;
 use std::process::Command;
 
 use super::*;
+use crate::Interpreter;
 use crate::args::{Arguments, Command as Chosen};
 
-type SyntaxCheck = fn(&Path) -> Result<(), String>;
-
-const FINE: SyntaxCheck = |_| Ok(());
-
-/// Prepares `heapsight run WORDS` and gives the command line that the process would become.
-fn prepared(words: &[&str], syntax_check: SyntaxCheck) -> Result<Command, Failure> {
-    let context = Context {
+fn interpreter() -> Result<Interpreter, String> {
+    Ok(Interpreter {
         executable: "/usr/bin/python3".into(),
         flags: vec!["-X".into(), "dev".into()],
         preload: "libheapsight_preload.so".into(),
-        python_version: "3.13.1".into(),
+    })
+}
+
+/// Prepares `heapsight run WORDS` and gives the command line that the process would become.
+fn prepared(words: &[&str]) -> Result<Command, Failure> {
+    let context = Context {
         command: vec!["heapsight".into()],
-        syntax_check: &syntax_check,
-        hand_over_check: &|| Ok(()),
+        interpreter: &interpreter,
+        python_version: &|| None,
     };
     let argv: Vec<OsString> = ["run"].iter().chain(words).map(OsString::from).collect();
     let arguments =
-        Arguments::parse(&argv, "3.13.1", 100).unwrap_or_else(|error| panic!("{argv:?}: {error}"));
+        Arguments::parse(&argv, &|| None, 100).unwrap_or_else(|error| panic!("{argv:?}: {error}"));
     let Chosen::Run(options) = arguments.command else {
         panic!("{arguments:?}");
     };
@@ -108,7 +109,7 @@ fn what_follows_the_program_is_the_programs() {
             .chain(&tail)
             .copied()
             .collect();
-        let command = prepared(&line, FINE).unwrap_or_else(|failure| panic!("{line:?}: {failure}"));
+        let command = prepared(&line).unwrap_or_else(|failure| panic!("{line:?}: {failure}"));
         let expected: Vec<&str> = ["-X", "dev"]
             .iter()
             .chain(expected)
@@ -139,8 +140,9 @@ fn options_reach_the_recorder() {
             .copied()
             .chain([&*folder.script, "arg"])
             .collect();
-        let mut spec = spec(&prepared(&line, FINE).expect("valid"));
+        let mut spec = spec(&prepared(&line).expect("valid"));
         assert_ne!(std::mem::take(&mut spec.run_id), 0);
+        assert!(spec.summarizer.take().is_some_and(|path| path.is_file()));
         spec
     };
     let default = RunSpec {
@@ -159,6 +161,8 @@ fn options_reach_the_recorder() {
         run_id: 0,
         replace_tracemalloc: false,
         is_child: false,
+        script: Some((&folder.script).into()),
+        summarizer: None,
         program: folder.script.clone(),
         argv: vec![folder.script.clone(), "arg".into()],
     };
@@ -234,9 +238,9 @@ fn options_reach_the_recorder() {
 #[test]
 fn the_capture_is_created_before_the_program_starts() {
     let folder = Folder::new();
-    prepared(&["-o", &folder.output, &folder.script], FINE).expect("valid");
+    prepared(&["-o", &folder.output, &folder.script]).expect("valid");
     assert!(Path::new(&folder.output).is_file());
-    let refusal = prepared(&["-o", &folder.output, &folder.script], FINE).expect_err("exists");
+    let refusal = prepared(&["-o", &folder.output, &folder.script]).expect_err("exists");
     assert_eq!(refusal.status(), 2);
 }
 
@@ -244,81 +248,68 @@ fn the_capture_is_created_before_the_program_starts() {
 fn scripts_that_cannot_run_are_refused_and_nothing_is_created() {
     let folder = Folder::new();
     fs::create_dir(folder.path("empty")).expect("writable");
-    let bad_syntax = |_: &Path| Err("3: invalid syntax".to_owned());
-    let cases: [(String, SyntaxCheck, i32, String); 4] = [
+    let cases = [
         (
             folder.path("none.py"),
-            FINE,
-            2,
             format!("no such script: {}", folder.path("none.py")),
         ),
         (
             folder.path("app.py/x.py"),
-            FINE,
-            2,
             format!("no such script: {}", folder.path("app.py/x.py")),
         ),
         (
             folder.path("empty"),
-            FINE,
-            2,
             format!(
                 "{} is a directory without a __main__.py: name the script to run",
                 folder.path("empty")
             ),
         ),
-        (
-            folder.script.clone(),
-            bad_syntax,
-            1,
-            format!("{}:3: invalid syntax", folder.script),
-        ),
     ];
-    for (script, check, status, message) in cases {
-        let failure = prepared(&["-o", &folder.output, &script], check).expect_err("cannot run");
-        assert_eq!((failure.status(), failure.to_string()), (status, message));
+    for (script, message) in cases {
+        let failure = prepared(&["-o", &folder.output, &script]).expect_err("cannot run");
+        assert_eq!((failure.status(), failure.to_string()), (2, message));
         assert!(!Path::new(&folder.output).exists());
     }
 }
 
 #[test]
-fn a_directory_with_a_main_module_runs_after_a_check_of_that() {
+fn a_script_is_to_compile_and_of_a_directory_its_main_module() {
     let folder = Folder::new();
     let directory = folder.path("app");
     fs::create_dir(&directory).expect("writable");
     fs::write(folder.path("app/__main__.py"), "pass").expect("writable");
-    let command = prepared(&["-o", &folder.output, &directory], |path| {
-        assert!(path.ends_with("app/__main__.py"));
-        Ok(())
-    });
-    assert_eq!(words(&command.expect("valid")), ["-X", "dev", &directory]);
+    let command = prepared(&["-o", &folder.output, &directory]).expect("valid");
+    assert_eq!(words(&command), ["-X", "dev", &directory]);
+    assert_eq!(
+        spec(&command).script,
+        Some(folder.path("app/__main__.py").into())
+    );
+    let command = prepared(&["-f", "-o", &folder.output, &folder.script]).expect("valid");
+    assert_eq!(spec(&command).script, Some((&folder.script).into()));
 }
 
 #[test]
-fn a_pipe_is_left_for_python_to_read() {
+fn a_pipe_and_code_are_left_for_python_to_read() {
     let folder = Folder::new();
-    prepared(&["-o", &folder.output, "/dev/null"], |path| {
-        panic!("{path:?} was read")
-    })
-    .expect("valid");
+    for program in [&["/dev/null"][..], &["-"], &["-c", "x ="], &["-m", "x"]] {
+        let words = [&["-f", "-o", &folder.output], program].concat();
+        let command = prepared(&words).expect("valid");
+        assert_eq!(spec(&command).script, None);
+    }
 }
 
 #[test]
 fn tracing_that_could_not_start_stops_before_anything_is_created() {
     let folder = Folder::new();
     let argv = ["run", "-o", &folder.output, &folder.script].map(OsString::from);
-    let arguments = Arguments::parse(&argv, "3.13.1", 100).expect("valid");
+    let arguments = Arguments::parse(&argv, &|| None, 100).expect("valid");
     let Chosen::Run(options) = arguments.command else {
         panic!("{arguments:?}");
     };
     let context = Context {
-        executable: "/usr/bin/python3".into(),
-        flags: Vec::new(),
-        preload: "libheapsight_preload.so".into(),
-        python_version: "3.13.1".into(),
         command: vec!["heapsight".into()],
-        syntax_check: &FINE,
-        hand_over_check: &|| Err("started with -S".to_owned()),
+        interpreter: &|| Err("started with -S".to_owned()),
+        python_version: &|| None,
     };
     let failure = prepare(&context, &options).expect_err("cannot start");
     assert_eq!(
@@ -331,14 +322,15 @@ fn tracing_that_could_not_start_stops_before_anything_is_created() {
 #[test]
 fn an_interpreter_that_cannot_be_started_leaves_no_capture_behind() {
     let folder = Folder::new();
-    let context = Context {
+    let missing = Interpreter {
         executable: folder.path("no-python").into(),
         flags: Vec::new(),
         preload: "libheapsight_preload.so".into(),
-        python_version: "3.13.1".into(),
+    };
+    let context = Context {
         command: vec!["heapsight".into()],
-        syntax_check: &FINE,
-        hand_over_check: &|| Ok(()),
+        interpreter: &|| Ok(missing.clone()),
+        python_version: &|| None,
     };
     let argv = ["run", "-o", &folder.output, &folder.script].map(OsString::from);
     assert_eq!(crate::main(&context, &argv), 1);
@@ -366,7 +358,7 @@ fn endless_arguments_are_cut_in_the_header_only() {
     let folder = Folder::new();
     let long = "x".repeat(10_000);
     let line = ["-o", &folder.output, &folder.script, &long, &long, "last"];
-    let command = prepared(&line, FINE).expect("valid");
+    let command = prepared(&line).expect("valid");
     assert_eq!(words(&command).len(), 2 + 4);
     assert_eq!(spec(&command).argv[1..], [long, "…".to_owned()]);
 }

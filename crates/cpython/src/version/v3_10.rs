@@ -1,4 +1,4 @@
-use super::{CurrentFrame, Instruction, Mark, Offsets, PreHeader, Unicode, Version};
+use super::{CurrentFrame, Instruction, MUTEXES, Mark, Offsets, PreHeader, Unicode, Version};
 use crate::line_table::LineTableFormat;
 
 /// CPython 3.10: as 3.9, but `f_lasti` counts code units of two bytes.
@@ -8,7 +8,7 @@ impl Version for V3_10 {
     const MINOR: u8 = 10;
     const OFFSETS: Offsets = Offsets {
         current_frame: CurrentFrame::Direct(24),
-        runtime_current: Some(568),
+        runtime_current: Some(568 + MUTEXES),
         tstate_interp: 16,
         call_prefixes: &[],
         frame_previous: 24,

@@ -1,5 +1,6 @@
 use super::{
-    CurrentFrame, Instruction, MANAGED_DICT, Mark, Offsets, Owner, PreHeader, Unicode, Version,
+    CurrentFrame, Instruction, MANAGED_DICT, MUTEXES, Mark, Offsets, Owner, PreHeader, Unicode,
+    Version,
 };
 use crate::line_table::LineTableFormat;
 
@@ -13,7 +14,7 @@ impl Version for V3_11 {
             cframe: 56,
             current_frame: 8,
         },
-        runtime_current: Some(576),
+        runtime_current: Some(576 + MUTEXES),
         tstate_interp: 16,
         call_prefixes: &[
             166, 64, 65, 66, 67, 72, 73, 76, 77, 78, 79, 80, 81, 113, 121, 127, 141, 143,

@@ -1,6 +1,6 @@
 use super::{
     CurrentFrame, Instruction, MANAGED_DICT, MANAGED_WEAKREF, Mark, Offsets, Owner, PreHeader,
-    Unicode, Version,
+    Resume, Unicode, Version,
 };
 use crate::line_table::LineTableFormat;
 
@@ -32,7 +32,15 @@ impl Version for V3_14 {
             offset: 74,
             first_shim: 3,
         }),
-        mark: Mark::Visited { visited: 75 },
+        mark: Mark::Visited {
+            visited: 75,
+            resume: Resume {
+                stack_pointer: 64,
+                send_gen: 197,
+                for_iter_gen: 171,
+                shim_token: 24,
+            },
+        },
         code_filename: 112,
         code_name: 128,
         code_first_line: 68,

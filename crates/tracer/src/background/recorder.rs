@@ -19,7 +19,7 @@ use heapsight_capture::{Exit, Header};
 
 use self::state::{Extent, State};
 use crate::background::{termination, timer};
-use crate::hooks::install::hooks_may_be_gone;
+use crate::hooks::install::{attaching_is_safe, hooks_may_be_gone};
 use crate::interpreter::signals;
 use crate::readout::snapshot;
 use crate::view;
@@ -206,6 +206,7 @@ fn run(shared: &Shared, tick: Duration) {
         let is_due = due <= Instant::now();
         if let Some(repair) = shared.repair
             && hooks_may_be_gone()
+            && attaching_is_safe()
         {
             timer::run_errand(repair);
         }

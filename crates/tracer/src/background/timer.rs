@@ -35,7 +35,7 @@ pub type Ticket = usize;
 /// on the thread that calls [`advance`].
 pub type Callback = fn(Word, Ticket);
 
-/// For how long nobody may take the call before it is made on the timer's thread.
+/// For how long nobody may take the call before it is made on the timer's thread; see [`expect_nobody`].
 pub const PATIENCE: Duration = Duration::from_millis(100);
 
 /// What is called may be any Python program: as much stack as a thread of Python's has.
@@ -64,6 +64,8 @@ struct Timer {
     is_speaking: bool,
     is_paused: bool,
     has_ended: bool,
+    /// [`PATIENCE`], or nothing.
+    patience: Duration,
     /// Signals that the thread which armed it last had blocked: those that a call on the timer's thread has blocked,
     /// too, for what it starts inherits them. Otherwise the timer's thread has all of them blocked.
     mask: Option<signals::Mask>,
@@ -79,6 +81,7 @@ static TIMER: Mutex<Timer> = Mutex::new(Timer {
     is_speaking: false,
     is_paused: false,
     has_ended: false,
+    patience: PATIENCE,
     mask: None,
     set_by_test: None,
 });
@@ -151,6 +154,11 @@ pub fn claim(ticket: Ticket) -> bool {
     taken
 }
 
+/// From now on there is nobody who would take a call at its first word: the second one comes at once.
+pub fn expect_nobody() {
+    timer().patience = Duration::ZERO;
+}
+
 /// Is there a thread that [`pause`] would have to wait for?
 #[must_use]
 pub fn has_thread() -> bool {
@@ -219,7 +227,7 @@ impl Timer {
             .filter(|armed| armed.at <= now && only.is_none_or(|only| only == armed.word))?;
         let said = (armed.callback, armed.word, armed.ticket);
         match armed.word {
-            Word::Due => (armed.word, armed.at) = (Word::Late, now + PATIENCE),
+            Word::Due => (armed.word, armed.at) = (Word::Late, now + self.patience),
             // Not said again; it can still be claimed.
             Word::Late => armed.at = Duration::MAX,
         }

@@ -327,6 +327,14 @@ pub fn hooks_may_be_gone() -> bool {
         })
 }
 
+/// May a thread that has no thread state attach itself now? Before 3.13 the interpreter reads freed memory if its
+/// `tracemalloc` stops while another thread waits for the GIL in its raw hook, where a new thread state comes from. A
+/// program may start threads of its own at such a moment; heapsight must not.
+#[must_use]
+pub fn attaching_is_safe() -> bool {
+    !api::tracemalloc_is_tracing()
+}
+
 /// Puts hooks back that another tool took away when it stopped; true when there were any. What was allocated and freed
 /// in between is not known, which is counted as a loss, so that no report calls itself complete. Call with the GIL
 /// held.

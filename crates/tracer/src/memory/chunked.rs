@@ -80,18 +80,6 @@ impl<T: Zeroed, B: Zeroed> Chunked<T, B> {
         unsafe { &*std::ptr::with_exposed_provenance(beside) }
     }
 
-    /// The index of an element of this array. Takes time by the number of chunks in use.
-    pub(crate) fn index_of(&self, element: &'static T) -> u32 {
-        let at = (&raw const *element).addr();
-        let place = at & (Self::CHUNK_BYTES - 1);
-        let chunk = self
-            .chunks
-            .iter()
-            .position(|chunk| chunk.load(Ordering::Relaxed).addr() == at - place);
-        debug_assert!(chunk.is_some(), "no element of this array");
-        ((chunk.unwrap_or(0) << CHUNK_BITS) + place / size_of::<T>()) as u32
-    }
-
     /// Makes element `index` usable; false when there is no memory or no room.
     pub(crate) fn ensure(&self, held: &mut Held, index: u32) -> bool {
         let Some(slot) = self.chunks.get((index >> CHUNK_BITS) as usize) else {
@@ -160,7 +148,7 @@ mod tests {
     static ARRAY: Chunked<Element, RarelyUsed> = Chunked::new();
 
     #[test]
-    fn every_element_has_its_own_beside_it_and_knows_its_index() {
+    fn every_element_has_its_own_beside_it() {
         let mut held = lock::hold();
         let last = 2 * CHUNK_LEN as u32 + 7;
         for chunk in 0..3 {
@@ -182,7 +170,6 @@ mod tests {
                     .iter()
                     .all(|part| part.load(Ordering::Relaxed) == index)
             );
-            assert_eq!(ARRAY.index_of(element), index);
         }
         ARRAY.reset(&mut held);
         let parts = &ARRAY.beside(ARRAY.get(last)).0;

@@ -2,7 +2,7 @@
 //! new.
 
 use heapsight_cpython::frame::{self, Frame};
-use heapsight_cpython::mark;
+use heapsight_cpython::mark::{self, Callee};
 use heapsight_cpython::version::Version;
 
 use super::{Entry, PathCache};
@@ -57,14 +57,17 @@ impl PathCache {
                 };
                 // Then entries, until one is trusted.
                 let mut changed = top + 1;
-                let mut callee = fresh[..fresh_len].last().copied();
+                let mut callee = fresh[..fresh_len].last().map(|&frame| Callee {
+                    frame,
+                    is_same: false,
+                });
                 let mut index = top;
                 loop {
                     let entry = &*entries.add(index);
                     if frame::position::<V>(entry.frame) != entry.position {
                         changed = index;
                     }
-                    if entry.shown && mark::is_valid::<V>(entry.frame, callee, entry.token) {
+                    if entry.markable && mark::is_valid::<V>(entry.frame, callee, entry.token) {
                         break 'search (top, index, changed);
                     }
                     let below = frame::previous::<V>(entry.frame);
@@ -72,7 +75,10 @@ impl PathCache {
                         return self.walk_far::<V>(leaf);
                     }
                     if below == Some((*entries.add(index - 1)).frame) {
-                        callee = Some(entry.frame);
+                        callee = Some(Callee {
+                            frame: entry.frame,
+                            is_same: true,
+                        });
                         index -= 1;
                         continue;
                     }
@@ -103,6 +109,7 @@ impl PathCache {
                 (*entry).position = position;
                 (*entry).node = node;
                 (*entry).shown = shown;
+                (*entry).markable = Self::is_markable::<V>(frame, shown);
             }
             self.entries.truncate(top + 1);
             for &frame in fresh.iter().rev() {
@@ -171,7 +178,10 @@ impl PathCache {
     #[inline(always)]
     unsafe fn compare<V: Version>(&self, top: usize) -> Result<(usize, usize), Diverged> {
         let mut changed = top + 1;
-        let mut callee = self.fresh.last().copied();
+        let mut callee = self.fresh.last().map(|&frame| Callee {
+            frame,
+            is_same: false,
+        });
         let mut index = top;
         // The next frame's address comes from the list, not from the frame: the processor need not wait for one load to
         // begin the next. SAFETY: entry `top` is on the stack (its frame was reached from the running one), and so is
@@ -182,7 +192,7 @@ impl PathCache {
                 if frame::position::<V>(entry.frame) != entry.position {
                     changed = index;
                 }
-                if entry.shown && mark::is_valid::<V>(entry.frame, callee, entry.token) {
+                if entry.markable && mark::is_valid::<V>(entry.frame, callee, entry.token) {
                     return Ok((changed, index + 1));
                 }
                 let below = frame::previous::<V>(entry.frame);
@@ -196,7 +206,10 @@ impl PathCache {
                 if below != Some(self.entries[index - 1].frame) {
                     return Err(Diverged(index));
                 }
-                callee = Some(entry.frame);
+                callee = Some(Callee {
+                    frame: entry.frame,
+                    is_same: true,
+                });
                 index -= 1;
             }
         }
@@ -217,6 +230,7 @@ impl PathCache {
                 entry.position = position;
                 entry.node = node;
                 entry.shown = shown;
+                entry.markable = Self::is_markable::<V>(frame, shown);
             }
         }
         // SAFETY: promised by the caller.
@@ -265,6 +279,8 @@ impl PathCache {
         let position = unsafe { frame::position::<V>(frame) };
         // SAFETY: as above.
         let (node, shown) = unsafe { self.step::<V>(parent, frame, position) };
+        // SAFETY: as above.
+        let markable = unsafe { Self::is_markable::<V>(frame, shown) };
         let token = self.next_token;
         self.next_token += 1;
         self.entries.push(Entry {
@@ -273,6 +289,7 @@ impl PathCache {
             token,
             node,
             shown,
+            markable,
         });
         node
     }
@@ -283,7 +300,7 @@ impl PathCache {
         if mark::supported::<V>() && crate::config::may_mark_frames() {
             let mut callee = None;
             for entry in self.entries.iter().skip(first).rev() {
-                if entry.shown {
+                if entry.markable {
                     // SAFETY: promised by the caller.
                     unsafe { mark::set::<V>(entry.frame, callee, entry.token) };
                 }

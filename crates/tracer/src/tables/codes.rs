@@ -17,7 +17,7 @@ use crate::memory::chunked::{Chunked, Zeroed};
 use crate::memory::id_table::{IdTable, hash2};
 use crate::memory::lock::{self, Guarded, Held};
 use crate::session;
-use crate::tables::watch;
+use crate::tables::{path_filter, watch};
 
 /// A code object that is alive (or whose end nobody told us of).
 #[repr(C)]
@@ -25,7 +25,20 @@ use crate::tables::watch;
 struct LiveCode {
     address: AtomicU64,
     identity: AtomicU32,
-    reserved: AtomicU32,
+    /// How often paths asked for it, up to [`YOUNG`].
+    asked: AtomicU32,
+}
+
+/// Code that was asked for no more often is not remembered by position: so that code which is made, run once and thrown
+/// away does not make threads forget all the other code that they know.
+const YOUNG: u32 = 16;
+
+/// What is known of a code object.
+#[derive(Clone, Copy)]
+pub(crate) struct Known {
+    pub(crate) identity: u32,
+    /// May its positions be remembered?
+    pub(crate) is_settled: bool,
 }
 
 // SAFETY: all fields are atomic integers, valid when zero.
@@ -73,31 +86,42 @@ fn hash_of_slot(slot: u32) -> u64 {
 /// Code objects that end before the index is rebuilt without them.
 const REBUILD_AFTER: usize = 1024;
 
-fn find(address: u64) -> Option<u32> {
+fn find(address: u64) -> Option<&'static LiveCode> {
     let slot = BY_ADDRESS.find(hash(address), |slot| {
         LIVE.get(slot).address.load(Ordering::Relaxed) == address
     })?;
-    Some(LIVE.get(slot).identity.load(Ordering::Relaxed))
+    Some(LIVE.get(slot))
 }
 
-/// The identity id of a code object.
+/// What is known of a code object.
 ///
 /// # Safety
 /// `code` is a live code object of version `V`.
-pub(crate) unsafe fn identity_of<V: Version>(code: *const u8) -> u32 {
-    find(code as u64).unwrap_or_else(|| {
-        // SAFETY: promised by the caller.
-        let identity = unsafe { heapsight_cpython::code::identity::<V>(code) };
-        insert(code as u64, identity)
-    })
+pub(crate) unsafe fn known<V: Version>(code: *const u8) -> Known {
+    if let Some(live) = find(code as u64) {
+        let asked = live.asked.load(Ordering::Relaxed);
+        if asked < YOUNG {
+            live.asked.store(asked + 1, Ordering::Relaxed);
+        }
+        return Known {
+            identity: live.identity.load(Ordering::Relaxed),
+            is_settled: asked == YOUNG,
+        };
+    }
+    // SAFETY: promised by the caller.
+    let identity = unsafe { heapsight_cpython::code::identity::<V>(code) };
+    Known {
+        identity: insert(code as u64, identity),
+        is_settled: false,
+    }
 }
 
 #[cold]
 #[inline(never)]
 fn insert(address: u64, identity: CodeIdentity) -> u32 {
     let mut held = lock::hold();
-    if let Some(id) = find(address) {
-        return id;
+    if let Some(live) = find(address) {
+        return live.identity.load(Ordering::Relaxed);
     }
     let id = intern(&mut held, Identity::Python(identity));
     let slot = IDENTITIES
@@ -111,6 +135,7 @@ fn insert(address: u64, identity: CodeIdentity) -> u32 {
     }
     let entry = LIVE.get(slot);
     entry.identity.store(id, Ordering::Relaxed);
+    entry.asked.store(0, Ordering::Relaxed);
     entry.address.store(address, Ordering::Release);
     if slot >= LIVE.len() {
         LIVE.set_len(&mut held, slot + 1);
@@ -178,6 +203,7 @@ pub(crate) fn sweep(held: &mut Held, mut used: Vec<bool>) {
             identities.idle_ids.push(id);
         }
     }
+    path_filter::forget_codes(held);
 }
 
 /// The identity id that stands for a thread.
@@ -205,9 +231,14 @@ fn forget(held: &mut Held, address: usize) {
         return;
     };
     // The index keeps the slot under the old hash until it is rebuilt; an address of 0 equals none.
-    LIVE.get(slot).address.store(0, Ordering::Relaxed);
+    let live = LIVE.get(slot);
+    live.address.store(0, Ordering::Relaxed);
     watch::remove(held, address as usize);
-    session::invalidate_caches();
+    if live.asked.load(Ordering::Relaxed) < YOUNG {
+        session::forget_frames();
+    } else {
+        session::invalidate_caches();
+    }
     let identities = IDENTITIES.get(held).get_or_insert_default();
     identities.dead_slots.push(slot);
     if identities.dead_slots.len() >= REBUILD_AFTER {
@@ -247,6 +278,7 @@ pub(crate) fn heap_bytes(held: &mut Held) -> u64 {
 /// Forgets everything.
 pub(crate) fn reset(held: &mut Held) {
     *IDENTITIES.get(held) = None;
+    path_filter::forget_codes(held);
     watch::clear(held);
     BY_ADDRESS.reset(held);
     LIVE.reset(held);

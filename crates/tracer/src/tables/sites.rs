@@ -117,22 +117,22 @@ impl Site {
             .wrapping_sub(self.freed_blocks.load(Ordering::Relaxed))
     }
 
-    /// To be called after each change: its live figures grew by so much (less than nothing: wrapped around).
+    /// To be called after each change of the site `own_id`: its live figures grew by so much (less than nothing: wrapped around).
     ///
     /// After it, and not before it: so that whoever begins an epoch sees the change if this does not see the epoch. See
     /// [`crate::tables::epochs`].
     #[inline(always)]
-    fn after_change(&'static self, bytes: u64, blocks: u64) {
+    fn after_change(&'static self, own_id: u32, bytes: u64, blocks: u64) {
         compiler_fence(Ordering::SeqCst);
         if self.stamp.load(Ordering::Relaxed) != epochs::now() {
-            self.first_change(bytes, blocks);
+            self.first_change(own_id, bytes, blocks);
         }
     }
 
     /// Something has begun since the site changed before: a new peak, a new tick.
     #[cold]
     #[inline(never)]
-    fn first_change(&'static self, bytes: u64, blocks: u64) {
+    fn first_change(&'static self, own_id: u32, bytes: u64, blocks: u64) {
         let now = epochs::now_with_epochs();
         let stamp = self.stamp.load(Ordering::Relaxed);
         let (peak, tick) = (totals::epoch(), changed::since());
@@ -144,7 +144,7 @@ impl Site {
         }
         let recorded_peak = EPOCHS.recorded_peak.since();
         if stamp < recorded_peak
-            && let Some(kept) = RECORDED_PEAKS.try_get(SITES.index_of(self))
+            && let Some(kept) = RECORDED_PEAKS.try_get(own_id)
         {
             let then = self.live_bytes().wrapping_sub(bytes);
             kept.bytes.store(then, Ordering::Relaxed);
@@ -152,7 +152,7 @@ impl Site {
             kept.blocks.store(then, Ordering::Relaxed);
         }
         if stamp < tick {
-            changed::list(SITES.index_of(self));
+            changed::list(own_id);
         }
         // An epoch may have begun since the clock was read: what was done for it is not to be done once more.
         let new = now.max(peak).max(tick).max(recorded_peak);
@@ -194,7 +194,7 @@ pub(crate) fn allocated(id: u32, address: usize, bytes: u64, blocks: u64) {
     }
     add(&site.allocated_bytes, bytes, sharing);
     add(&site.allocated_blocks, blocks, sharing);
-    site.after_change(bytes, blocks);
+    site.after_change(id, bytes, blocks);
 }
 
 /// Counts the end of a block at site `id`; true when it was a temporary one. See [`undo_freed`].
@@ -216,7 +216,7 @@ pub(crate) fn freed(id: u32, address: usize, bytes: u64, blocks: u64) -> bool {
     }
     add(&site.freed_bytes, bytes, sharing);
     add(&site.freed_blocks, blocks, sharing);
-    site.after_change(bytes.wrapping_neg(), blocks.wrapping_neg());
+    site.after_change(id, bytes.wrapping_neg(), blocks.wrapping_neg());
     is_temporary
 }
 
@@ -232,7 +232,7 @@ pub(crate) fn undo_freed(id: u32, address: usize, bytes: u64, blocks: u64, was_t
         add(&beside.temporary_bytes, bytes.wrapping_neg(), sharing);
         add(&beside.temporary_blocks, blocks.wrapping_neg(), sharing);
     }
-    site.after_change(bytes, blocks);
+    site.after_change(id, bytes, blocks);
     if site.is_hidden() {
         recorded::allocated_hidden(bytes);
     } else {
@@ -246,7 +246,7 @@ pub(crate) fn allocated_by_holder(held: &mut Held, id: u32, weight: Weight) {
     add_to_totals_by_holder(held, site, weight.bytes);
     add(&site.allocated_bytes, weight.bytes, Sharing::Gil);
     add(&site.allocated_blocks, weight.blocks, Sharing::Gil);
-    site.after_change(weight.bytes, weight.blocks);
+    site.after_change(id, weight.bytes, weight.blocks);
 }
 
 /// Counts its end.
@@ -266,7 +266,7 @@ pub(crate) fn freed_by_holder(held: &mut Held, id: u32, weight: Weight, is_tempo
         add(&beside.temporary_bytes, bytes, Sharing::Gil);
         add(&beside.temporary_blocks, blocks, Sharing::Gil);
     }
-    site.after_change(bytes.wrapping_neg(), blocks.wrapping_neg());
+    site.after_change(id, bytes.wrapping_neg(), blocks.wrapping_neg());
 }
 
 /// It did not end after all. `was_temporary` is what [`freed_by_holder`] was told.
@@ -281,7 +281,7 @@ pub(crate) fn undo_freed_by_holder(held: &mut Held, id: u32, weight: Weight, was
         add(&beside.temporary_bytes, bytes, Sharing::Gil);
         add(&beside.temporary_blocks, blocks, Sharing::Gil);
     }
-    site.after_change(weight.bytes, weight.blocks);
+    site.after_change(id, weight.bytes, weight.blocks);
     add_to_totals_by_holder(held, site, weight.bytes);
 }
 

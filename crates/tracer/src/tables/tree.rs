@@ -1,5 +1,8 @@
 //! The call-path tree: hash-consed (caller's path, code, instruction offset) → 32-bit id. Instruction offsets, never
 //! lines: those are resolved when somebody reads.
+//!
+//! The first seven paths that lead on from one are listed in its node, the others are in a hash index. A new path so
+//! touches its caller's node, which is in the processor's cache, and its own, which is next to the one made before it.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -28,17 +31,20 @@ pub(crate) struct Node {
     /// How often the id was given to another path, and one of [`USED`], [`IDLE`], [`FREE`] in the lowest
     /// [`STATE_BITS`].
     life: AtomicU32,
-    // The rest is written and read under the GIL only: paths that lead on from here, so that the many paths of a
-    // recursive program are found without a look into the index.
-    /// Any of them may be out of date: what a node says of itself decides.
+    /// Paths that lead on from here, and are found here and nowhere else, unless [`Self::tags`] says so: so a new path
+    /// costs no look into the index, which is somewhere else for each. Changed by the holder of the lock.
     callees: [AtomicU32; CALLEES],
-    /// In byte `n` a hash of the code and offset of callee `n`, never 0; in the highest byte the callee to be replaced
-    /// next.
+    /// In byte `n` a hash of the code and offset of callee `n`, never 0; 0 for none. In the highest byte one bit for
+    /// each callee that is in the index as well, and [`MORE`].
     tags: AtomicU64,
 }
 
 /// As many as fill the cache line.
 const CALLEES: usize = 7;
+/// In [`Node::tags`]: there are callees that only the index has.
+const MORE: u64 = 1 << 63;
+/// The lowest of the bits in [`Node::tags`] that say which callees are in the index as well.
+const INDEXED_SHIFT: usize = 8 * CALLEES;
 const STATE_BITS: u32 = 2;
 
 /// State of a node that is found by [`child`].
@@ -73,6 +79,16 @@ fn hash_of(id: u32) -> u64 {
 }
 
 fn find(parent: u32, code: u32, offset: u32) -> Option<u32> {
+    let node = NODES.get(parent);
+    let tags = node.tags.load(Ordering::Acquire);
+    node.callee(tags, parent, code, offset)
+        .or_else(|| find_in_index(tags, parent, code, offset))
+}
+
+fn find_in_index(tags: u64, parent: u32, code: u32, offset: u32) -> Option<u32> {
+    if tags & MORE == 0 {
+        return None;
+    }
     INDEX.find(hash(parent, code, offset), |id| {
         NODES.get(id).is(parent, code, offset)
     })
@@ -122,8 +138,9 @@ fn insert_held(held: &mut Held, parent: u32, code: u32, offset: u32) -> Option<u
     node.parent.store(parent, Ordering::Relaxed);
     node.code.store(code, Ordering::Relaxed);
     node.offset.store(offset, Ordering::Relaxed);
+    node.tags.store(0, Ordering::Relaxed);
     node.set_state(USED);
-    if !INDEX.insert(held, id, hash_of) {
+    if !link(held, id) {
         return None;
     }
     if id == NODES.len() {
@@ -131,6 +148,34 @@ fn insert_held(held: &mut Held, parent: u32, code: u32, offset: u32) -> Option<u
     }
     recycle::count_new_path();
     Some(id)
+}
+
+/// Has the path `id` found from its caller on. False when there is no memory.
+fn link(held: &mut Held, id: u32) -> bool {
+    let parent = NODES.get(NODES.get(id).parent.load(Ordering::Relaxed));
+    let tags = parent.tags.load(Ordering::Relaxed);
+    if let Some(place) = (0..CALLEES).find(|place| (tags >> (8 * place)) as u8 == 0) {
+        parent.set_callee(place, id, false);
+        return true;
+    }
+    if !INDEX.insert(held, id, hash_of) {
+        return false;
+    }
+    parent.tags.store(tags | MORE, Ordering::Release);
+    remember(held, id);
+    true
+}
+
+/// The path `id`, which is in the index, was used: it takes the place of another callee, which goes into the index.
+fn remember(held: &mut Held, id: u32) {
+    let parent = NODES.get(NODES.get(id).parent.load(Ordering::Relaxed));
+    let place = id as usize % CALLEES;
+    let tags = parent.tags.load(Ordering::Relaxed);
+    let is_indexed = tags >> (INDEXED_SHIFT + place) & 1 != 0;
+    let replaced = parent.callees[place].load(Ordering::Relaxed);
+    if is_indexed || INDEX.insert(held, replaced, hash_of) {
+        parent.set_callee(place, id, true);
+    }
 }
 
 impl Node {
@@ -158,6 +203,66 @@ impl Node {
             && self.code.load(Ordering::Relaxed) == code
             && self.offset.load(Ordering::Relaxed) == offset
     }
+
+    /// That of the callees which `code` at `offset` makes, if it is one; `parent` is this node. May miss one that is
+    /// being put here: ask again under the lock before inserting.
+    #[inline(always)]
+    fn callee(&self, tags: u64, parent: u32, code: u32, offset: u32) -> Option<u32> {
+        let differing = tags ^ (EACH_TAG * u64::from(tag_of(code, offset)));
+        // The highest bit of each byte that is zero, and perhaps of one that follows such a byte.
+        let mut alike = differing.wrapping_sub(EACH_TAG) & !differing & (EACH_TAG << 7);
+        while alike != 0 {
+            let id = self.callees[alike.trailing_zeros() as usize / 8].load(Ordering::Acquire);
+            let callee = NODES.get(id);
+            if callee.is(parent, code, offset) && callee.state() == USED {
+                return Some(id);
+            }
+            alike &= alike - 1;
+        }
+        None
+    }
+
+    /// For somebody who holds the lock.
+    fn set_callee(&self, place: usize, id: u32, is_indexed: bool) {
+        let callee = NODES.get(id);
+        let tag = tag_of(
+            callee.code.load(Ordering::Relaxed),
+            callee.offset.load(Ordering::Relaxed),
+        );
+        let kept = self.tags.load(Ordering::Relaxed)
+            & !((0xff << (8 * place)) | (1 << (INDEXED_SHIFT + place)));
+        self.callees[place].store(id, Ordering::Release);
+        self.tags.store(
+            kept | (u64::from(tag) << (8 * place))
+                | (u64::from(is_indexed) << (INDEXED_SHIFT + place)),
+            Ordering::Release,
+        );
+    }
+
+    /// Forgets callees that are not in use any more, and what is said of the index; `own_id` is this node's. For
+    /// somebody who holds the lock.
+    fn tidy(&self, own_id: u32) {
+        let tags = self.tags.load(Ordering::Relaxed);
+        let is_kept = |place: &usize| {
+            let callee = NODES.get(self.callees[*place].load(Ordering::Relaxed));
+            callee.parent.load(Ordering::Relaxed) == own_id && callee.state() == USED
+        };
+        let kept = (0..CALLEES)
+            .filter(|place| (tags >> (8 * place)) as u8 != 0)
+            .filter(is_kept)
+            .fold(0, |kept, place| kept | (tags & (0xff << (8 * place))));
+        if kept != tags {
+            self.tags.store(kept, Ordering::Release);
+        }
+    }
+
+    /// Is `id` among the callees?
+    fn has_callee(&self, id: u32) -> bool {
+        let tags = self.tags.load(Ordering::Relaxed);
+        (0..CALLEES).any(|place| {
+            (tags >> (8 * place)) as u8 != 0 && self.callees[place].load(Ordering::Relaxed) == id
+        })
+    }
 }
 
 #[inline(always)]
@@ -169,41 +274,28 @@ fn tag_of(code: u32, offset: u32) -> u8 {
 /// A word with its lowest bit in each of the bytes of [`Node::tags`] that are tags.
 const EACH_TAG: u64 = 0x0001_0101_0101_0101;
 
-/// As [`child`], for somebody under the GIL: remembers, and finds again, what follows on each path.
+/// As [`child`], for the hot path.
 #[inline(always)]
 pub(crate) fn child_alone(parent: u32, code: u32, offset: u32) -> u32 {
     let node = NODES.get(parent);
-    let tag = tag_of(code, offset);
-    let differing = node.tags.load(Ordering::Relaxed) ^ (EACH_TAG * u64::from(tag));
-    // The highest bit of each byte that is zero, and perhaps of one that follows such a byte.
-    let mut alike = differing.wrapping_sub(EACH_TAG) & !differing & (EACH_TAG << 7);
-    while alike != 0 {
-        let id = node.callees[alike.trailing_zeros() as usize / 8].load(Ordering::Relaxed);
-        let callee = NODES.get(id);
-        if callee.is(parent, code, offset) && callee.state() == USED {
-            return id;
-        }
-        alike &= alike - 1;
+    let tags = node.tags.load(Ordering::Acquire);
+    match node.callee(tags, parent, code, offset) {
+        Some(id) => id,
+        None => child_not_near(parent, code, offset),
     }
-    child_to_remember(node, parent, code, offset)
 }
 
 #[inline(never)]
-fn child_to_remember(node: &Node, parent: u32, code: u32, offset: u32) -> u32 {
-    let id = child(parent, code, offset);
-    let tags = node.tags.load(Ordering::Relaxed);
-    let free = (0..CALLEES).find(|place| (tags >> (8 * place)) as u8 == 0);
-    let turn = (tags >> (8 * CALLEES)) as usize;
-    let (place, turn) = match free {
-        Some(place) => (place, turn),
-        None => (turn % CALLEES, (turn + 1) % CALLEES),
+fn child_not_near(parent: u32, code: u32, offset: u32) -> u32 {
+    let tags = NODES.get(parent).tags.load(Ordering::Acquire);
+    let Some(id) = find_in_index(tags, parent, code, offset) else {
+        return insert(parent, code, offset);
     };
-    let kept = tags & !((0xff << (8 * place)) | (0xff << (8 * CALLEES)));
-    node.callees[place].store(id, Ordering::Relaxed);
-    node.tags.store(
-        kept | (u64::from(tag_of(code, offset)) << (8 * place)) | ((turn as u64) << (8 * CALLEES)),
-        Ordering::Relaxed,
-    );
+    let mut held = lock::hold();
+    // It may have been given back, or put near, in the meantime.
+    if find(parent, code, offset) == Some(id) && !NODES.get(parent).has_callee(id) {
+        remember(&mut held, id);
+    }
     id
 }
 
@@ -217,12 +309,23 @@ pub(crate) fn set_state(held: &mut Held, id: u32, state: u32) {
     }
 }
 
-/// Rebuilds the index with just the nodes in use.
+/// Has just the nodes in use found, and builds the index anew.
 pub(crate) fn reindex(held: &mut Held) {
-    let used: Vec<u32> = (1..NODES.len())
-        .filter(|&id| NODES.get(id).state() == USED)
-        .collect();
-    INDEX.rebuild(held, &used, hash_of);
+    for id in 0..NODES.len() {
+        NODES.get(id).tidy(id);
+    }
+    let mut indexed = Vec::new();
+    for id in 1..NODES.len() {
+        let node = NODES.get(id);
+        if node.state() == USED {
+            let parent = NODES.get(node.parent.load(Ordering::Relaxed));
+            if !parent.has_callee(id) {
+                parent.tags.fetch_or(MORE, Ordering::Release);
+                indexed.push(id);
+            }
+        }
+    }
+    INDEX.rebuild(held, &indexed, hash_of);
 }
 
 /// Makes the root. False when there is no memory.
@@ -242,4 +345,117 @@ pub(crate) fn reset(held: &mut Held) {
     NODES.reset(held);
     *FREE_IDS.get(held) = Vec::new();
     recycle::reset(held);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::model_tests::TURN;
+
+    #[derive(Clone, Debug)]
+    enum Ask {
+        /// For the path that leads on from one of those made so far.
+        Child {
+            from: usize,
+            code: u32,
+            is_alone: bool,
+        },
+        /// Has one of those that nothing leads on from be found no more.
+        Idle { path: usize },
+        /// Has one that is idle be found again.
+        Use { path: usize },
+    }
+
+    fn ask() -> impl Strategy<Value = Ask> {
+        prop_oneof![
+            // Few callers with many callees: more than a node has room for.
+            8 => (0..4_usize, 0..30_u32, any::<bool>())
+                .prop_map(|(from, code, is_alone)| Ask::Child { from, code, is_alone }),
+            4 => (any::<usize>(), 0..30_u32, any::<bool>())
+                .prop_map(|(from, code, is_alone)| Ask::Child { from, code, is_alone }),
+            1 => any::<usize>().prop_map(|path| Ask::Idle { path }),
+            1 => any::<usize>().prop_map(|path| Ask::Use { path }),
+        ]
+    }
+
+    fn run(asked: &[Ask]) -> Result<(), TestCaseError> {
+        let _turn = TURN
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        {
+            let mut held = lock::hold();
+            reset(&mut held);
+            prop_assert!(init(&mut held));
+        }
+        let mut used: HashMap<(u32, u32), u32> = HashMap::new();
+        let mut made = vec![ROOT];
+        for ask in asked {
+            match *ask {
+                Ask::Child {
+                    from,
+                    code,
+                    is_alone,
+                } => {
+                    let parent = made[from % made.len()];
+                    let id = if is_alone {
+                        child_alone(parent, code, 2 * code)
+                    } else {
+                        child(parent, code, 2 * code)
+                    };
+                    match used.get(&(parent, code)) {
+                        Some(&known) => prop_assert_eq!(id, known),
+                        None => {
+                            prop_assert!(!made.contains(&id), "{} stands for another path", id);
+                            used.insert((parent, code), id);
+                            made.push(id);
+                        }
+                    }
+                }
+                Ask::Idle { path } => {
+                    let id = made[path % made.len()];
+                    let leads_on = made.iter().any(|&other| {
+                        other != ROOT && node(other).parent.load(Ordering::Relaxed) == id
+                    });
+                    if id == ROOT || leads_on {
+                        continue;
+                    }
+                    let mut held = lock::hold();
+                    set_state(&mut held, id, IDLE);
+                    reindex(&mut held);
+                    used.retain(|_, known| *known != id);
+                }
+                Ask::Use { path } => {
+                    let id = made[path % made.len()];
+                    let at = node(id);
+                    let key = (
+                        at.parent.load(Ordering::Relaxed),
+                        at.code.load(Ordering::Relaxed),
+                    );
+                    if at.state() == IDLE && !used.contains_key(&key) {
+                        let mut held = lock::hold();
+                        set_state(&mut held, id, USED);
+                        reindex(&mut held);
+                        used.insert(key, id);
+                    }
+                }
+            }
+        }
+        for (&(parent, code), &id) in &used {
+            prop_assert_eq!(child(parent, code, 2 * code), id);
+        }
+        Ok(())
+    }
+
+    proptest! {
+        #[test]
+        fn a_path_has_one_number_however_many_lead_on_from_its_caller(
+            asked in prop::collection::vec(ask(), 0..300),
+        ) {
+            run(&asked)?;
+        }
+    }
 }

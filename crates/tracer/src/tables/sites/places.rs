@@ -331,7 +331,7 @@ fn fold_into(held: &mut Held, id: u32, target: u32) {
             Sharing::Shared,
         );
         // What was moved lives no more.
-        to.after_change(0, 0);
+        to.after_change(target, 0, 0);
     }
     let at = site.node.load(Ordering::Relaxed);
     if let Entry::Occupied(mut others) = OTHERS.get(held).get_or_insert_default().entry(at) {

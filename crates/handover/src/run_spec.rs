@@ -18,8 +18,12 @@ pub const SWITCH_VARIABLE: &str = "PYTHONHEAPSIGHT";
 /// What [`SWITCH_VARIABLE`] is set to when the user has not set it. Removed with [`RUN_VARIABLE`].
 pub const LOOK: &str = "run";
 
+/// The command's first argument when a recorded process asks for its summary. The capture's path follows, and the
+/// settings are in [`RUN_VARIABLE`].
+pub const SUMMARIZE: &str = "--summarize";
+
 /// Settings of one recording.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunSpec {
     /// The capture to write. It exists already, empty. Relative to the working directory at the start.
@@ -62,6 +66,12 @@ pub struct RunSpec {
     /// Answer for `tracemalloc` as well.
     #[serde(default)]
     pub replace_tracemalloc: bool,
+    /// The file that must compile before the program starts; `None` when Python itself says what is wrong.
+    #[serde(default, with = "path_bytes::optional")]
+    pub script: Option<PathBuf>,
+    /// The command that prints the summary.
+    #[serde(default, with = "path_bytes::optional")]
+    pub summarizer: Option<PathBuf>,
     /// What runs, for people.
     pub program: String,
     /// The program's arguments, for people; the first is the program. Very long ones are cut.
@@ -103,6 +113,7 @@ impl RunSpec {
             is_child: true,
             merge: false,
             top: None,
+            script: None,
             ..self.clone()
         })
     }
@@ -196,7 +207,8 @@ pub fn header_for_run(spec: &RunSpec, python_version: &str) -> Header {
 }
 
 /// A number that no other run has. Not 0.
-pub(crate) fn new_run_id() -> u64 {
+#[must_use]
+pub fn new_run_id() -> u64 {
     // The keys that Rust gives its tables at random: enough where nobody gains by guessing.
     RandomState::new().hash_one(std::process::id()).max(1)
 }
@@ -216,21 +228,54 @@ mod path_bytes {
         Bytes(Vec<u8>),
     }
 
+    impl From<&Path> for Spelled {
+        fn from(path: &Path) -> Self {
+            match path.to_str() {
+                Some(text) => Self::Text(text.to_owned()),
+                None => Self::Bytes(path.as_os_str().as_bytes().to_vec()),
+            }
+        }
+    }
+
+    impl From<Spelled> for PathBuf {
+        fn from(spelled: Spelled) -> Self {
+            match spelled {
+                Spelled::Text(text) => Self::from(text),
+                Spelled::Bytes(bytes) => Self::from(OsString::from_vec(bytes)),
+            }
+        }
+    }
+
     pub(super) fn serialize<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
-        let spelled = match path.to_str() {
-            Some(text) => Spelled::Text(text.to_owned()),
-            None => Spelled::Bytes(path.as_os_str().as_bytes().to_vec()),
-        };
-        spelled.serialize(serializer)
+        Spelled::from(path).serialize(serializer)
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<PathBuf, D::Error> {
-        Ok(match Spelled::deserialize(deserializer)? {
-            Spelled::Text(text) => PathBuf::from(text),
-            Spelled::Bytes(bytes) => PathBuf::from(OsString::from_vec(bytes)),
-        })
+        Spelled::deserialize(deserializer).map(PathBuf::from)
+    }
+
+    pub(super) mod optional {
+        use std::path::PathBuf;
+
+        use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+        use super::Spelled;
+
+        pub(crate) fn serialize<S: Serializer>(
+            path: &Option<PathBuf>,
+            serializer: S,
+        ) -> Result<S::Ok, S::Error> {
+            path.as_deref().map(Spelled::from).serialize(serializer)
+        }
+
+        pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+            deserializer: D,
+        ) -> Result<Option<PathBuf>, D::Error> {
+            let spelled = Option::<Spelled>::deserialize(deserializer)?;
+            Ok(spelled.map(PathBuf::from))
+        }
     }
 }
 
@@ -257,6 +302,8 @@ mod tests {
             run_id: 7,
             is_child: false,
             replace_tracemalloc: false,
+            script: Some("app.py".into()),
+            summarizer: Some(OsStr::from_bytes(b"/opt/caf\xe9/heapsight").into()),
             program: "app.py".into(),
             argv: vec!["app.py".into(), "\u{fffd}".into()],
         }
