@@ -160,7 +160,7 @@ def split(wheel: Path, scratch: Path) -> tuple[Path, Path]:
 
 def libraries_needed(wheel: Path) -> list[str]:
     """Return the libraries that what a wheel holds asks the system for."""
-    needed = set()
+    needed: set[str] = set()
     with zipfile.ZipFile(wheel) as content:
         for name in content.namelist():
             if name.endswith(".so"):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import platform
 import re
 import shutil
@@ -32,8 +31,8 @@ def build(source: str, target: Path) -> Path:
     """Compile a program of tests/programs/native into a shared library."""
     compiler = shutil.which("cc")
     assert compiler is not None, "heapsight cannot be built without a C compiler either"
-    command = [compiler, "-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-pthread", "-o", target, NATIVE / source]
-    subprocess.run([*command, "-lrt"], check=True)
+    flags = ["-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-pthread"]
+    subprocess.run([compiler, *flags, "-o", target, NATIVE / source, "-lrt"], check=True)
     return target
 
 
@@ -202,7 +201,9 @@ def test_what_is_missing_is_said_in_one_line_and_the_program_runs_on(tmp_path: P
     wrapper.write_text(f'#!/bin/sh\nunset LD_PRELOAD\nexec "{sys.executable}" "$@"\n')
     wrapper.chmod(0o755)
     command = tmp_path / "command.py"
-    command.write_text(f"import sys; sys.executable = {str(wrapper)!r}; from heapsight._cli import main; sys.exit(main())")
+    command.write_text(
+        f"import sys; sys.executable = {str(wrapper)!r}; from heapsight._cli import main; sys.exit(main())"
+    )
     start = Start([command, "run", "--native", "--quiet", "-o", capture, "-c", "print(5)"])
     outcome = start.plain()
     assert (outcome.text, outcome.status) == ("5\n", 0)
@@ -224,4 +225,4 @@ def test_library_needs_nothing_but_the_c_library_and_leaves_no_file_behind(captu
     start = Start(["-c", code])
     own = [number for number in eval(traced(start, capture, "--quiet").text) if int(number) < 700]
     assert own == eval(start.plain().text)
-    assert os.listdir(capture.parent) == [capture.name]
+    assert list(capture.parent.iterdir()) == [capture]
