@@ -51,11 +51,11 @@ pub(crate) fn is_default(signal: libc::c_int) -> bool {
     actions.all(|(_, action)| action.sa_sigaction == libc::SIG_DFL)
 }
 
-/// Has `handler` called at the signal: with all signals blocked, on the thread's stack for signals if it has one, and so
-/// that system calls it interrupts go on.
+/// Has `handler` called at the signal: with all signals blocked, on the thread's stack for signals if it has one, and
+/// so that system calls it interrupts go on.
 pub(crate) fn handle(signal: libc::c_int, handler: extern "C" fn(libc::c_int)) {
-    // SAFETY: 1. zeroes are a valid action, of which the fields that count are set. 2. A handler of one argument is what
-    // the kernel calls without `SA_SIGINFO`; it stays loaded: extension modules are never unloaded.
+    // SAFETY: 1. zeroes are a valid action, of which the fields that count are set. 2. A handler of one argument is
+    // what the kernel calls without `SA_SIGINFO`; it stays loaded: extension modules are never unloaded.
     unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
         action.sa_sigaction = handler as *const () as libc::sighandler_t;
@@ -73,8 +73,8 @@ pub(crate) fn process_id() -> u32 {
 
 /// For a handler of `signal`: when it returns, the system does what it does by default.
 pub(crate) fn die_of(signal: libc::c_int) {
-    // SAFETY: 1. calls that handlers may make (signal-safety(7)). 2. The signal is blocked while its handler runs, so it
-    // comes again, to this thread, when that returns.
+    // SAFETY: 1. calls that handlers may make (signal-safety(7)). 2. The signal is blocked while its handler runs, so
+    // it comes again, to this thread, when that returns.
     unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
         action.sa_sigaction = libc::SIG_DFL;
