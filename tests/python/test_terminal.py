@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import re
+import select
 import signal
+import struct
 import subprocess
 import sys
+import termios
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from harness import Outcome, clean_environment, heapsight
+from harness import TIMEOUT_SECONDS, Outcome, clean_environment, heapsight
 from tmux import Terminal, command, needs_tmux
 
 #: Holds 5 MB below two functions, and lets a file know.
@@ -263,3 +267,25 @@ def test_a_file_is_followed_to_its_end(folder: Path, tmp_path: Path) -> None:
         assert "load holder.py:3" in shown
         terminal.keys("q")
         terminal.until("status 0")
+
+
+def test_a_view_whose_terminal_goes_away_ends_as_its_program_does(folder: Path) -> None:
+    (folder / "waits.py").write_text("import signal\nprint('ready', flush=True)\nsignal.pause()\n")
+    child, terminal = pty.fork()
+    if child == 0:
+        os.chdir(folder)
+        fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        words = [str(word) for word in command("run", "--live", "--quiet", "--force", "waits.py")]
+        os.execvpe(sys.executable, words, {**clean_environment(), "TERM": "xterm-256color"})
+    seen = b""
+    while b"ready" not in seen:
+        seen += os.read(terminal, 4096)
+    os.close(terminal)
+    ended, _, _ = select.select([os.pidfd_open(child)], [], [], TIMEOUT_SECONDS)
+    if not ended:
+        os.kill(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    assert ended, "it goes on for ever"
+    # The program got the signal that it gets without the view.
+    assert os.WIFSIGNALED(status)
+    assert os.WTERMSIG(status) == signal.SIGHUP

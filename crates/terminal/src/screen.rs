@@ -2,6 +2,8 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::mem::ManuallyDrop;
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use crossterm::event::{self, DisableMouseCapture, EnableMouseCapture, Event};
@@ -12,6 +14,8 @@ use crossterm::{cursor, execute};
 use ratatui_core::buffer::Buffer;
 use ratatui_core::terminal::Terminal;
 use ratatui_crossterm::CrosstermBackend;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use rustix::termios::{Termios, tcgetattr};
 
 /// Why there can be no view.
@@ -30,7 +34,9 @@ pub enum TerminalError {
 
 /// A terminal that shows a view. Given back when this goes, whatever the reason.
 pub(crate) struct Screen {
-    terminal: Terminal<CrosstermBackend<BufWriter<File>>>,
+    /// Never dropped: ratatui would then say on standard error that it cannot show the cursor of a terminal that went
+    /// away, and end the process if that is gone, too. What it would do is done here.
+    terminal: ManuallyDrop<Terminal<CrosstermBackend<BufWriter<File>>>>,
     /// How it was set before.
     original: Option<Termios>,
 }
@@ -72,7 +78,10 @@ impl Screen {
         let terminal = Terminal::new(CrosstermBackend::new(BufWriter::new(tty)))?;
         enable_raw_mode().map_err(TerminalError::None)?;
         // From here on it is given back.
-        let mut screen = Self { terminal, original };
+        let mut screen = Self {
+            terminal: ManuallyDrop::new(terminal),
+            original,
+        };
         // Not by the terminal's own `clear`, which would ask where the cursor is, by way of standard output.
         execute!(
             screen.terminal.backend_mut(),
@@ -118,11 +127,43 @@ impl Drop for Screen {
 }
 
 /// The next key or click, if one comes within `patience`.
+///
+/// # Errors
+/// When the terminal fails, or has gone away.
 pub(crate) fn next_event(patience: Duration) -> io::Result<Option<Event>> {
-    match event::poll(patience)? {
-        true => event::read().map(Some),
-        false => Ok(None),
+    // Keys that crossterm has read already make no terminal readable, so it is asked before the wait, too.
+    for wait in [Duration::ZERO, patience] {
+        wait_for_input(wait)?;
+        if event::poll(Duration::ZERO)? {
+            return event::read().map(Some);
+        }
     }
+    Ok(None)
+}
+
+/// Waits until there is something to read, a signal came or `patience` is over. crossterm does not wait itself: at a
+/// terminal that has gone away it would read nothing, again and again, for ever.
+fn wait_for_input(patience: Duration) -> io::Result<()> {
+    let stdin = io::stdin();
+    // The same terminal that crossterm reads.
+    let tty = match stdin.is_terminal() {
+        true => None,
+        false => Some(File::open("/dev/tty")?),
+    };
+    let input = tty.as_ref().map_or(stdin.as_fd(), File::as_fd);
+    let mut looked_at = [PollFd::from_borrowed_fd(input, PollFlags::IN)];
+    let patience = Timespec::try_from(patience).ok();
+    match poll(&mut looked_at, patience.as_ref()) {
+        Err(Errno::INTR) => return Ok(()),
+        result => result?,
+    };
+    if looked_at[0]
+        .revents()
+        .intersects(PollFlags::HUP | PollFlags::ERR)
+    {
+        return Err(io::Error::new(io::ErrorKind::BrokenPipe, "it went away"));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

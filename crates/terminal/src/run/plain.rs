@@ -27,9 +27,10 @@ pub(super) fn print(text: &str) {
     }
 }
 
-/// Has the program run on: what it writes is written, what is typed is typed into it, until it ends.
+/// Has the program run on: what it writes is written, what is typed is typed into it, until it ends. Where the terminal
+/// is gone, it runs on all the same.
 pub(super) fn go_on(child: &mut Child, happenings: &Receiver<Happening>) -> io::Result<ExitStatus> {
-    let mut terminal = terminal()?;
+    let mut terminal = terminal().ok();
     let fits = |child: &mut Child| {
         if let Ok((columns, rows)) = size() {
             child.resize(rows, columns);
@@ -38,7 +39,9 @@ pub(super) fn go_on(child: &mut Child, happenings: &Receiver<Happening>) -> io::
     fits(child);
     // Keys go to the program's terminal, which does with them what its settings say.
     let is_raw = child.has_output() && enable_raw_mode().is_ok();
-    if let Some(input) = child.input().filter(|_| is_raw) {
+    if let Some(terminal) = terminal.as_ref().filter(|_| is_raw)
+        && let Some(input) = child.input()
+    {
         let mut keys = terminal.try_clone()?;
         thread::spawn(move || {
             let mut buffer = [0; 4096];
@@ -52,7 +55,9 @@ pub(super) fn go_on(child: &mut Child, happenings: &Receiver<Happening>) -> io::
     let status = loop {
         match happenings.recv() {
             Ok(Happening::Output(bytes)) => {
-                let _ = terminal.write_all(&bytes);
+                if let Some(terminal) = &mut terminal {
+                    let _ = terminal.write_all(&bytes);
+                }
             }
             Ok(Happening::Ended(status)) => break status,
             Ok(Happening::Signal(SIGWINCH)) => fits(child),
