@@ -1,5 +1,7 @@
 //! Sets of sites, a bit for each.
 
+use std::cmp::Ordering;
+
 #[derive(Default)]
 pub(super) struct Bits {
     words: Vec<u64>,
@@ -36,14 +38,24 @@ impl Bits {
         self.count
     }
 
-    /// How many there are from `site` on.
-    pub(super) fn len_from(&self, site: u32) -> usize {
-        let (first, bit) = place(site);
-        let Some((word, rest)) = self.words.get(first..).and_then(<[u64]>::split_first) else {
-            return 0;
+    /// How many there are from `site` on and before `end`.
+    pub(super) fn len_between(&self, site: u32, end: u32) -> usize {
+        let ((first, bit), (last, end_bit)) = (place(site), place(end));
+        let before_end = |index: usize, word: u64| match index.cmp(&last) {
+            Ordering::Less => word,
+            Ordering::Equal => word & (end_bit - 1),
+            Ordering::Greater => 0,
         };
-        let from_bit = word & !(bit - 1);
-        (from_bit.count_ones() + rest.iter().map(|word| word.count_ones()).sum::<u32>()) as usize
+        let words = self.words.get(first..).unwrap_or_default();
+        let words = (first..=last).zip(words).map(|(index, word)| {
+            let word = before_end(index, *word);
+            if index == first {
+                word & !(bit - 1)
+            } else {
+                word
+            }
+        });
+        words.map(|word| word.count_ones() as usize).sum()
     }
 
     /// The first one from `site` on.
@@ -102,7 +114,10 @@ mod tests {
                 }
                 prop_assert_eq!(bits.len(), set.len());
                 prop_assert_eq!(bits.next(site), set.range(site..).next().copied());
-                prop_assert_eq!(bits.len_from(site), set.range(site..).count());
+                for end in [site, site + 1, site + 70, 299, u32::MAX] {
+                    let between = set.range(site..end.max(site)).count();
+                    prop_assert_eq!(bits.len_between(site, end), between);
+                }
             }
             prop_assert_eq!(bits.iter().collect::<Vec<_>>(), set.into_iter().collect::<Vec<_>>());
         }

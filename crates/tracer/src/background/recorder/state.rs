@@ -2,11 +2,11 @@
 //!
 //! Every tick has the totals, resident memory, the peak and the sites that changed most: the *heartbeat*. What it costs
 //! is bounded, and it waits for nothing: not for the table lock, which a sweep may hold for long. The other sites that
-//! changed wait in the [`Backlog`], no longer than two times [`ROUND`] unless there are more than [`MOST_OF_A_TICK`]
-//! allows; the tick says how far they lag.
+//! changed wait in the [`Backlog`], no longer than [`LONGEST_LAG`] and a tick unless there are more than
+//! [`MOST_OF_A_TICK`] allows; the tick says how far they lag.
 
 use std::io::{self, Write};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use heapsight_capture::model::{Counters, SiteId, Totals};
 use heapsight_capture::{End, Exit, Header, Tick, WriteError, Writer};
@@ -50,14 +50,18 @@ impl Extent {
     }
 }
 
-/// A round over all sites that wait takes no longer than this. So a site is written within twice that, and a tick.
-const ROUND: Duration = Duration::from_millis(900);
+/// The file lags no more than this and a tick, unless that takes more than [`MOST_OF_A_TICK`].
+const LONGEST_LAG: Duration = Duration::from_millis(1700);
 
-/// The share of a processor that a tick may take to finish a round in time: one part in so many.
+/// The share of a processor that a tick may take to keep the lag short: one part in so many.
 const MOST_OF_A_TICK: u32 = 20;
 
 /// Among so many sites of a tick those that changed most are looked for.
-const SEARCHED: usize = 1 << 13;
+const SEARCHED: usize = 1 << 11;
+
+/// Totals are of a moment that is known to within this, if one of so many looks succeeds.
+const PROMPT_NS: u64 = 100_000;
+const LOOKS: usize = 8;
 
 /// So many changed sites are written at once; what is more follows in a tick of the same moment.
 const MOST_AT_ONCE: usize = if cfg!(test) { 8 } else { 1 << 14 };
@@ -107,6 +111,16 @@ struct Moment<'m> {
     totals: Totals,
 }
 
+/// When the recording began, as the header says it by the clock of the day: times of several processes are compared.
+fn start(header: &Header) -> Instant {
+    let start = UNIX_EPOCH + Duration::from_nanos(header.start_unix_ns);
+    let since = start.elapsed().unwrap_or_default();
+    let now = Instant::now();
+    // One that was not told, or is not now, is no start.
+    let since = Some(since).filter(|since| *since < Duration::from_secs(10));
+    now.checked_sub(since.unwrap_or_default()).unwrap_or(now)
+}
+
 impl State {
     /// Writes the header. From now on events list the sites that they change.
     pub(super) fn begin(sink: Box<dyn Write + Send>, header: &Header) -> io::Result<Self> {
@@ -121,7 +135,7 @@ impl State {
             exporter: Exporter::default(),
             backlog: Backlog::default(),
             budget: Budget::full(),
-            began: Instant::now(),
+            began: start(header),
             generation,
             told: Told::default(),
             ended: Vec::new(),
@@ -166,19 +180,12 @@ impl State {
         self.known_before_ns = self.backlog.known_until_ns(self.taken_ns);
         self.budget.accrue(self.began.elapsed());
         self.rows.clear();
-        let mut elapsed_ns = self.elapsed_ns();
-        if let Some(mut held) = extent.hold() {
-            elapsed_ns = self.elapsed_ns();
+        let tracer_bytes = self.tracer_bytes.get(extent == Extent::Whole);
+        let held = extent.hold();
+        let (elapsed_ns, totals) = self.totals_now(tracer_bytes);
+        if let Some(mut held) = held {
             self.find_changes(&mut held, elapsed_ns);
         }
-        let totals = Totals {
-            live_bytes: recorded::live_bytes(),
-            live_blocks: 0,
-            peak_bytes: recorded::peak_bytes(),
-            lost_events: totals::lost_events(),
-            tracer_bytes: self.tracer_bytes.get(extent == Extent::Whole),
-            bounds: snapshot::bounds(),
-        };
         let moment = Moment {
             elapsed_ns,
             memory,
@@ -188,6 +195,27 @@ impl State {
         self.write(&moment);
         self.count_held_bytes();
         self.budget.spend(thread_time().saturating_sub(began));
+    }
+
+    /// The totals, and when they were so: this thread may have to wait for a processor between looking at the clock and
+    /// at the totals.
+    fn totals_now(&self, tracer_bytes: u64) -> (u64, Totals) {
+        let look = || {
+            let elapsed_ns = self.elapsed_ns();
+            let totals = Totals {
+                live_bytes: recorded::live_bytes(),
+                live_blocks: 0,
+                peak_bytes: recorded::peak_bytes(),
+                lost_events: totals::lost_events(),
+                tracer_bytes,
+                bounds: snapshot::bounds(),
+            };
+            (elapsed_ns, totals)
+        };
+        let is_prompt =
+            |(elapsed_ns, _): &(u64, Totals)| self.elapsed_ns() < elapsed_ns + PROMPT_NS;
+        let mut looks = (0..LOOKS).map(|_| look());
+        looks.find(is_prompt).unwrap_or_else(look)
     }
 
     /// Puts the sites that changed since the last time into the backlog.
@@ -278,7 +306,7 @@ impl State {
         let as_ns = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         let mut due = self
             .backlog
-            .due(moment.elapsed_ns, as_ns(ROUND), as_ns(tick));
+            .due(moment.elapsed_ns, as_ns(LONGEST_LAG), as_ns(tick));
         let mut sites = Vec::with_capacity(AT_ONCE);
         loop {
             self.backlog.take_preferred(AT_ONCE, &mut sites);

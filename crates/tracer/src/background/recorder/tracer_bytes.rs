@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::readout::snapshot;
 
 /// Asking took so long that it may take one part in so many of the time.
-const PARTS: u32 = 500;
+const PARTS: u32 = 1000;
 
 #[derive(Default)]
 pub(super) struct TracerBytes {
