@@ -1,9 +1,9 @@
-//! What one tick does: finds what has changed, and writes as much of it as there is time for.
+//! What one tick does: it finds what has changed, and writes as much of that as it has time for.
 //!
-//! Every tick has the totals, resident memory, the peak and the sites that changed most: the *heartbeat*. What it costs
-//! is bounded, and it waits for nothing: not for the table lock, which a sweep may hold for long. The other sites that
-//! changed wait in the [`Backlog`], no longer than [`LONGEST_LAG`] and a tick unless there are more than
-//! [`MOST_OF_A_TICK`] allows; the tick says how far they lag.
+//! Every tick contains the totals, the resident memory, the peak and the sites that changed most: the *heartbeat*. Its
+//! cost is bounded and it waits for nothing, not even for the table lock, which a sweep may hold for a long time. The
+//! other changed sites wait in the [`Backlog`], for at most [`LONGEST_LAG`] and one tick, or longer if writing them
+//! would take more time than [`MOST_OF_A_TICK`] allows. The tick says how far they lag behind.
 
 use std::io::{self, Write};
 use std::time::{Duration, Instant, UNIX_EPOCH};
