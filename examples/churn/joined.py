@@ -1,15 +1,13 @@
 """Prints a table of numbers; each text is put together once."""
 
 
-def cell(number):
-    """One number, with separators."""
-    return f"{number:,}".rjust(12)
-
-
 def table(rows, columns):
     """All cells, line by line."""
-    lines = [" ".join(cell(row * column) for column in range(columns)) for row in range(rows)]
+    width = len(f"{(rows - 1) * (columns - 1):,}")
+    lines = []
+    for row in range(rows):
+        lines.append(" ".join([f"{row * column:,}".rjust(width) for column in range(columns)]))
     return "\n".join(lines)
 
 
-print(len(table(600, 40)))
+print(len(table(600, 60)))

@@ -12,7 +12,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self):
         """Remember the session, and answer."""
-        sessions[self.path] = {"path": self.path, "cart": [], "seen": bytearray(2_000)}
+        sessions[self.path] = {"path": self.path, "cart": [], "seen": bytearray(20_000)}
         self.send_response(200)
         self.end_headers()
         self.wfile.write(str(len(sessions)).encode())

@@ -1,20 +1,20 @@
 """A shop that prices baskets, without the cache that kept every one of them."""
 
-import random
-
-CATALOGUE = [100 + number * 7 % 4900 for number in range(1000)]
+CENTS_A_LETTER = 25
 
 
 def price(basket):
     """The sum of a basket."""
-    return sum(CATALOGUE[article] for article in basket)
+    return CENTS_A_LETTER * sum(map(len, basket))
 
 
 def customer(number):
     """Somebody who fills a basket and pays."""
-    articles = random.Random(number).sample(range(1000), k=20)
-    return price(articles)
+    basket = []
+    for article in range(20):
+        basket.append(f"article {number * 7 + article}")
+    return price(basket)
 
 
-turnover = sum(map(customer, range(20_000)))
-print(f"20000 customers paid {turnover / 100:.2f}")
+turnover = sum(map(customer, range(40_000)))
+print(f"40000 customers paid {turnover / 100:.2f}")
