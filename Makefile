@@ -49,7 +49,7 @@ BUILD_dev := --profile dev
 BUILD_release := --profile release
 
 PYTHON_LINTED := python tests scripts examples benchmarks
-PYTHON_TYPED := python/heapsight python/data/purelib tests/python tests/interpreters tests/long/kill_packages.py scripts examples benchmarks
+PYTHON_TYPED := python/heapsight python/data/purelib tests/python tests/interpreters tests/long/kill_packages.py tests/long/sampled_estimates.py scripts examples benchmarks
 
 .PHONY: help
 help: ## list the targets (what plain `make` does)
