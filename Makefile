@@ -57,7 +57,7 @@ endif
 export MATURIN_NO_MISSING_BUILD_BACKEND_WARNING := 1
 
 PYTHON_LINTED := python tests scripts examples benchmarks
-PYTHON_TYPED := python/heapsight python/data/purelib tests/python tests/interpreters tests/long/kill_packages.py scripts examples benchmarks
+PYTHON_TYPED := python/heapsight python/data/purelib tests/python tests/interpreters tests/long/kill_packages.py tests/long/sampled_estimates.py scripts examples benchmarks
 
 .PHONY: help
 help: ## list the targets (what plain `make` does)
@@ -118,6 +118,8 @@ check-format: tools $(STAMPS)/lint
 check-rules: $(STAMPS)/lint
 	$(BIN)/python scripts/check_rules.py
 	$(BIN)/python scripts/check_documents.py
+	$(BIN)/python scripts/site/check.py
+	$(BIN)/python scripts/site/generate.py --check commands files
 
 .PHONY: check-rust
 check-rust: tools check-dependencies
@@ -139,6 +141,7 @@ check-dependencies: $(STAMPS)/lint
 check-python: $(INSTALLED) $(STAMPS)/lint
 	$(BIN)/python -m mypy $(PYTHON_TYPED)
 	$(BIN)/python -m mypy.stubtest heapsight --allowlist scripts/stubtest_allowlist.txt
+	$(BIN)/python scripts/site/generate.py --check functions
 	@if [ -x benchmarks/instructions/check ]; then benchmarks/instructions/check; fi
 
 .PHONY: check-web
@@ -184,8 +187,23 @@ wheels: tools $(STAMPS)/wheels ## build what is published into dist: wheels for 
 web: ## build the page of its sources in web/ (needs node)
 	scripts/web.sh build
 
+# The site's tools have an environment of their own: they want other versions than the tests do.
+DOCS := .venvs/docs-$(PYTHON_TAG)/bin
+
+.PHONY: docs
+docs: ## build the site of docs/ into target/site; a warning, a broken link or a page outside the navigation fails
+	@[ -x $(DOCS)/python ] || $(PYTHON) -m venv .venvs/docs-$(PYTHON_TAG)
+	@scripts/install_requirements.sh $(DOCS)/python requirements/docs.txt
+	$(PYTHON) scripts/site/check.py
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/mkdocs build --quiet --strict
+
+.PHONY: documents
+documents: $(INSTALLED) ## write the parts of the documentation anew that are made of help texts, docstrings, examples and their output
+	$(BIN)/python scripts/site/generate.py commands functions files
+	$(BIN)/python scripts/site/shown.py
+
 .PHONY: picture
-picture: $(INSTALLED) ## draw the README's pictures again, from real runs (the page's need Chromium)
+picture: $(INSTALLED) ## draw the pictures of README and site again, from real runs (tmux, Chromium)
 	$(BIN)/python scripts/picture.py
 	scripts/page_pictures.sh
 
