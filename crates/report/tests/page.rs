@@ -6,7 +6,7 @@ use std::io::Read;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use flate2::read::ZlibDecoder;
-use heapsight_analysis::recording::Recording;
+use heapsight_analysis::recording::{Half, Recording};
 use heapsight_analysis::{ColumnLimits, Columns, EventLog, NO_CALLER};
 use heapsight_capture::model::Domain;
 use heapsight_capture::{Capture, Header, Writer};
@@ -91,6 +91,7 @@ fn side(capture: &Capture) -> PageSide<'_> {
         capture,
         columns: None,
         sites: None,
+        half: None,
     }
 }
 
@@ -173,9 +174,12 @@ fn the_changes_of_all_spans_add_up_to_the_end() {
     let file = recorded(&sizes);
     let mut columns = Columns::new(ColumnLimits::default(), &[]);
     let (recording, sites) = Recording::follow(&file[..], None, &mut columns).expect("readable");
+    let half = Half::read(&recording.capture, sites.as_deref(), || Ok(&file[..]));
+    let half = half.expect("readable");
     let new = PageSide {
         columns: Some(&columns),
         sites: sites.as_deref(),
+        half: half.as_ref(),
         ..side(&recording.capture)
     };
     let page = Page::of(new, None, &PageOptions::default());
