@@ -164,6 +164,29 @@ def test_a_fork_while_threads_without_the_gil_allocate_leaves_child_and_parent_w
 
 
 @MODE
+def test_no_event_of_another_thread_is_half_in_the_child_of_a_fork(mode: str, raw_threads: Path) -> None:
+    outcome = run(
+        """
+        import warnings
+        warnings.simplefilter("ignore")
+        raw.start_threads(2)
+        enable()
+        for _ in range(150):
+            pid = os.fork()
+            if pid == 0:
+                os._exit(len(_testing.audit()))
+            assert os.waitpid(pid, 0)[1] == 0
+        raw.stop_threads()
+        assert _testing.audit() == []
+        print("done")
+        """,
+        mode,
+        raw_threads,
+    )
+    assert_quiet(outcome)
+
+
+@MODE
 def test_a_fork_handler_that_allocates_does_not_wait_for_itself(mode: str, raw_threads: Path) -> None:
     outcome = run(
         """

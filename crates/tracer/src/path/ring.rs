@@ -2,7 +2,8 @@
 //!
 //! Up to Python 3.12 a program can make them: whoever throws into a generator that is just passing an exception on to
 //! the one it waits for (`outer.throw()`, called from the handler in `inner`) becomes the caller of `outer`, although
-//! `outer` is his own. The interpreter runs on, for nothing in it follows callers to the end; who does so never arrives.
+//! `outer` is his own. The interpreter runs on, for nothing in it follows callers to the end; whoever does so never
+//! arrives.
 
 use heapsight_cpython::frame::Frame;
 
