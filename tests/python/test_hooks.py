@@ -366,12 +366,11 @@ def test_a_block_is_named_by_the_code_that_allocated_it_although_code_dies(mode:
         kept = []
         for number in range(300):
             space = {"kept": kept}
-            exec(compile("kept.append(bytearray(20_000))", f"file{number}.py", "exec"), space)
+            exec(compile("kept.append(bytes(20_000))", f"file{number}.py", "exec"), space)
             del space
         wrong = 0
         for number, block in enumerate(kept):
-            address = ctypes.addressof(ctypes.c_char.from_buffer(block))
-            trace = heapsight.get_trace(address)
+            trace = heapsight.get_object_trace(block)
             wrong += trace is None or trace.traceback[0].filename != f"file{number}.py"
         assert wrong == 0, wrong
         print("done")
@@ -406,11 +405,11 @@ def test_two_tools_that_come_and_go_do_not_call_each_other_for_ever(mode: str, s
             def look():
                 heapsight.is_enabled()  # puts hooks back
                 objects = [object() for _ in range(1000)]
-                block = bytearray(1_000_000)
+                block = bytes(1_000_000)
                 if heapsight.is_enabled():
-                    trace = heapsight.get_trace(ctypes.addressof(ctypes.c_char.from_buffer(block)))
+                    trace = heapsight.get_object_trace(block)
                     assert trace is not None
-                    assert trace.size == 1_000_001
+                    assert trace.size == sys.getsizeof(block)
                 problems = _testing.audit()
                 assert problems == [], problems
             """
