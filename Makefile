@@ -33,7 +33,7 @@ STAMPS := .venv/.stamps
 INSTALLED := $(STAMPS)/installed-$(PROFILE)
 WHEEL := target/wheels/.built-$(PROFILE)
 
-WHEEL_SOURCES := pyproject.toml Cargo.toml Cargo.lock README.md LICENSE-MIT LICENSE-APACHE THIRD-PARTY-LICENSES.txt \
+WHEEL_SOURCES := pyproject.toml Cargo.toml Cargo.lock .cargo/config.toml README.md LICENSE-MIT LICENSE-APACHE THIRD-PARTY-LICENSES.txt \
 	$(shell find crates -name '*.rs' -o -name Cargo.toml -o -path '*/src/*' -type f -o -path '*/assets/*' -type f) \
 	$(wildcard scripts/build/*.py) \
 	$(shell find python -type f -not -name '*.pyc' -not -name '*.so' -not -path '*/data/scripts/*')
@@ -44,9 +44,17 @@ UNSEEN_BY_CARGO_FMT := $(wildcard crates/cpython/src/version/*.rs)
 # The binding is tested from Python; its own crate has no tests, and pyo3 need not be built for none.
 RUST_TESTED := --workspace --exclude heapsight-binding
 
-BUILD_demo := --profile dev --no-default-features --strip
+BUILD_demo := --profile dev --no-default-features
 BUILD_dev := --profile dev
 BUILD_release := --profile release
+
+# In the environment, where both calls of cargo see it: other options would make other crates.
+ifeq ($(PROFILE),demo)
+$(WHEEL): export CARGO_PROFILE_DEV_DEBUG := false
+$(WHEEL): export CARGO_PROFILE_DEV_STRIP := symbols
+endif
+# The backend is maturin's own with one step before it.
+export MATURIN_NO_MISSING_BUILD_BACKEND_WARNING := 1
 
 PYTHON_LINTED := python tests scripts examples benchmarks
 PYTHON_TYPED := python/heapsight python/data/purelib tests/python tests/interpreters tests/long/kill_packages.py tests/long/sampled_estimates.py scripts examples benchmarks
@@ -122,6 +130,7 @@ check-rust: tools check-dependencies
 .PHONY: check-dependencies
 check-dependencies: $(STAMPS)/lint
 	$(BIN)/python scripts/third_party.py --check
+	$(BIN)/python scripts/check_features.py
 	@if cargo deny --version >/dev/null 2>&1; then \
 		cargo deny --all-features --log-level error --offline check bans licenses sources; \
 	else \

@@ -1,12 +1,14 @@
 //! From the running frame to a call path: the last path of the thread is kept and only what changed is looked up again.
 //!
-//! The path is a list of [`Entry`], outermost first. An allocation finds the running frame in it (or its nearest caller
-//! that is there), compares the entries below until one is *trusted* ([`heapsight_cpython::mark`]) or the outermost is
-//! reached, looks up the call-path tree from the outermost changed entry upwards, and marks what it had to compare.
-//! Each frame is thus compared about once after it was called or returned into, however deep the stack.
+//! The path is a list of [`Entry`], outermost first. An allocation finds the running frame in it, or its nearest caller
+//! that is in it. It compares the entries below that one until it finds one that is *trusted*
+//! ([`heapsight_cpython::mark`]) or reaches the outermost. Then it looks up the changed entries in the call-path tree,
+//! beginning with the outermost, and marks the frames that it had to compare. So each frame is compared about once
+//! after it was called or returned into, however deep the stack is.
 
 pub(crate) mod base;
 mod leaf;
+mod ring;
 mod walk;
 
 use heapsight_cpython::frame::{self, Frame, Position};
@@ -14,6 +16,7 @@ use heapsight_cpython::mark::{self, Callee, Token};
 use heapsight_cpython::version::Version;
 
 use self::leaf::LeafSite;
+use self::ring::Ring;
 use crate::config;
 use crate::interpreter::event::{self, Sharing};
 use crate::memory::zeroed::{self, Zeroable};
@@ -194,10 +197,14 @@ impl PathCache {
         // SAFETY: promised by the caller: frames from the running one outwards are live.
         unsafe {
             let mut next = frame::current::<V>(thread_state);
+            let mut ring = Ring::default();
             while let Some(frame) = next {
                 let (node, shown) = self.step::<V>(self.base, frame, frame::position::<V>(frame));
                 if shown {
                     return node;
+                }
+                if ring.length_at(frame).is_some() {
+                    break;
                 }
                 next = frame::previous::<V>(frame);
             }
@@ -379,7 +386,12 @@ pub(crate) unsafe fn verify<V: Version>(node: u32, thread_state: *const u8) {
         // SAFETY: promised by the caller.
         unsafe {
             let mut next = frame::current::<V>(thread_state);
+            let mut ring = Ring::default();
             while let Some(frame) = next {
+                if let Some(length) = ring.length_at(frame) {
+                    ring::cut(&mut frames, length);
+                    break;
+                }
                 frames.push(frame);
                 next = frame::previous::<V>(frame);
             }

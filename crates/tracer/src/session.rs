@@ -1,16 +1,15 @@
-//! One period of tracing with one configuration, and the numbers by which everything that remembers something knows
-//! whether it still holds.
+//! One period of tracing with one configuration, and the numbers by which cached values are recognised as out of date.
 //!
 //! * The **mode** is the one word that every hook reads first. Hooks stay installed; "off" is a mode.
 //! * The **generation** goes up whenever the tables are emptied. Numbers of paths, sites and codes mean something
 //!   within one generation only.
 //! * The **cache epoch** goes up whenever what threads remember of call paths may be wrong, a new generation included.
 //!
-//! **Changing a session while hooks run.** Whoever changes one holds the GIL, so no event under that GIL is under way.
-//! Events without it (raw domain, interpreters with a GIL of their own, free-threaded builds) announce themselves in
-//! the [`Presence`] of their thread; [`close`] and [`hold`] wait until nobody is present ([`gate`]). From then on until
-//! [`open`] nobody reads or writes the tables but the one who changes them. Events that come meanwhile are passed on
-//! after [`close`]; after [`hold`] they wait.
+//! **Changing a session while hooks run.** Whoever changes a session holds the GIL, so no event under that GIL is in
+//! progress. Events without it (raw domain, interpreters with a GIL of their own, free-threaded builds) announce
+//! themselves in the [`Presence`] of their thread; [`close`] and [`hold`] wait until nobody is present ([`gate`]). From
+//! then until [`open`], only the thread that changes the session reads or writes the tables. Events that arrive
+//! meanwhile are not traced after [`close`]; after [`hold`] they wait.
 
 mod gate;
 #[cfg(all(test, not(miri)))] // loom switches stacks by itself
@@ -127,7 +126,7 @@ pub(crate) fn is_outdated(then: u64, now: u64) -> bool {
     then >> FRAMES_BITS != now >> FRAMES_BITS
 }
 
-/// Makes everything that refers to the tables by number out of date. To be called while the session is closed.
+/// Makes everything that refers to the tables by number out of date. Call this while the session is closed.
 pub(crate) fn begin_generation() {
     GENERATION.fetch_add(1, Ordering::AcqRel);
     invalidate_caches();
@@ -166,9 +165,41 @@ pub(crate) fn hold() {
     wait_for_events();
 }
 
+/// Whether the gate is held for a fork: by nobody else, then.
+static IS_HELD_FOR_FORK: AtomicBool = AtomicBool::new(false);
+
+/// Has events of other threads wait until the fork is over, and waits until none is under way: the child would have
+/// half of it, for ever. Call before the table lock is taken, which an event may need to get done.
+pub(crate) fn before_fork() {
+    let (open, held) = (State::Open as u8, State::Held as u8);
+    if GATE.state.load(Ordering::Acquire) != open {
+        return;
+    }
+    let holder = HOLDER.swap(this_thread(), Ordering::SeqCst);
+    let exchanged = GATE
+        .state
+        .compare_exchange(open, held, Ordering::SeqCst, Ordering::SeqCst);
+    if exchanged.is_err() {
+        // Shut, or held by another thread, which goes on once the fork is over.
+        HOLDER.store(holder, Ordering::SeqCst);
+        return;
+    }
+    IS_HELD_FOR_FORK.store(true, Ordering::SeqCst);
+    std::sync::atomic::fence(Ordering::SeqCst);
+    wait_for_events();
+}
+
+/// In parent and child.
+pub(crate) fn after_fork() {
+    if IS_HELD_FOR_FORK.swap(false, Ordering::SeqCst) {
+        GATE.set(State::Open);
+    }
+}
+
 /// In the child of a fork, which does not have the thread that held the session. It had the tables whole: they are
 /// changed under the lock, which the forking thread had.
 pub(crate) fn after_fork_in_child() {
+    after_fork();
     if GATE.state.load(Ordering::Acquire) == State::Held as u8 {
         GATE.set(State::Open);
     }
@@ -203,6 +234,11 @@ impl Presence {
     #[cold]
     #[inline(never)]
     fn enter_later(&self) -> bool {
+        if lock::is_forking() && IS_HELD_FOR_FORK.load(Ordering::SeqCst) {
+            // Nobody changes the session meanwhile: what the forking thread itself does goes on.
+            self.own.is_inside.store(true, Ordering::Relaxed);
+            return true;
+        }
         let may_wait = HOLDER.load(Ordering::SeqCst) != this_thread() && !lock::is_forking();
         GATE.enter_later(&self.own, || {
             std::thread::yield_now();

@@ -1,4 +1,5 @@
-//! Gives the live map's memory back together with pymalloc's: when an arena is freed, no block lives in its range.
+//! Releases the live map's memory together with pymalloc's: when pymalloc frees an arena, no block is live in its
+//! range.
 
 use std::ffi::c_void;
 use std::sync::Once;

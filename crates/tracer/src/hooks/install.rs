@@ -53,7 +53,7 @@ const DOMAINS: usize = 3;
 /// The hooks of all domains, for allocators with these `ctx`.
 type MakeHooks = fn([*mut std::ffi::c_void; DOMAINS]) -> [PyMemAllocatorEx; DOMAINS];
 
-/// Looks up what the hooks need of the interpreter: where it keeps the thread state. To be called once, when the
+/// Looks up what the hooks need of the interpreter: where it keeps the thread state. Call this once, when the
 /// extension is imported: it detaches and attaches the calling thread, so that other threads may run. Looks up nothing
 /// on a version that is not known. And has threads wait that the interpreter ends.
 pub fn prepare() {
@@ -124,7 +124,7 @@ fn mode_of(config: &Config) -> Mode {
 struct Interpreter {
     /// The hooks for each mode but [`Mode::OFF`], in the order of [`TRACING_MODES`].
     hooks: [MakeHooks; 4],
-    /// Looks for where the attached thread state is kept. To be called with the GIL held.
+    /// Looks for where the attached thread state is kept. Call this with the GIL held.
     find_state: fn(),
     main: fn() -> usize,
     /// Chooses functions that the tracer calls outside the hooks; the argument tells whether whole paths are recorded.
@@ -375,6 +375,16 @@ pub fn finalization_begins() {
     finalization::begin();
 }
 
+extern "C" fn before_fork() {
+    session::before_fork();
+    lock::before_fork();
+}
+
+extern "C" fn after_fork_in_parent() {
+    lock::after_fork();
+    session::after_fork();
+}
+
 extern "C" fn after_fork_in_child() {
     // The file is the parent's.
     history::writing_ends();
@@ -390,8 +400,8 @@ fn install_fork_handlers() {
         // SAFETY: the handlers take no arguments and stay loaded: extension modules are never unloaded.
         unsafe {
             libc::pthread_atfork(
-                Some(lock::before_fork),
-                Some(lock::after_fork),
+                Some(before_fork),
+                Some(after_fork_in_parent),
                 Some(after_fork_in_child),
             );
         }

@@ -1,4 +1,4 @@
-//! What one tick tells of sites.
+//! The rows that one tick writes about sites.
 
 use heapsight_capture::model::{Counters, SiteId};
 

@@ -1,9 +1,9 @@
-//! What one tick does: finds what has changed, and writes as much of it as there is time for.
+//! What one tick does: it finds what has changed, and writes as much of that as it has time for.
 //!
-//! Every tick has the totals, resident memory, the peak and the sites that changed most: the *heartbeat*. What it costs
-//! is bounded, and it waits for nothing: not for the table lock, which a sweep may hold for long. The other sites that
-//! changed wait in the [`Backlog`], no longer than [`LONGEST_LAG`] and a tick unless there are more than
-//! [`MOST_OF_A_TICK`] allows; the tick says how far they lag.
+//! Every tick contains the totals, the resident memory, the peak and the sites that changed most: the *heartbeat*. Its
+//! cost is bounded and it waits for nothing, not even for the table lock, which a sweep may hold for a long time. The
+//! other changed sites wait in the [`Backlog`], for at most [`LONGEST_LAG`] and one tick, or longer if writing them
+//! would take more time than [`MOST_OF_A_TICK`] allows. The tick says how far they lag behind.
 
 use std::io::{self, Write};
 use std::time::{Duration, Instant, UNIX_EPOCH};
@@ -64,7 +64,8 @@ const PROMPT_NS: u64 = 100_000;
 const LOOKS: usize = 8;
 
 /// So many changed sites are written at once; what is more follows in a tick of the same moment. Few enough for what is
-/// kept of them from tick to tick to stay in the cache: lists that grow and shrink cost more in page faults than writing.
+/// kept of them from tick to tick to stay in the cache: lists that grow and shrink cost more in page faults than
+/// writing.
 const MOST_AT_ONCE: usize = if cfg!(test) { 8 } else { rows::USUAL - AT_ONCE };
 
 /// Sites that are looked at under one holding of the table lock.
