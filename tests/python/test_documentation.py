@@ -15,7 +15,13 @@ import pytest
 from harness import ROOT, Start, clean_environment, heapsight
 
 DOCS = ROOT / "docs"
-PAGES = [page for page in sorted(DOCS.glob("**/*.md")) if "<!-- run: " in page.read_text(encoding="utf-8")]
+#: Debug builds die of assertions of their own where others raise MemoryError, as one page shows.
+NOT_SHOWN = {"out-of-memory"} if hasattr(sys, "gettotalrefcount") else set()
+PAGES = [
+    page
+    for page in sorted(DOCS.glob("**/*.md"))
+    if "<!-- run: " in page.read_text(encoding="utf-8") and page.stem not in NOT_SHOWN
+]
 MODULES = ("check", "commands", "files", "functions", "shown")
 
 
