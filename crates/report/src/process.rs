@@ -64,8 +64,12 @@ fn resident_line(
     if is_of_memray(capture) {
         return format!("resident {size}{place} = traced {traced} + not traced {untraced}");
     }
+    let unseen = match has_native(capture) {
+        true => "code, stacks, and what allocators keep",
+        false => "run --native sees memory of C extensions",
+    };
     format!(
-        "resident {size}{place} = traced {traced} + heapsight {tracer} + not traced {untraced}: {UNSEEN}"
+        "resident {size}{place} = traced {traced} + heapsight {tracer} + not traced {untraced}: {unseen}"
     )
 }
 
@@ -80,7 +84,11 @@ fn resident_warning(resident: &Resident) -> Option<String> {
     })
 }
 
-const UNSEEN: &str = "memory of C extensions is not seen yet";
+/// Was what goes past Python's allocators traced as well? A process without any such block is unheard of.
+pub(crate) fn has_native(capture: &Capture) -> bool {
+    let mut domains = capture.tables.sites.iter().map(|site| site.domain);
+    domains.any(Domain::is_native)
+}
 
 /// Whether the blocks are those that memray saw, which sees more than Python's allocators.
 pub(crate) fn is_of_memray(capture: &Capture) -> bool {

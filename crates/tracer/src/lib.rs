@@ -57,6 +57,7 @@ pub use heapsight_cpython::version::UnsupportedVersion;
 pub use background::termination::arrange_last_tick;
 pub use background::{descriptor, is_first_thread, pause, recorder, resume, timer};
 pub use config::{Config, FrameLimit};
+pub use heapsight_native::connect as native_is_seen;
 pub use hooks::install::{
     StartError, attaching_is_safe, clear as clear_session, finalization_begins, hooks_may_be_gone,
     prepare, put_hooks_back, start as start_session, stop as stop_session,

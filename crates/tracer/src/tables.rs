@@ -9,6 +9,7 @@ pub(crate) mod codes;
 pub(crate) mod epochs;
 pub(crate) mod history;
 pub(crate) mod live_map;
+pub(crate) mod mappings;
 pub(crate) mod path_filter;
 pub(crate) mod recorded;
 pub(crate) mod recycle;

@@ -132,6 +132,7 @@ fn start(py: Python<'_>, sample_bytes: Option<u64>) -> PyResult<()> {
         frame_limit: frame_limit(LIMIT.load(Relaxed)),
         sample_bytes,
         threads: false,
+        native: false,
     };
     tracer::start(&config).map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
     watch_finalization(py)?;

@@ -66,6 +66,10 @@ pub(crate) struct RunOptions {
     )]
     pub sample: Option<u64>,
 
+    /// Trace what is asked of malloc, mmap and their relatives as well: memory of C extensions
+    #[arg(long)]
+    pub native: bool,
+
     /// Show memory over time, who holds it and what the program prints on one screen while it runs; leaving the screen
     /// (q) leaves the program alone
     #[arg(long)]

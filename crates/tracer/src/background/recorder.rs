@@ -101,6 +101,7 @@ pub fn begin(
     tick: Duration,
     repair: Option<fn()>,
 ) -> io::Result<()> {
+    let _apart = heapsight_native::apart();
     view::recording_begins();
     let shared = Arc::new(Shared {
         state: Mutex::new(State::begin(Box::new(sink), header)?),
@@ -185,6 +186,8 @@ const LOOK: Duration = Duration::from_millis(100);
 const CLOSE_LOOK: Duration = Duration::from_millis(10);
 
 fn run(shared: &Shared, tick: Duration) {
+    // Whatever this thread asks for, and zstd on it, is ours.
+    let _apart = heapsight_native::apart();
     termination::listen();
     let mut due = Instant::now() + tick;
     let mut look = LOOK;

@@ -1,4 +1,5 @@
-//! Gives the live map's memory back together with pymalloc's: when an arena is freed, no block lives in its range.
+//! pymalloc's arenas. When one is freed, no block lives in its range, and the live map's memory for it is given back.
+//! When one is made, what is mapped for it is the arena's and no mapping of the program's.
 
 use std::ffi::c_void;
 use std::sync::Once;
@@ -7,13 +8,16 @@ use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use heapsight_cpython::api::{self, PyObjectArenaAllocator};
 
 use crate::tables::live_map;
+use crate::thread;
 
+type Alloc = unsafe extern "C" fn(*mut c_void, usize) -> *mut c_void;
 type Free = unsafe extern "C" fn(*mut c_void, *mut c_void, usize);
 
 static ORIGINAL_CTX: AtomicPtr<c_void> = AtomicPtr::new(std::ptr::null_mut());
+static ORIGINAL_ALLOC: AtomicUsize = AtomicUsize::new(0);
 static ORIGINAL_FREE: AtomicUsize = AtomicUsize::new(0);
 
-/// Hooks the end of arenas, once and for good: arenas may outlive tracing, and the hook costs one call for each
+/// Hooks the arenas, once and for good: arenas may outlive tracing, and the hook costs one call for each
 /// megabyte.
 pub(crate) fn install() {
     static ONCE: Once = Once::new();
@@ -23,17 +27,37 @@ pub(crate) fn install() {
             alloc: None,
             free: None,
         };
-        // SAFETY: both functions take a pointer to a PyObjectArenaAllocator; the GIL is held. `ctx` and `alloc` stay as
-        // they are.
+        // SAFETY: both functions take a pointer to a PyObjectArenaAllocator; the GIL is held. `ctx` stays as it is.
         unsafe {
             api::PyObject_GetArenaAllocator(&raw mut arenas);
-            let Some(original) = arenas.free else { return };
+            let (Some(alloc), Some(original)) = (arenas.alloc, arenas.free) else {
+                return;
+            };
+            ORIGINAL_ALLOC.store(alloc as usize, Ordering::Release);
             ORIGINAL_CTX.store(arenas.ctx, Ordering::Relaxed);
             ORIGINAL_FREE.store(original as usize, Ordering::Release);
+            arenas.alloc = Some(self::alloc);
             arenas.free = Some(free);
             api::PyObject_SetArenaAllocator(&raw mut arenas);
         }
     });
+}
+
+unsafe extern "C" fn alloc(_ctx: *mut c_void, length: usize) -> *mut c_void {
+    let thread = thread::existing();
+    // SAFETY: stored by `install` before this function was; null or the thread's own state, reached field by field.
+    unsafe {
+        let original = std::mem::transmute::<usize, Alloc>(ORIGINAL_ALLOC.load(Ordering::Acquire));
+        let ctx = ORIGINAL_CTX.load(Ordering::Relaxed);
+        if thread.is_null() {
+            let _apart = heapsight_native::apart();
+            return original(ctx, length);
+        }
+        let was_in_hook = std::mem::replace(&mut (*thread).in_hook, true);
+        let arena = original(ctx, length);
+        (*thread).in_hook = was_in_hook;
+        arena
+    }
 }
 
 unsafe extern "C" fn free(_ctx: *mut c_void, start: *mut c_void, length: usize) {

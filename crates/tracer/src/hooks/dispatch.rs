@@ -1,7 +1,8 @@
 //! Where a hook goes on when the mode is not the one that it was made for: tracing is off, or another tool holds hooks
-//! of an earlier session and calls them, or somebody checks whether the hooks are still reached.
+//! of an earlier session and calls them, or somebody checks whether the hooks are still reached. So are all hooks of
+//! sampled tracing with native memory.
 //!
-//! Slow next to a hook that fits, which is what everybody has unless another tool sits on top.
+//! Slow next to a hook that fits, which is what everybody else has unless another tool sits on top.
 
 use std::ffi::c_void;
 
@@ -32,6 +33,9 @@ pub(crate) unsafe extern "C" fn malloc<V: Version, const DOMAIN: u32>(
             Mode::EXACT_FRAME => exact::record_malloc::<V, DOMAIN, false>(ctx, size),
             Mode::SAMPLED_PATHS => sampled::record_malloc::<V, DOMAIN, true>(ctx, size),
             Mode::SAMPLED_FRAME => sampled::record_malloc::<V, DOMAIN, false>(ctx, size),
+            // These mark what the original allocator asks for as part of the block.
+            Mode::SAMPLED_PATHS_NATIVE => sampled::malloc_slowly::<V, DOMAIN, true>(ctx, size),
+            Mode::SAMPLED_FRAME_NATIVE => sampled::malloc_slowly::<V, DOMAIN, false>(ctx, size),
             _ => original::malloc::<DOMAIN>(ctx, size),
         }
     }
@@ -51,6 +55,13 @@ pub(crate) unsafe extern "C" fn calloc<V: Version, const DOMAIN: u32>(
             Mode::EXACT_FRAME => exact::record_calloc::<V, DOMAIN, false>(ctx, count, size),
             Mode::SAMPLED_PATHS => sampled::record_calloc::<V, DOMAIN, true>(ctx, count, size),
             Mode::SAMPLED_FRAME => sampled::record_calloc::<V, DOMAIN, false>(ctx, count, size),
+            // These mark what the original allocator asks for as part of the block.
+            Mode::SAMPLED_PATHS_NATIVE => {
+                sampled::calloc_slowly::<V, DOMAIN, true>(ctx, count, size)
+            }
+            Mode::SAMPLED_FRAME_NATIVE => {
+                sampled::calloc_slowly::<V, DOMAIN, false>(ctx, count, size)
+            }
             _ => original::calloc::<DOMAIN>(ctx, count, size),
         }
     }
@@ -68,8 +79,12 @@ pub(crate) unsafe extern "C" fn realloc<V: Version, const DOMAIN: u32>(
         match mode::<DOMAIN>() {
             Mode::EXACT_PATHS => exact::record_realloc::<V, DOMAIN, true>(ctx, old, size),
             Mode::EXACT_FRAME => exact::record_realloc::<V, DOMAIN, false>(ctx, old, size),
-            Mode::SAMPLED_PATHS => sampled::record_realloc::<V, DOMAIN, true>(ctx, old, size),
-            Mode::SAMPLED_FRAME => sampled::record_realloc::<V, DOMAIN, false>(ctx, old, size),
+            Mode::SAMPLED_PATHS | Mode::SAMPLED_PATHS_NATIVE => {
+                sampled::record_realloc::<V, DOMAIN, true>(ctx, old, size)
+            }
+            Mode::SAMPLED_FRAME | Mode::SAMPLED_FRAME_NATIVE => {
+                sampled::record_realloc::<V, DOMAIN, false>(ctx, old, size)
+            }
             _ => original::realloc::<DOMAIN>(ctx, old, size),
         }
     }

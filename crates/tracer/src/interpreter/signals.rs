@@ -41,6 +41,8 @@ pub(crate) fn with_mask<T>(mask: &Mask, action: impl FnOnce() -> T) -> T {
 /// Runs `action` with all signals blocked: a thread made by it inherits that, so signals go on being delivered to the
 /// program's own threads.
 pub(crate) fn with_signals_blocked<T>(action: impl FnOnce() -> T) -> T {
+    // What the C library needs for a thread of ours is ours.
+    let _apart = heapsight_native::apart();
     with_mask(&Mask::all(), action)
 }
 

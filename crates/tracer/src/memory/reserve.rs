@@ -5,9 +5,11 @@
 //! extension's allocator, falls back on a range of addresses set aside when tracing began. That costs addresses only:
 //! its pages are resident once they are used.
 
-use std::alloc::{GlobalAlloc, Layout, System};
+use std::alloc::{GlobalAlloc, Layout};
 use std::ptr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use heapsight_native::system::OwnBlocks as System;
 
 use crate::memory::lock::Held;
 use crate::memory::mapping;
