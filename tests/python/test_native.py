@@ -176,6 +176,66 @@ def test_program_that_clears_its_view_sees_nothing_of_before_and_the_recording_a
     assert live["native.shared"] == 3 << 20
 
 
+#: Says what is live of native memory, after 3 MB of it were asked for.
+LIVE = """
+import ctypes, os, sys
+import heapsight
+from heapsight import _testing
+c = ctypes.CDLL(None)
+c.malloc.restype, c.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+block = c.malloc(3_000_000)
+print(_testing.get_live_by_domain().get(3, (0, 0))[0] // 1_000_000, _testing.trace_of_address(block) is not None)
+print("LD_PRELOAD" in os.environ)
+"""
+
+
+def preloaded_library() -> Path:
+    import heapsight as package
+
+    return Path(package.__file__).parent / "libheapsight_preload.so"
+
+
+@pytest.mark.parametrize("flag", ["-Xheapsight-native", "-Xheapsight-native=10"])
+def test_a_program_that_was_started_with_the_library_may_be_traced_from_its_start(flag: str) -> None:
+    start = Start(["-c", LIVE], flags=[flag], environment={"LD_PRELOAD": str(preloaded_library())})
+    assert (start.plain().errors, start.plain().text) == ("", "3 True\nFalse\n")
+
+
+@pytest.mark.parametrize("options", ["", "sample_bytes=1, "])
+def test_a_program_that_was_started_with_the_library_may_switch_it_on_and_off(options: str) -> None:
+    code = (
+        "import heapsight\n"
+        "for _ in range(3):\n"
+        f"    heapsight.enable({options}native=True)\n"
+        "    heapsight.enable(native=True)\n"
+        "    heapsight.set_traceback_limit(5)\n"
+        f"    exec({LIVE!r})\n"
+        "    heapsight.disable()\n"
+        "    c.free(block)\n"
+        "heapsight.enable()\n"
+        "try:\n    heapsight.enable(native=True)\n"
+        "except RuntimeError as error:\n    print(error)\n"
+    )
+    outcome = Start(["-c", code], environment={"LD_PRELOAD": str(preloaded_library())}).plain()
+    assert outcome.errors == ""
+    assert outcome.text == "3 True\nFalse\n" * 3 + (
+        "tracing is on already, without native memory: call disable() first, or 'heapsight run --native'\n"
+    )
+
+
+def test_a_program_that_was_started_without_the_library_is_told_what_works() -> None:
+    needed = (
+        "native memory is seen only in a process that was started with libheapsight_preload.so: "
+        "use 'heapsight run --native', or name that file of this package in LD_PRELOAD"
+    )
+    outcome = Start(["-c", "import heapsight; print(heapsight.is_enabled())"], flags=["-Xheapsight-native"]).plain()
+    assert (outcome.text, outcome.errors) == ("False\n", f"heapsight: {needed}; the program runs untraced\n")
+    code = (
+        "import heapsight\ntry:\n    heapsight.enable(native=True)\nexcept RuntimeError as error:\n    print(error)\n"
+    )
+    assert Start(["-c", code]).plain().text == f"{needed}\n"
+
+
 def test_thread_that_python_does_not_know_is_kept_apart_by_its_name(hostile: Start, capture: Path) -> None:
     assert traced(hostile, capture, "--quiet", "--threads").status == 0
     by_thread = heapsight("top", "--group-by=thread", "--metric=allocated", "-n=100", capture).text

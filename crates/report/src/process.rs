@@ -5,6 +5,7 @@ use heapsight_analysis::{Amount, Resident, highest_resident, margin_bytes};
 use heapsight_capture::model::{Domain, Mode};
 use heapsight_capture::{Capture, TickSummary};
 
+use crate::account::{account_of, is_news, sentence_lines};
 use crate::figures::{counted, format_size, format_size_change, format_sum, share};
 use crate::look::{Look, Role};
 use crate::moment::{at, boundary, is_empty_span, peak, time, when};
@@ -117,6 +118,11 @@ pub(crate) fn resident_lines(
     let mut out = String::new();
     for line in line.lines() {
         out += &format!("{margin}{line}\n");
+    }
+    if moment == Reached::End
+        && let Some(account) = account_of(capture).filter(is_news)
+    {
+        out += &sentence_lines(&account, indent, look);
     }
     if let Some(warning) = resident_warning(&resident) {
         let text = format!("Warning: {warning}");

@@ -37,6 +37,7 @@ mod memory;
 #[cfg(test)]
 mod model_tests;
 mod path;
+mod process;
 mod readout;
 mod session;
 mod tables;
@@ -64,6 +65,7 @@ pub use hooks::install::{
 };
 pub use interpreter::signals::Actions as SignalActions;
 pub use memory::reserve;
+pub use process::account;
 #[doc(hidden)]
 pub use readout::audit::audit;
 pub use readout::size_counts::{SizeCount, snapshot_with_sizes};

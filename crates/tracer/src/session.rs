@@ -59,15 +59,6 @@ impl Mode {
         self.0.wrapping_sub(Self::EXACT_PATHS.0) <= 1
     }
 
-    /// Is a sample recorded, of what goes past Python's allocators as well?
-    #[inline(always)]
-    pub(crate) fn is_native(self) -> bool {
-        matches!(
-            self,
-            Self::SAMPLED_PATHS_NATIVE | Self::SAMPLED_FRAME_NATIVE
-        )
-    }
-
     /// Is a sample of the blocks recorded?
     #[inline(always)]
     pub(crate) fn is_sampled(self) -> bool {

@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use heapsight_capture::{Exit, Header};
+use heapsight_capture::{Exit, Header, Note};
 
 use self::state::{Extent, State};
 use crate::background::{termination, timer};
@@ -153,6 +153,11 @@ pub(super) fn resume() {
             let _ = recording.start_thread();
         }
     });
+}
+
+/// Writes a named text, if there is a recording of this process.
+pub fn add_note(note: &Note) {
+    with_recording(|recording| recording.shared.state().note(note));
 }
 
 /// Writes the last tick and closes the file. `None` when nothing was being recorded by this process (a forked child has

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 use heapsight_cpython::api::{self, PyObjectArenaAllocator};
 
-use crate::tables::live_map;
+use crate::memory::lock;
+use crate::tables::{arenas, live_map};
 use crate::thread;
 
 type Alloc = unsafe extern "C" fn(*mut c_void, usize) -> *mut c_void;
@@ -49,19 +50,25 @@ unsafe extern "C" fn alloc(_ctx: *mut c_void, length: usize) -> *mut c_void {
     unsafe {
         let original = std::mem::transmute::<usize, Alloc>(ORIGINAL_ALLOC.load(Ordering::Acquire));
         let ctx = ORIGINAL_CTX.load(Ordering::Relaxed);
-        if thread.is_null() {
+        let arena = if thread.is_null() {
             let _apart = heapsight_native::apart();
-            return original(ctx, length);
+            original(ctx, length)
+        } else {
+            let was_in_hook = std::mem::replace(&mut (*thread).in_hook, true);
+            let arena = original(ctx, length);
+            (*thread).in_hook = was_in_hook;
+            arena
+        };
+        if !arena.is_null() {
+            arenas::add(&mut lock::hold(), arena as usize, length);
         }
-        let was_in_hook = std::mem::replace(&mut (*thread).in_hook, true);
-        let arena = original(ctx, length);
-        (*thread).in_hook = was_in_hook;
         arena
     }
 }
 
 unsafe extern "C" fn free(_ctx: *mut c_void, start: *mut c_void, length: usize) {
     live_map::release_range(start as usize, length);
+    arenas::remove(&mut lock::hold(), start as usize);
     // SAFETY: stored by `install` before this function was.
     unsafe {
         let original = std::mem::transmute::<usize, Free>(ORIGINAL_FREE.load(Ordering::Acquire));

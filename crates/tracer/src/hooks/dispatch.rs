@@ -79,11 +79,13 @@ pub(crate) unsafe extern "C" fn realloc<V: Version, const DOMAIN: u32>(
         match mode::<DOMAIN>() {
             Mode::EXACT_PATHS => exact::record_realloc::<V, DOMAIN, true>(ctx, old, size),
             Mode::EXACT_FRAME => exact::record_realloc::<V, DOMAIN, false>(ctx, old, size),
-            Mode::SAMPLED_PATHS | Mode::SAMPLED_PATHS_NATIVE => {
-                sampled::record_realloc::<V, DOMAIN, true>(ctx, old, size)
+            Mode::SAMPLED_PATHS => sampled::record_realloc::<V, DOMAIN, true>(ctx, old, size),
+            Mode::SAMPLED_FRAME => sampled::record_realloc::<V, DOMAIN, false>(ctx, old, size),
+            Mode::SAMPLED_PATHS_NATIVE => {
+                sampled::realloc_slowly::<V, DOMAIN, true>(ctx, old, size)
             }
-            Mode::SAMPLED_FRAME | Mode::SAMPLED_FRAME_NATIVE => {
-                sampled::record_realloc::<V, DOMAIN, false>(ctx, old, size)
+            Mode::SAMPLED_FRAME_NATIVE => {
+                sampled::realloc_slowly::<V, DOMAIN, false>(ctx, old, size)
             }
             _ => original::realloc::<DOMAIN>(ctx, old, size),
         }

@@ -182,7 +182,7 @@ pub(crate) unsafe fn record_realloc<V: Version, const DOMAIN: u32, const FULL: b
     unsafe {
         let ask = || original::realloc::<DOMAIN>(ctx, old, size);
         if old.is_null() {
-            return if !session::unchecked_mode().is_native() && skips::<V, DOMAIN>(size) {
+            return if skips::<V, DOMAIN>(size) {
                 ask()
             } else {
                 allocate_slowly::<V, DOMAIN, FULL>(size, ask)
@@ -200,10 +200,30 @@ pub(crate) unsafe fn record_realloc<V: Version, const DOMAIN: u32, const FULL: b
     }
 }
 
+/// The same, and what the original allocator asks for a new block is marked as part of it.
+///
+/// # Safety
+/// As a hook of `DOMAIN`.
+pub(crate) unsafe fn realloc_slowly<V: Version, const DOMAIN: u32, const FULL: bool>(
+    ctx: *mut c_void,
+    old: *mut c_void,
+    size: usize,
+) -> *mut c_void {
+    // SAFETY: promised by the caller.
+    unsafe {
+        if old.is_null() {
+            let ask = || original::realloc::<DOMAIN>(ctx, old, size);
+            return allocate_slowly::<V, DOMAIN, FULL>(size, ask);
+        }
+        record_realloc::<V, DOMAIN, FULL>(ctx, old, size)
+    }
+}
+
 /// Reallocates the block at `old`, which is not null, by `ask`.
 ///
 /// # Safety
 /// `thread` is the calling thread's state, `DOMAIN` the domain whose hook runs.
+#[inline(always)]
 pub(crate) unsafe fn reallocate<V: Version, const DOMAIN: u32, const FULL: bool>(
     thread: *mut Thread,
     old: usize,

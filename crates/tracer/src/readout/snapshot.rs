@@ -160,7 +160,17 @@ pub(crate) fn set_recorder_bytes(bytes: u64) {
     RECORDER_BYTES.store(bytes, Ordering::Relaxed);
 }
 
-fn bytes_held(mut held: Held) -> u64 {
+/// What the tracer holds, on the heap and in mappings of its own, in bytes.
+pub(crate) fn tracer_bytes_by_kind() -> (u64, u64) {
+    held_by_kind(lock::hold())
+}
+
+fn bytes_held(held: Held) -> u64 {
+    let (on_heap, mapped) = held_by_kind(held);
+    on_heap + mapped
+}
+
+fn held_by_kind(mut held: Held) -> (u64, u64) {
     let mapping_bytes = mappings::heap_bytes();
     let on_heap = codes::heap_bytes(&mut held)
         + sites::heap_bytes(&mut held)
@@ -175,7 +185,7 @@ fn bytes_held(mut held: Held) -> u64 {
     let regions = mapping::regions(&mut held);
     // Whoever waits for the lock need not wait for the kernel as well.
     drop(held);
-    on_heap + mapping::resident_bytes(&regions)
+    (on_heap, mapping::resident_bytes(&regions))
 }
 
 /// Names, call paths and counters at this moment: the paths that hold something or did at the peak, and one element for

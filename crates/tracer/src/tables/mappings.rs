@@ -35,6 +35,17 @@ pub(crate) fn for_each(visit: impl FnMut(usize, Block)) {
     of(&mut lock::hold_mappings()).for_each(visit);
 }
 
+/// Calls `visit(range, site)` for every piece of every mapping; what the break was raised by is none.
+pub(crate) fn for_each_piece(mut visit: impl FnMut(Range<usize>, u32)) {
+    let mut held = lock::hold_mappings();
+    let mappings = of(&mut held);
+    for (&start, piece) in &mappings.pieces {
+        if let Some(mapping) = piece.of.and_then(|number| mappings.made.get(&number)) {
+            visit(start..piece.end, mapping.left.site);
+        }
+    }
+}
+
 /// What is left of the mapping whose first piece begins at `address`.
 pub(crate) fn get(address: usize) -> Option<Block> {
     let mut held = lock::hold_mappings();
