@@ -44,12 +44,20 @@ UNSEEN_BY_CARGO_FMT := $(wildcard crates/cpython/src/version/*.rs)
 # The binding is tested from Python; its own crate has no tests, and pyo3 need not be built for none.
 RUST_TESTED := --workspace --exclude heapsight-binding
 
-BUILD_demo := --profile dev --no-default-features --strip
+BUILD_demo := --profile dev --no-default-features
 BUILD_dev := --profile dev
 BUILD_release := --profile release
 
+# In the environment, where both calls of cargo see it: other options would make other crates.
+ifeq ($(PROFILE),demo)
+$(WHEEL): export CARGO_PROFILE_DEV_DEBUG := false
+$(WHEEL): export CARGO_PROFILE_DEV_STRIP := symbols
+endif
+# The backend is maturin's own with one step before it.
+export MATURIN_NO_MISSING_BUILD_BACKEND_WARNING := 1
+
 PYTHON_LINTED := python tests scripts examples benchmarks
-PYTHON_TYPED := python/heapsight python/data/purelib tests/python tests/interpreters tests/long/kill_packages.py scripts examples benchmarks
+PYTHON_TYPED := python/heapsight python/data/purelib tests/python tests/interpreters tests/long/kill_packages.py tests/long/sampled_estimates.py scripts examples benchmarks
 
 .PHONY: help
 help: ## list the targets (what plain `make` does)
@@ -110,6 +118,8 @@ check-format: tools $(STAMPS)/lint
 check-rules: $(STAMPS)/lint
 	$(BIN)/python scripts/check_rules.py
 	$(BIN)/python scripts/check_documents.py
+	$(BIN)/python scripts/site/check.py
+	$(BIN)/python scripts/site/generate.py --check commands files
 
 .PHONY: check-rust
 check-rust: tools check-dependencies
@@ -120,6 +130,7 @@ check-rust: tools check-dependencies
 .PHONY: check-dependencies
 check-dependencies: $(STAMPS)/lint
 	$(BIN)/python scripts/third_party.py --check
+	$(BIN)/python scripts/check_features.py
 	@if cargo deny --version >/dev/null 2>&1; then \
 		cargo deny --all-features --log-level error --offline check bans licenses sources; \
 	else \
@@ -130,6 +141,7 @@ check-dependencies: $(STAMPS)/lint
 check-python: $(INSTALLED) $(STAMPS)/lint
 	$(BIN)/python -m mypy $(PYTHON_TYPED)
 	$(BIN)/python -m mypy.stubtest heapsight --allowlist scripts/stubtest_allowlist.txt
+	$(BIN)/python scripts/site/generate.py --check functions
 	@if [ -x benchmarks/instructions/check ]; then benchmarks/instructions/check; fi
 
 .PHONY: check-web
@@ -175,8 +187,23 @@ wheels: tools $(STAMPS)/wheels ## build what is published into dist: wheels for 
 web: ## build the page of its sources in web/ (needs node)
 	scripts/web.sh build
 
+# The site's tools have an environment of their own: they want other versions than the tests do.
+DOCS := .venvs/docs-$(PYTHON_TAG)/bin
+
+.PHONY: docs
+docs: ## build the site of docs/ into target/site; a warning, a broken link or a page outside the navigation fails
+	@[ -x $(DOCS)/python ] || $(PYTHON) -m venv .venvs/docs-$(PYTHON_TAG)
+	@scripts/install_requirements.sh $(DOCS)/python requirements/docs.txt
+	$(PYTHON) scripts/site/check.py
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/mkdocs build --quiet --strict
+
+.PHONY: documents
+documents: $(INSTALLED) ## write the parts of the documentation anew that are made of help texts, docstrings, examples and their output
+	$(BIN)/python scripts/site/generate.py commands functions files
+	$(BIN)/python scripts/site/shown.py
+
 .PHONY: picture
-picture: $(INSTALLED) ## draw the README's pictures again, from real runs (the page's need Chromium)
+picture: $(INSTALLED) ## draw the pictures of README and site again, from real runs (tmux, Chromium)
 	$(BIN)/python scripts/picture.py
 	scripts/page_pictures.sh
 

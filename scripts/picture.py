@@ -1,9 +1,9 @@
-"""Draw the README's picture: run the demo in a terminal of its own, and draw what it shows as an SVG.
+"""Draw the pictures of terminals: run commands in a terminal of their own, and draw what it shows as SVGs.
 
-    make picture          (or: .venv/bin/python scripts/picture.py [OUTPUT.svg])
+    make picture          (or: .venv/bin/python scripts/picture.py [NAME…])
 
-The picture is of a real run, so its figures differ from machine to machine: draw it again when the output's form
-changes.
+The pictures are of real runs, so their figures differ from machine to machine: draw them again when the output's form
+changes. Commands that fill the screen are run in tmux, which knows what is on it at a moment.
 """
 
 from __future__ import annotations
@@ -13,19 +13,26 @@ import html
 import os
 import pty
 import re
+import shutil
 import struct
+import subprocess
 import sys
 import tempfile
 import termios
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PICTURE = ROOT / "docs" / "images" / "demo.svg"
+IMAGES = ROOT / "docs" / "images"
 ARGUMENTS = "run --top 5 -o demo.heapsight index_stdlib.py > /dev/null"
 COLUMNS = 110
 ROWS = 60
+#: Of what fills the screen.
+SCREEN_ROWS = 30
+
+HEAPSIGHT = Path(sys.executable).with_name("heapsight")
 
 #: A character's box, in the SVG's units, at a font size of 14.
 WIDTH, HEIGHT, MARGIN = 8.43, 18, 16
@@ -51,6 +58,14 @@ class Style:
     dim: bool = False
     italic: bool = False
     underline: bool = False
+    background: str | None = None
+    is_reversed: bool = False
+
+    def shown(self) -> Style:
+        """Return the style with the colours that are seen."""
+        if not self.is_reversed:
+            return self
+        return replace(self, colour=self.background or BACKGROUND, background=self.colour, is_reversed=False)
 
     def attributes(self) -> str:
         """Return the SVG attributes that differ from the default."""
@@ -75,16 +90,21 @@ def restyled(style: Style, codes: list[int]) -> Style:
             style = replace(style, italic=style.italic or code == 3, underline=style.underline or code == 4)
         elif code == 22:
             style = replace(style, bold=False, dim=False)
+        elif code in (7, 27):
+            style = replace(style, is_reversed=code == 7)
+        elif 40 <= code <= 47 or 100 <= code <= 107:
+            style = replace(style, background=PALETTE[code - 40 if code < 100 else code - 92])
+        elif code == 49:
+            style = replace(style, background=None)
         elif 30 <= code <= 37 or 90 <= code <= 97:
             style = replace(style, colour=PALETTE[code - 30 if code < 90 else code - 82])
         elif code == 39:
             style = replace(style, colour=FOREGROUND)
-        elif code == 38 and codes[:1] == [5]:
-            style = replace(style, colour=indexed_colour(codes[1]))
-            del codes[:2]
-        elif code == 38 and codes[:1] == [2]:
-            style = replace(style, colour="#{:02x}{:02x}{:02x}".format(*codes[1:4]))
-            del codes[:4]
+        elif code in (38, 48) and codes[:1] in ([5], [2]):
+            length = 2 if codes[0] == 5 else 4
+            colour = indexed_colour(codes[1]) if length == 2 else "#{:02x}{:02x}{:02x}".format(*codes[1:4])
+            style = replace(style, colour=colour) if code == 38 else replace(style, background=colour)
+            del codes[:length]
     return style
 
 
@@ -126,11 +146,17 @@ def svg(terminal_output: str) -> str:
         column, baseline = 0, MARGIN + row * HEIGHT + 13
         for text, its_style in pieces(line, style):
             style = its_style  # which goes on in the next line
+            seen = style.shown()
+            if seen.background is not None and text:
+                drawn.append(
+                    f'<rect x="{MARGIN + column * WIDTH:.2f}" y="{MARGIN + row * HEIGHT}" '
+                    f'width="{len(text) * WIDTH:.2f}" height="{HEIGHT}" fill="{seen.background}"/>'
+                )
             if text.strip():
                 # The length is given too, so that any monospaced font keeps the columns.
                 drawn.append(
                     f'<text x="{MARGIN + column * WIDTH:.2f}" y="{baseline}" textLength="{len(text) * WIDTH:.2f}" '
-                    f'xml:space="preserve" {style.attributes()}>{html.escape(text)}</text>'
+                    f'xml:space="preserve" {seen.attributes()}>{html.escape(text)}</text>'
                 )
             column += len(text)
     return "\n".join([*drawn, "</g>", "</svg>", ""])
@@ -162,18 +188,77 @@ def shown_in_a_terminal(command: list[str], cwd: Path) -> str:
     return text
 
 
+def shown_on_a_screen(command: str, cwd: Path, until: str, keys: list[str]) -> str:
+    """Run a command in tmux until a text is on its screen, press keys, and return the screen."""
+    with tempfile.TemporaryDirectory() as directory:
+        tmux = ["tmux", "-f", "/dev/null", "-S", f"{directory}/socket"]
+        environment = {**os.environ, "TERM": "tmux-256color", "LC_ALL": "C.UTF-8", "COLORTERM": "truecolor"}
+        environment.pop("NO_COLOR", None)
+
+        def asked(*words: str) -> str:
+            done = subprocess.run([*tmux, *words], env=environment, cwd=cwd, stdout=subprocess.PIPE, check=True)
+            return done.stdout.decode()
+
+        asked("new-session", "-d", "-x", str(COLUMNS - 10), "-y", str(SCREEN_ROWS), command)
+        try:
+            for key in ["", *keys]:
+                if key:
+                    asked("send-keys", key)
+                    time.sleep(1)
+                while until not in (screen := asked("capture-pane", "-e", "-p")):
+                    time.sleep(0.1)
+            return screen
+        finally:
+            asked("kill-server")
+
+
+def demo(folder: Path) -> str:
+    """Show what `heapsight run` prints when the program has ended."""
+    copy = folder / "index_stdlib.py"
+    copy.write_bytes((ROOT / "examples" / "index_stdlib.py").read_bytes())
+    # What the program prints is not what the picture is about.
+    return f"$ heapsight {ARGUMENTS}\n" + shown_in_a_terminal(["/bin/sh", "-c", f"{HEAPSIGHT} {ARGUMENTS}"], folder)
+
+
+def tree(folder: Path) -> str:
+    """Show the tree of the demo, with the source of the selected line."""
+    demo(folder)
+    keys = ["Right", "Right", "Down", "Down", "Right"]
+    return shown_on_a_screen(f"{HEAPSIGHT} tree demo.heapsight", folder, "build_index", keys)
+
+
+def live(folder: Path) -> str:
+    """Show a program that is watched from another terminal."""
+    orders = ROOT / "examples" / "live" / "orders.py"
+    command = [str(HEAPSIGHT), "run", "-q", "-o", "orders.heapsight", shutil.copy(orders, folder)]
+    program = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE)
+    try:
+        while program.stdout is not None and b" 700" not in program.stdout.readline():
+            pass
+        return shown_on_a_screen(f"{HEAPSIGHT} live orders.heapsight", folder, "  9.", ["d"])
+    finally:
+        program.terminate()
+        program.wait()
+
+
+def run_live(folder: Path) -> str:
+    """Show a program that is watched where it runs."""
+    shutil.copy(ROOT / "examples" / "live" / "orders.py", folder)
+    return shown_on_a_screen(f"{HEAPSIGHT} run --live orders.py", folder, "orders so far: 1000", [])
+
+
+PICTURES = {"demo": demo, "tree": tree, "live": live, "run-live": run_live}
+
+
 def main() -> None:
     """Run, draw, write."""
-    picture = Path(sys.argv[1]) if len(sys.argv) > 1 else PICTURE
-    with tempfile.TemporaryDirectory() as directory:
-        copy = Path(directory, "index_stdlib.py")
-        copy.write_bytes((ROOT / "examples" / "index_stdlib.py").read_bytes())
-        heapsight = Path(sys.executable).with_name("heapsight")
-        # What the program prints is not what the picture is about.
-        text = shown_in_a_terminal(["/bin/sh", "-c", f"{heapsight} {ARGUMENTS}"], Path(directory))
-    picture.parent.mkdir(parents=True, exist_ok=True)
-    picture.write_text(svg(f"$ heapsight {ARGUMENTS}\n" + text), encoding="utf-8")
-    print(f"drew {picture}")
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    for name in sys.argv[1:] or PICTURES:
+        with tempfile.TemporaryDirectory() as directory:
+            text = PICTURES[name](Path(directory))
+        picture = IMAGES / f"{name}.svg"
+        picture.write_text(svg(text), encoding="utf-8")
+        print(f"drew {picture}")
 
 
 if __name__ == "__main__":

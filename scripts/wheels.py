@@ -197,10 +197,24 @@ def make(target: Target) -> None:
     print(f"{target.name:<20} {wheel.name}: {sizes}", flush=True)
 
 
+def missing_sources(archive: Path) -> list[str]:
+    """Return the crates of this workspace, and what builds them, that a source distribution lacks."""
+    crates = [file.relative_to(ROOT) for file in sorted(ROOT.glob("crates/*/Cargo.toml"))]
+    needed = [*crates, Path("Cargo.lock"), Path("scripts/build/backend.py")]
+    with tarfile.open(archive) as sources:
+        packed = {name.partition("/")[2] for name in sources.getnames()}
+    return [str(path) for path in needed if str(path) not in packed]
+
+
 def make_source_distribution() -> None:
-    """Pack the sources, and print the line about it."""
+    """Pack the sources, and print the line about it. Raises BuildError if something is not in it."""
+    for old in DIST.glob("heapsight-*.tar.gz"):
+        old.unlink()
     run(Path(sys.executable).parent / "maturin", "sdist", "--out", str(DIST))
     [archive] = DIST.glob("heapsight-*.tar.gz")
+    missing = missing_sources(archive)
+    if missing:
+        raise BuildError(f"{archive.name} lacks {', '.join(missing)}: see include in pyproject.toml")
     print(f"{'sdist':<20} {archive.name}: {archive.stat().st_size / 1e6:.2f} MB", flush=True)
 
 

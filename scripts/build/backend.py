@@ -3,7 +3,11 @@
 maturin packs one extension module, and whatever is in python/data. So the command, a program of its own, is built first
 and laid there.
 
-    python scripts/build/backend.py [--profile dev] [--no-default-features] [--strip]
+    python scripts/build/backend.py [--profile dev] [--no-default-features]
+
+Cargo is called twice, here and by maturin. It compiles the crates that both artefacts are made of once, as long as both
+calls see the same profile (so what changes it is in the environment, not among the options) and both artefacts ask for
+the same features of a crate (`crates/handover/Cargo.toml`; scripts/check_features.py compares them).
 """
 
 from __future__ import annotations
@@ -19,6 +23,9 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
+# maturin warns of build backends other than its own; this one calls it.
+os.environ.setdefault("MATURIN_NO_MISSING_BUILD_BACKEND_WARNING", "1")
+
 #: Where maturin finds it: what is in this folder is installed beside the interpreter.
 SCRIPTS = ROOT / "python" / "data" / "scripts"
 
@@ -30,7 +37,7 @@ def build_command(
     done = subprocess.run(
         [
             *cargo,
-            *("--locked", "--profile", profile, "--package", "heapsight-command", "--bin", "heapsight"),
+            *("--locked", "--profile", profile, "--package", "heapsight-command"),
             *options,
             "--message-format=json-render-diagnostics",
         ],
@@ -52,10 +59,13 @@ def main(arguments: Sequence[str]) -> int:
     """Build the command with maturin's options, as the Makefile has them."""
     options = list(arguments)
     profile = options.pop(options.index("--profile") + 1) if "--profile" in options else "release"
-    strip = {f"CARGO_PROFILE_{profile.upper()}_STRIP": "symbols"} if "--strip" in options else {}
-    rest = [option for option in options if option not in {"--profile", "--strip"}]
+    options = [option for option in options if option != "--profile"]
+    if profile == "dev":
+        # Only the extension module needs it. It takes the longest of all, so it is compiled beside the command's crates.
+        # (With link-time optimisation, what is asked for by name is compiled otherwise than what is linked.)
+        options += ["--package", "heapsight-tracer"]
     try:
-        build_command(profile, *rest, environment=strip)
+        build_command(profile, *options)
     except subprocess.CalledProcessError as error:
         return error.returncode
     return 0

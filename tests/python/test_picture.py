@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from types import ModuleType
 from xml.etree import ElementTree
 
@@ -49,9 +50,32 @@ def test_colours_and_weights_are_kept_until_they_are_reset(picture: ModuleType) 
     assert "fill" not in plain
 
 
+def test_what_is_selected_is_drawn_on_its_background(picture: ModuleType) -> None:
+    svg = picture.svg("\x1b[36;44mblue\x1b[7mturned\x1b[27;49mplain")
+    [(_, blue), (_, turned), (_, plain)] = texts(svg)
+    assert [blue["fill"], turned["fill"], plain["fill"]] == [picture.PALETTE[6], picture.PALETTE[4], picture.PALETTE[6]]
+    root = ElementTree.fromstring(svg)
+    _, *boxes = [element.attrib["fill"] for element in root.iter() if element.tag.endswith("}rect")]
+    assert boxes == [picture.PALETTE[4], picture.PALETTE[6]]
+
+
 def test_the_checked_in_picture_is_one_that_the_script_drew() -> None:
     drawn = texts((ROOT / "docs" / "images" / "demo.svg").read_text(encoding="utf-8"))
     shown = " ".join(text for text, _ in drawn)
     assert shown.startswith("$ heapsight run ")
     assert "index_stdlib.py:" in shown
     assert "ast.py:" in shown
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("tree", "index_stdlib.py:105 ? help"),
+        ("live", "orders.py:15 ? help"),
+        ("run-live", "orders.py:15 orders so far: 1000"),
+    ],
+)
+def test_the_pictures_of_screens_are_whole(name: str, told: str) -> None:
+    drawn = texts((ROOT / "docs" / "images" / f"{name}.svg").read_text(encoding="utf-8"))
+    shown = " ".join(text for text, _ in drawn)
+    assert all(re.search(re.escape(word), shown) for word in told.split())

@@ -35,14 +35,14 @@ pub(crate) use values::Frames;
 /// Longer lines of prose are hard to read.
 const WIDEST_HELP: usize = 100;
 
-/// Where the memory of a Python program is, by the call path that allocated it.
+/// Show where the memory of a Python program goes, by the call path that allocated it.
 #[derive(Debug, Parser)]
 #[command(
     name = "heapsight",
     version,
     subcommand_required = true,
     arg_required_else_help = true,
-    after_help = "FILE... alone is the same as 'top FILE...'."
+    after_help = "'heapsight FILE...' is short for 'heapsight top FILE...'."
 )]
 pub(crate) struct Arguments {
     /// What to do.
@@ -55,23 +55,23 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Run a Python program and record where its memory goes
     Run(RunOptions),
-    /// Watch a program that is recorded as it runs
+    /// Watch a program while it is being recorded
     Live(LiveOptions),
-    /// Show which call sites hold the memory of recorded programs
+    /// List the call sites that hold the most memory
     Top(TopOptions),
-    /// Walk through the call paths of a capture
+    /// Browse the call paths of a capture as a tree
     Tree(TreeOptions),
-    /// Show source with the memory of each line beside it
+    /// Show source code with the memory of each line
     Annotate(AnnotateOptions),
-    /// Describe captures in figures
+    /// Print the totals and the settings of captures
     Stats(StatsOptions),
-    /// Show what changed between two captures, or two moments of one
+    /// Show what changed between two captures, or between two moments of one
     Diff(DiffOptions),
-    /// Write a capture as a page for a browser: timeline, flame graph, call sites, source
+    /// Write a capture as an HTML page with timeline, flame graph, call sites and source
     Flamegraph(FlamegraphOptions),
     /// Combine the captures of several processes into one
     Merge(MergeOptions),
-    /// Write a capture in a format of other programs
+    /// Export a capture to a format that other programs read
     Export(ExportOptions),
 }
 

@@ -1,8 +1,9 @@
-//! Threads of the tracer's own: the recorder that appends to the capture, and the timer. And the descriptors they write
-//! to.
+//! The tracer's own threads: the recorder, which appends to the capture, and the timer. Also the file descriptors that
+//! they write to.
 //!
-//! They block all signals and do not take the GIL (but what the timer calls may), and are away while the program forks:
-//! Python 3.12 and newer warns of a fork in a process with other threads, and counts them by asking the system.
+//! These threads block all signals and do not take the GIL (what the timer calls may take it). They end before the
+//! program forks: Python 3.12 and newer asks the system how many threads there are, and warns of a fork in a process
+//! with more than one.
 
 mod bell;
 pub mod descriptor;
@@ -12,7 +13,7 @@ pub mod recorder;
 pub mod termination;
 pub mod timer;
 
-/// Ends all threads of the tracer's own until [`resume`]. To be called before a fork; without the GIL if
+/// Ends all threads of the tracer's own until [`resume`]. Call this before a fork; without the GIL if
 /// [`timer::has_thread`]. Nothing is lost: what they would have done meanwhile they do later.
 pub fn pause() {
     recorder::pause();

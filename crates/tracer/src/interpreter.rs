@@ -1,7 +1,8 @@
-//! What the tracer knows of the interpreter it runs in: the allocators behind the hooks, the calling thread's state,
-//! and what an event may assume of the GIL.
+//! What the tracer knows about the interpreter that it runs in: the allocators behind the hooks, the state of the
+//! calling thread, and what an event may assume about the GIL.
 //!
-//! May call the interpreter's getters and original allocators. Must not touch the tables: it is below them.
+//! This wing may call the interpreter's getters and original allocators. It must not use the tables, which are built on
+//! top of it.
 
 pub(crate) mod attached_state;
 pub(crate) mod event;

@@ -6,11 +6,11 @@
 //!       path (frames) ┘ └ sites (counters of call path × domain), totals (peak)
 //! ```
 //!
-//! Nothing here allocates through Python or waits for the GIL, and no panic crosses a hook. A hook takes no lock on the
-//! way of a call path that is known; the one lock (`lock`) guards insertions. When the tracer gets no memory it counts
-//! the loss, which every report shows, and the program goes on.
+//! Nothing here allocates through Python or waits for the GIL, and no panic crosses a hook. A hook takes no lock for a
+//! call path that is known; the one lock (`lock`) guards insertions. If the tracer gets no memory, it counts the loss,
+//! every report shows it, and the program continues.
 //!
-//! **Duties of the caller.** [`start`], [`stop`], [`clear`] and [`snapshot()`] are called with the GIL held.
+//! **Duties of the caller.** Call [`start`], [`stop`], [`clear`] and [`snapshot()`] with the GIL held.
 //!
 //! # Example
 //!

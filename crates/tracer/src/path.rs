@@ -1,9 +1,10 @@
 //! From the running frame to a call path: the last path of the thread is kept and only what changed is looked up again.
 //!
-//! The path is a list of [`Entry`], outermost first. An allocation finds the running frame in it (or its nearest caller
-//! that is there), compares the entries below until one is *trusted* ([`heapsight_cpython::mark`]) or the outermost is
-//! reached, looks up the call-path tree from the outermost changed entry upwards, and marks what it had to compare.
-//! Each frame is thus compared about once after it was called or returned into, however deep the stack.
+//! The path is a list of [`Entry`], outermost first. An allocation finds the running frame in it, or its nearest caller
+//! that is in it. It compares the entries below that one until it finds one that is *trusted*
+//! ([`heapsight_cpython::mark`]) or reaches the outermost. Then it looks up the changed entries in the call-path tree,
+//! beginning with the outermost, and marks the frames that it had to compare. So each frame is compared about once
+//! after it was called or returned into, however deep the stack is.
 
 pub(crate) mod base;
 mod leaf;

@@ -1,16 +1,15 @@
-//! One period of tracing with one configuration, and the numbers by which everything that remembers something knows
-//! whether it still holds.
+//! One period of tracing with one configuration, and the numbers by which cached values are recognised as out of date.
 //!
 //! * The **mode** is the one word that every hook reads first. Hooks stay installed; "off" is a mode.
 //! * The **generation** goes up whenever the tables are emptied. Numbers of paths, sites and codes mean something
 //!   within one generation only.
 //! * The **cache epoch** goes up whenever what threads remember of call paths may be wrong, a new generation included.
 //!
-//! **Changing a session while hooks run.** Whoever changes one holds the GIL, so no event under that GIL is under way.
-//! Events without it (raw domain, interpreters with a GIL of their own, free-threaded builds) announce themselves in
-//! the [`Presence`] of their thread; [`close`] and [`hold`] wait until nobody is present ([`gate`]). From then on until
-//! [`open`] nobody reads or writes the tables but the one who changes them. Events that come meanwhile are passed on
-//! after [`close`]; after [`hold`] they wait.
+//! **Changing a session while hooks run.** Whoever changes a session holds the GIL, so no event under that GIL is in
+//! progress. Events without it (raw domain, interpreters with a GIL of their own, free-threaded builds) announce
+//! themselves in the [`Presence`] of their thread; [`close`] and [`hold`] wait until nobody is present ([`gate`]). From
+//! then until [`open`], only the thread that changes the session reads or writes the tables. Events that arrive
+//! meanwhile are not traced after [`close`]; after [`hold`] they wait.
 
 mod gate;
 #[cfg(all(test, not(miri)))] // loom switches stacks by itself
@@ -131,7 +130,7 @@ pub(crate) fn is_outdated(then: u64, now: u64) -> bool {
     then >> FRAMES_BITS != now >> FRAMES_BITS
 }
 
-/// Makes everything that refers to the tables by number out of date. To be called while the session is closed.
+/// Makes everything that refers to the tables by number out of date. Call this while the session is closed.
 pub(crate) fn begin_generation() {
     GENERATION.fetch_add(1, Ordering::AcqRel);
     invalidate_caches();

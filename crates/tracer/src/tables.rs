@@ -1,6 +1,6 @@
-//! What is known: live blocks, code objects, call paths, sites with their counters, and the totals with the exact peak.
+//! The data: live blocks, code objects, call paths, sites with their counters, and the totals with the exact peak.
 //!
-//! Hooks change the tables, the read-out and the recorder read them. Nothing here walks frames or calls CPython. A
+//! Hooks change the tables; the read-out and the recorder read them. Nothing here walks frames or calls CPython. A
 //! change on a known call path takes no lock; an insertion takes the one lock of `memory::lock`.
 
 pub(crate) mod arenas;

@@ -16,12 +16,11 @@ pub(crate) struct AnnotateOptions {
     #[arg(value_name = "FILE")]
     pub capture: PathBuf,
 
-    /// Source file to show, named as reports show it (cache/store.py) or as it lies here [default: the files with most
-    /// memory]
+    /// Source file to show, as reports name it (cache/store.py) or as a path [default: the files with the most memory]
     #[arg(value_name = "SOURCE")]
     pub source: Option<PathBuf>,
 
-    /// Files to show when none is named
+    /// Number of files to show if SOURCE is not given
     #[arg(short, long, value_name = "N", default_value = "3", value_parser = count, allow_negative_numbers = true)]
     pub number: usize,
 
@@ -33,7 +32,7 @@ pub(crate) struct AnnotateOptions {
     #[arg(short, long)]
     pub cumulative: bool,
 
-    /// Show memory of imported code in the lines, not as one line below them
+    /// Show memory of imported code in the lines instead of as one line below them
     #[arg(long)]
     pub imports: bool,
 

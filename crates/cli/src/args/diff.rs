@@ -14,7 +14,8 @@ use super::show::ShowOptions;
                             heapsight diff [OPTIONS] --range A..B FILE"
 )]
 pub(crate) struct DiffOptions {
-    /// Two captures, each at its end or at a moment (run.heapsight@10s, run.heapsight@peak), or one with --range
+    /// Two captures, each at its end or at the moment after @ (run.heapsight@10s, run.heapsight@peak), or one capture
+    /// with --range
     #[arg(value_name = "FILE[@TIME]", required = true, num_args = 1..=2)]
     pub files: Vec<OsString>,
 

@@ -16,7 +16,7 @@ pub(crate) struct ExportOptions {
     #[arg(value_name = "FILE")]
     pub capture: PathBuf,
 
-    /// Format: pprof, collapsed, speedscope, firefox, parquet, csv or json
+    /// Format to write: pprof, collapsed, speedscope, firefox, parquet, csv or json
     #[arg(long, value_name = "FORMAT", value_parser = format)]
     pub to: Format,
 
@@ -28,8 +28,8 @@ pub(crate) struct ExportOptions {
     #[arg(long)]
     pub force: bool,
 
-    /// Memory that a stack weighs: live, allocated, freed, peak or temporary; pprof, parquet, csv and json have all of
-    /// them [default: live]
+    /// Memory that gives a stack its weight: live, allocated, freed, peak or temporary; pprof, parquet, csv and json
+    /// always contain all of them [default: live]
     #[arg(long, value_name = "METRIC", value_parser = metric)]
     pub metric: Option<Metric>,
 

@@ -11,7 +11,7 @@ use super::values::range;
 /// Options of `heapsight flamegraph`.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct FlamegraphOptions {
-    /// Capture to show; of two, how the second differs from the first
+    /// Capture to show, or two captures to compare
     #[arg(value_name = "FILE", required = true, num_args = 1..=2)]
     pub files: Vec<OsString>,
 
@@ -27,11 +27,11 @@ pub(crate) struct FlamegraphOptions {
     #[arg(long)]
     pub open: bool,
 
-    /// Begin with the difference between two moments, such as 10..20 or start..peak
+    /// Open the page on the difference between two moments, such as 10..20 or start..peak
     #[arg(long, value_name = "A..B", value_parser = range)]
     pub range: Option<SeekTarget>,
 
-    /// Leave the program's source out of the page
+    /// Do not include the program's source code
     #[arg(long)]
     pub no_source: bool,
 }

@@ -7,10 +7,10 @@ use clap::Args;
 /// Options of `heapsight live`.
 #[derive(Clone, Debug, Args)]
 #[command(
-    after_help = "Only the capture is read: the program does not notice. '?' lists the keys."
+    after_help = "heapsight only reads the capture and does not disturb the program. '?' lists the keys."
 )]
 pub(crate) struct LiveOptions {
-    /// Capture that a program is writing, or the id of a process that 'heapsight run' started
+    /// Capture that a program is writing, or the process id of a program that 'heapsight run' started
     #[arg(value_name = "FILE|PID")]
     pub target: OsString,
 

@@ -10,8 +10,8 @@ use super::show::ShowOptions;
 /// Options of `heapsight merge`.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct MergeOptions {
-    /// Captures of processes that belong together. That of a run's first process ('heapsight run --follow') brings
-    /// those of its children along, which are beside it, unless some of them are named too
+    /// Captures to combine. That of the first process of 'heapsight run --follow' also adds those of its child
+    /// processes, which are beside it, unless you name some of them
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
 
@@ -23,7 +23,7 @@ pub(crate) struct MergeOptions {
     #[arg(long)]
     pub force: bool,
 
-    /// Do not print the top of the combined capture
+    /// Do not print the top call sites of the combined capture
     #[arg(short, long)]
     pub quiet: bool,
 

@@ -13,21 +13,21 @@ use super::values::{Frames, bytes, count, frames, tick_ms};
 const DEFAULT_SAMPLE: &str = "512K";
 
 const AFTER_HELP: &str = "\
-What follows SCRIPT, MODULE or CODE belongs to the program, options included.
+Everything after SCRIPT, MODULE or CODE is passed to the program, options included.
 
-The program runs in a plain Python of its own: arguments, sys.path, __main__, standard streams, signals, exceptions \
-and exit status are those of 'python SCRIPT ARGS...'.
+The program runs in plain Python: arguments, sys.path, __main__, standard streams, signals, exceptions and exit status \
+are the same as with 'python SCRIPT ARGS...'.
 
-If heapsight cannot do what was asked, it says so in one line before anything runs, with exit status 1 (a syntax error \
-in SCRIPT, tracing cannot start), 2 (a value that is wrong, no such script, the capture exists or cannot be created) \
-or 74 (the disk is full). \
-If it fails later, a line on standard error says so, and the program runs to its end with its own result.";
+If heapsight cannot start the recording, it prints one line and runs nothing. Its exit status is then 1 (SCRIPT has a \
+syntax error, tracing cannot start), 2 (an option has a wrong value, there is no such script, the capture exists or \
+cannot be created) or 74 (the disk is full). \
+If recording fails later, heapsight prints one line on standard error, and the program runs to its end as usual.";
 
 /// Options of `heapsight run`.
 #[derive(Clone, Debug, Args)]
 #[command(
     group(ArgGroup::new("program").args(["module", "code", "script"])),
-    after_help = "What follows SCRIPT, MODULE or CODE belongs to the program, options included.",
+    after_help = "Everything after SCRIPT, MODULE or CODE is passed to the program, options included.",
     after_long_help = AFTER_HELP,
     override_usage = "heapsight run [OPTIONS] SCRIPT [ARGS]...\n       \
                       heapsight run [OPTIONS] -m MODULE [ARGS]...\n       \
@@ -51,11 +51,11 @@ pub(crate) struct RunOptions {
     #[arg(long, short_alias = 'f')]
     pub force: bool,
 
-    /// Frames to keep of each call path, the most recent ones, or 'all'
+    /// Keep only the N most recent frames of each call path, or all of them
     #[arg(long, value_name = "N|all", default_value = "all", value_parser = frames, allow_negative_numbers = true)]
     pub frames: Frames,
 
-    /// Trace a sample of the blocks, about one in every BYTES allocated (512K), instead of all
+    /// Trace a random sample of the blocks, about one for every BYTES allocated (512K), instead of every block
     #[arg(
         long,
         value_name = "BYTES",
@@ -66,40 +66,41 @@ pub(crate) struct RunOptions {
     )]
     pub sample: Option<u64>,
 
-    /// Trace what is asked of malloc, mmap and their relatives as well: memory of C extensions
+    /// Also trace memory that C code takes from malloc, mmap and their relatives, such as that of C extensions
     #[arg(long)]
     pub native: bool,
 
-    /// Show memory over time, who holds it and what the program prints on one screen while it runs; leaving the screen
-    /// (q) leaves the program alone
+    /// While the program runs, show its memory over time, the lines that hold it and its output on one screen;
+    /// quitting the screen (q) does not stop the program
     #[arg(long)]
     pub live: bool,
-    /// Memory for call paths on which nothing is live, such as 8M [default: PYTHONHEAPSIGHT_BUDGET, or 32M or 15 % of
-    /// the program's own, whichever is more]
+
+    /// Limit the memory that heapsight itself uses for call paths without live blocks, such as 8M [default:
+    /// PYTHONHEAPSIGHT_BUDGET if set, else 32M or 15 % of the program's memory, whichever is more]
     #[arg(long, value_name = "SIZE", value_parser = budget_bytes, allow_negative_numbers = true)]
     pub budget: Option<u64>,
 
-    /// Keep threads apart
+    /// Record the call paths of each thread separately
     #[arg(long)]
     pub threads: bool,
 
-    /// Record child processes too, each into a file of its own (NAME-PID.heapsight); see 'heapsight merge'
+    /// Record child processes too, each in its own file (NAME-PID.heapsight); see 'heapsight merge'
     #[arg(long)]
     pub follow: bool,
 
-    /// With --follow: combine the captures of all processes into NAME-all.heapsight at the end, and show that
+    /// With --follow: at the end, combine the captures of all processes into NAME-all.heapsight and show its summary
     #[arg(long, requires = "follow")]
     pub merge: bool,
 
-    /// Have 'import tracemalloc' give heapsight's, which answers from the recording
+    /// Replace the tracemalloc module with heapsight.tracemalloc, which answers from the recording
     #[arg(long, conflicts_with = "sample")]
     pub replace_tracemalloc: bool,
 
-    /// Milliseconds between two writes to the capture
+    /// Write to the capture every MS milliseconds
     #[arg(long, value_name = "MS", default_value = "100", value_parser = tick_ms, allow_negative_numbers = true)]
     pub tick: u32,
 
-    /// Entries in the summary at exit
+    /// Number of entries in the summary at exit
     #[arg(
         short = 'n',
         long,
@@ -111,7 +112,7 @@ pub(crate) struct RunOptions {
     )]
     pub top: usize,
 
-    /// Show memory of imported code in the entries, not as one line below them
+    /// List memory of imported code among the entries instead of as one line below them
     #[arg(long)]
     pub imports: bool,
 
@@ -127,7 +128,8 @@ pub(crate) struct RunOptions {
     #[arg(long)]
     no_color: bool,
 
-    /// Script to run, or a directory or zip archive with a __main__.py, or '-' for standard input; then its arguments
+    /// Script to run and its arguments; SCRIPT may also be a directory or zip archive with a __main__.py, or '-' for
+    /// standard input
     #[arg(value_names = ["SCRIPT", "ARGS"], num_args = 1.., trailing_var_arg = true)]
     pub script: Vec<OsString>,
 }

@@ -14,12 +14,12 @@ pub(crate) struct PartOptions {
     #[arg(long, value_name = "peak|end|TIME", value_parser = at)]
     pub at: Option<Moment>,
 
-    /// Show what happened between two moments, such as 10..20 or start..peak; live memory is then what was gained
+    /// Show what happened between two moments, such as 10..20 or start..peak; live memory is then the net increase
     #[arg(long, value_name = "A..B", value_parser = range, conflicts_with = "at")]
     pub range: Option<SeekTarget>,
 
-    /// Keep only memory whose most recent frame is in this file (and line), named as it is shown: store.py,
-    /// cache/store.py or a folder such as django/db; * stands for any characters; repeatable
+    /// Keep only memory whose most recent frame is in this file (and line), named as reports show it: store.py,
+    /// cache/store.py or a folder such as django/db; * matches any characters; repeatable
     #[arg(short = 'i', value_name = "FILENAME[:LINENO]", value_parser = place)]
     include: Vec<FilterPlace>,
 
@@ -116,8 +116,8 @@ impl GroupOptions {
 /// Which list of which part of a capture is meant.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct SelectOptions {
-    /// Memory to show: live, allocated, freed, peak or temporary; repeatable [default: live; 'top' and 'merge' add
-    /// peak at the end, and allocated in a span]
+    /// Memory to show: live, allocated, freed, peak or temporary; repeatable [default: live; 'top' and 'merge' also
+    /// show peak at the end of a recording, and allocated with --range]
     #[arg(long, value_name = "METRIC", value_parser = metric)]
     pub metric: Vec<Metric>,
 

@@ -9,11 +9,11 @@ use super::values::count;
 /// How much is shown.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct ShowOptions {
-    /// Entries to show
+    /// Number of entries to show
     #[arg(short, long, value_name = "N", default_value = "10", value_parser = count, allow_negative_numbers = true)]
     pub number: usize,
 
-    /// Show memory of imported code in the entries, not as one line below them
+    /// List memory of imported code among the entries instead of as one line below them
     #[arg(long)]
     pub imports: bool,
 }

@@ -9,11 +9,11 @@ use super::select::PartOptions;
 /// Options of `heapsight stats`.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct StatsOptions {
-    /// Captures to describe
+    /// Captures to read
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
 
-    /// One line of JSON for each file
+    /// Print one line of JSON for each file
     #[arg(long)]
     pub json: bool,
 

@@ -11,7 +11,7 @@ use super::values::{address, parts};
 /// Options of `heapsight top`.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct TopOptions {
-    /// Captures or snapshots to show; several are shown in the order of time, each compared with the one before
+    /// Captures or snapshots to show; several are shown in chronological order, each compared with the one before
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
 
@@ -29,7 +29,7 @@ pub(crate) struct TopOptions {
     #[arg(short, long, value_name = "ADDRESS", value_parser = address, conflicts_with = "traceback")]
     pub block: Option<u64>,
 
-    /// Show the biggest blocks, each with its call path and source lines
+    /// Show the largest blocks, each with its call path and source lines
     #[arg(short, long)]
     pub traceback: bool,
 
@@ -41,7 +41,7 @@ pub(crate) struct TopOptions {
     #[arg(short = 'S')]
     pub no_size: bool,
 
-    /// Hide numbers of blocks
+    /// Hide block counts
     #[arg(short = 'C')]
     pub no_count: bool,
 
@@ -53,7 +53,7 @@ pub(crate) struct TopOptions {
     #[arg(short = 'M')]
     pub no_metrics: bool,
 
-    /// Parts of a file name to show [default: 3]
+    /// Show this many components of a file name [default: 3]
     #[arg(short = 'P', long, value_name = "N", value_parser = parts, allow_negative_numbers = true)]
     pub filename_parts: Option<usize>,
 }

@@ -9,7 +9,7 @@ use super::select::PartOptions;
 use super::values::{metric, percent};
 
 const AFTER_HELP: &str = "\
-On a terminal the tree can be opened, searched and turned; '?' lists the keys. Anywhere else it is printed, all open.";
+On a terminal the tree is interactive; '?' lists the keys. Elsewhere it is printed with all branches open.";
 
 /// Options of `heapsight tree`.
 #[derive(Clone, Debug, Args)]
@@ -23,23 +23,23 @@ pub(crate) struct TreeOptions {
     #[arg(long, value_name = "METRIC", value_parser = metric)]
     pub metric: Option<Metric>,
 
-    /// Count blocks rather than bytes
+    /// Count blocks instead of bytes
     #[arg(long)]
     pub blocks: bool,
 
-    /// Begin with what allocated: below a branch is who calls it
+    /// Turn the tree around: begin with the frames that allocate, and open their callers below them
     #[arg(long)]
     pub callers: bool,
 
-    /// Make the lines of a function one branch
+    /// Combine the lines of a function into one branch
     #[arg(long)]
     pub functions: bool,
 
-    /// Show memory of imported code in the branches, not as one line
+    /// Show memory of imported code in the branches instead of as one line
     #[arg(long)]
     pub imports: bool,
 
-    /// Where the tree is printed: only add up branches with less than this part of all memory
+    /// When the tree is printed: combine branches that hold less than this share of all memory
     #[arg(long, value_name = "PERCENT", default_value = "1", value_parser = percent, allow_negative_numbers = true)]
     pub min_share: f64,
 

@@ -1,6 +1,6 @@
-//! Something to wait for that a signal handler may set off: a counter on which the kernel lets threads sleep.
+//! A wake-up call that a signal handler may send: a counter on which threads sleep in the kernel (a futex).
 //!
-//! A condition variable needs a lock, which the thread that a signal has interrupted may hold.
+//! A condition variable would not do: it needs a lock, and the thread that the signal interrupts may hold it.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};

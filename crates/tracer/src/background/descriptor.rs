@@ -1,4 +1,5 @@
-//! Files that survive what the traced program does to its own file descriptors, and that it does not notice.
+//! Files that stay usable whatever the traced program does to its file descriptors, and that the program does not
+//! notice.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Write};

@@ -1,8 +1,8 @@
-//! How close the process is to a limit on its memory: of its control group, beyond which the kernel kills it, or on its
-//! addresses.
+//! How close the process is to a limit on its memory: the limit of its control group, where the kernel kills it, or the
+//! limit on its address space.
 //!
-//! There is no warning that a thread could wait for without the program's noticing, and that comes early enough. So
-//! whoever wants to know asks often: [`Limits::is_near`] costs a few system calls.
+//! The kernel gives no warning that a thread could wait for early enough and without the program's noticing. So callers
+//! poll: [`Limits::is_near`] costs a few system calls.
 
 use std::fs;
 use std::os::unix::fs::FileExt;

@@ -1,4 +1,4 @@
-//! What the kernel says of the process's memory: resident now, resident at most so far, and addresses in use.
+//! What the kernel reports about the process's memory: resident now, highest resident so far, and address space in use.
 
 use std::os::unix::fs::FileExt;
 use std::path::Path;

@@ -1,14 +1,14 @@
 //! A last tick before SIGTERM ends the program.
 //!
-//! What the kernel does by default at SIGTERM, it does without telling anybody. So where nobody else wants to be told,
-//! there is a handler of ours: it asks the recorder's thread for a tick, waits a moment for it, and then has the kernel
-//! do what it would have done. The handler itself touches nothing but two atomic words: the thread that it interrupts
-//! may be anywhere, inside of `malloc` or of a hook.
+//! The kernel ends a process at SIGTERM without telling anybody in it. So if the program has no handler for the signal,
+//! the tracer installs one: it asks the recorder's thread for a tick, waits a moment for it, and then lets the kernel
+//! do what it would have done. The handler itself touches only two atomic words, because the thread that it interrupts
+//! may be anywhere, inside `malloc` or a hook included.
 //!
-//! **What the program sees.** `signal.getsignal` tells what the interpreter noted at its start, which was before.
-//! A program that sets a handler, or ignores the signal, takes ours away, and so does one that asks for the default; it
-//! is not put back. A process that somebody executes begins with the default; a forked child has the handler, which
-//! finds that its recorder is not here, and ends the child at once. The process ends by the same signal as ever, up to
+//! **What the program sees.** `signal.getsignal` returns what the interpreter noted when it started, which was before
+//! our handler. If the program sets a handler, ignores the signal or asks for the default, that replaces our handler,
+//! and we do not put it back. A process started by `exec` begins with the default action. A forked child inherits our
+//! handler; there it finds no recorder and ends the child at once. The process still ends by SIGTERM, up to
 //! [`PATIENCE`] later.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -28,7 +28,7 @@ static ANSWERED: Bell = Bell::new();
 /// Set off when the recorder's thread has something to do at once.
 pub(super) static WAKE: Bell = Bell::new();
 
-/// Has the program's end by SIGTERM wait for a tick, if the signal's action is the system's own. To be called with the
+/// Has the program's end by SIGTERM wait for a tick, if the signal's action is the system's own. Call this with the
 /// GIL, once the interpreter has looked what the actions are, and before the program runs: nobody else changes them
 /// then.
 pub fn arrange_last_tick() {

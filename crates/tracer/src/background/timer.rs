@@ -1,16 +1,17 @@
-//! A timer: a native thread that sleeps until a time comes, says so, and says it once more when nobody has answered.
+//! A timer: a native thread that sleeps until a deadline, reports it, and reports it a second time if nobody has
+//! reacted.
 //!
-//! Whoever arms it is given a number. The first word, [`Word::Due`], asks for the call to be made where it is made
-//! best; whoever makes it takes the number ([`claim`]), once. If nobody has after [`PATIENCE`], the second word,
-//! [`Word::Late`], asks that it be made on the timer's own thread. Arming anew and disarming take the number away, so a
-//! call that was asked for before comes to nothing.
+//! Each arming has a number. The first report, [`Word::Due`], asks for the call to be made at the best place; whoever
+//! makes the call claims the number ([`claim`]), which succeeds once. If nobody has claimed it after [`PATIENCE`], the
+//! second report, [`Word::Late`], asks for the call to be made on the timer's own thread. Arming again and disarming
+//! invalidate the number, so a call that was asked for earlier is dropped.
 //!
-//! The thread also runs errands (`run_errand`): what another thread of heapsight's own finds must be done with the
-//! GIL, which it never takes.
+//! The thread also runs errands (`run_errand`): work that needs the GIL, found by another thread of heapsight, which
+//! never takes the GIL itself.
 //!
-//! The thread lives while something is armed or an errand waits. It is away around forks ([`pause`]) and gone for good
-//! when the interpreter ends ([`end`]): while it is on its way into the interpreter or in it, both wait for it a
-//! moment, and so must be called without the GIL.
+//! The thread exists while something is armed or an errand waits. It ends before a fork ([`pause`]), and for good when
+//! the interpreter ends ([`end`]). If it is entering the interpreter or in it at that moment, both wait for it a short
+//! time, so call them without the GIL.
 
 use std::cell::Cell;
 use std::sync::{Condvar, Mutex, MutexGuard, Once, OnceLock, PoisonError};
@@ -165,7 +166,7 @@ pub fn has_thread() -> bool {
     timer().thread.is_some()
 }
 
-/// Ends the thread until [`resume`]. To be called before a fork, without the GIL: Python 3.12 and newer warns of a fork
+/// Ends the thread until [`resume`]. Call this before a fork, without the GIL: Python 3.12 and newer warns of a fork
 /// in a process with other threads. A call that takes longer than a second goes on.
 pub fn pause() {
     let mut timer = timer();
@@ -181,7 +182,7 @@ pub fn resume() {
     let _ = timer.start_thread();
 }
 
-/// Nothing is said from now on. To be called when the interpreter ends, without the GIL. A call that takes longer than
+/// Nothing is said from now on. Call this when the interpreter ends, without the GIL. A call that takes longer than
 /// a second is left alone.
 pub fn end() {
     let mut timer = timer();

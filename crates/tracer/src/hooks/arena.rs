@@ -1,5 +1,5 @@
-//! pymalloc's arenas. When one is freed, no block lives in its range, and the live map's memory for it is given back.
-//! When one is made, what is mapped for it is the arena's and no mapping of the program's.
+//! pymalloc's arenas. When pymalloc frees one, no block is live in its range, and the live map's memory for it is
+//! released. When pymalloc makes one, what is mapped for it is the arena's and no mapping of the program's.
 
 use std::ffi::c_void;
 use std::sync::Once;

@@ -1,8 +1,8 @@
-//! Where a hook goes on when the mode is not the one that it was made for: tracing is off, or another tool holds hooks
-//! of an earlier session and calls them, or somebody checks whether the hooks are still reached. So are all hooks of
-//! sampled tracing with native memory.
+//! What a hook does when the mode is not the one that it was made for: tracing is off, another tool has kept hooks of
+//! an earlier session and calls them, or somebody checks whether the hooks are still reached. All hooks of sampled
+//! tracing with native memory come here, too.
 //!
-//! Slow next to a hook that fits, which is what everybody else has unless another tool sits on top.
+//! This is the slow path. Otherwise it is taken only when another tool is installed on top of heapsight.
 
 use std::ffi::c_void;
 

@@ -54,7 +54,7 @@ const DOMAINS: usize = 3;
 /// The hooks of all domains, for allocators with these `ctx`.
 type MakeHooks = fn([*mut std::ffi::c_void; DOMAINS]) -> [PyMemAllocatorEx; DOMAINS];
 
-/// Looks up what the hooks need of the interpreter: where it keeps the thread state. To be called once, when the
+/// Looks up what the hooks need of the interpreter: where it keeps the thread state. Call this once, when the
 /// extension is imported: it detaches and attaches the calling thread, so that other threads may run. Looks up nothing
 /// on a version that is not known. And has threads wait that the interpreter ends.
 pub fn prepare() {
@@ -133,7 +133,7 @@ struct Interpreter {
     hooks: [MakeHooks; 4],
     /// Those for what goes past Python's allocators, in the same order.
     native: [&'static Hooks; 4],
-    /// Looks for where the attached thread state is kept. To be called with the GIL held.
+    /// Looks for where the attached thread state is kept. Call this with the GIL held.
     find_state: fn(),
     main: fn() -> usize,
     /// Chooses functions that the tracer calls outside the hooks; the argument tells whether whole paths are recorded.

@@ -44,7 +44,7 @@ pub(crate) fn prepare(config: &config::Config) {
     countdown::begin(config.sample_bytes.unwrap_or(0));
 }
 
-/// To be called in the child of a fork.
+/// Call this in the child of a fork.
 pub(crate) fn after_fork_in_child() {
     countdown::begin_in_child();
 }

@@ -1,23 +1,24 @@
-//! What becomes of threads that are in heapsight's code when the interpreter ends: they stay there, for good.
+//! What happens to threads that are inside heapsight's code when the interpreter ends: they wait there for ever.
 //!
-//! Up to Python 3.13, a daemon thread that wants the GIL while the interpreter is being finalized is ended with
-//! `pthread_exit`. On glibc that unwinds the thread's stack, which Rust is not made for: destructors would give
-//! references back without the GIL, and `catch_unwind`, which stands around every function that Python can call, would
-//! take what comes for an exception and not pass it on. glibc then aborts the process. Python 3.14 has such threads
-//! wait for ever instead. So has this file, on every version.
+//! Up to Python 3.13, a daemon thread that asks for the GIL while the interpreter is being finalized is ended with
+//! `pthread_exit`. On glibc that unwinds the thread's stack, which Rust does not support: destructors would drop Python
+//! references without the GIL, and the `catch_unwind` around every function that Python can call would take the
+//! unwinding for an exception and not pass it on. glibc then aborts the process. Python 3.14 makes such threads wait
+//! for ever instead. This file does the same on every version.
 //!
-//! It can happen wherever our code calls something that may run Python or release the GIL: reading an attribute of the
-//! user's, a collection, `Py_DECREF`. So it is not guarded where it begins but where it arrives. Before an unwinder
-//! does anything to a frame, it asks the frame's *personality function* what is to be done. All Rust frames of a
-//! library share one, found through one word of memory. [`hang_ended_threads`] puts a function of ours there. Frames
-//! without a personality function have nothing to be done, and threads that are not in our code end as ever.
+//! This can happen wherever our code calls something that may run Python or release the GIL: reading an attribute of a
+//! user's object, a garbage collection, `Py_DECREF`. So we do not guard the places where it begins, but the one where
+//! it arrives. Before an unwinder does anything to a frame, it asks the frame's *personality function* what to do. All
+//! Rust frames of a library share one personality function, which is found through one word of memory.
+//! [`hang_ended_threads`] replaces it by a function of ours. Frames without a personality function need nothing, and
+//! threads outside our code end as usual.
 //!
-//! **What follows from it:** no lock may be held across a call that may run Python or release the GIL. The thread may
-//! not come back.
+//! **Consequence:** never hold a lock across a call that may run Python or release the GIL. The thread may not come
+//! back.
 
 use crate::interpreter::finalization;
 
-/// From now on, a thread that the interpreter ends while it is in our code waits there instead. To be called when the
+/// From now on, a thread that the interpreter ends while it is in our code waits there instead. Call this when the
 /// library is loaded.
 pub(crate) fn hang_ended_threads() {
     finalization::find();

@@ -1,4 +1,5 @@
-//! A full memory barrier on all threads of the process at once, so that what is done often needs none.
+//! A full memory barrier on all threads of the process at once. It is expensive and rare, and saves the frequent
+//! operations a barrier of their own.
 
 use std::sync::atomic::{Ordering, fence};
 

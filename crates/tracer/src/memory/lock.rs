@@ -1,6 +1,6 @@
-//! The one lock of the tracer, taken only where something new is inserted: never on the way of a known call path.
+//! The tracer's only lock. It is taken to insert something new, never for a known call path.
 //!
-//! A pthread mutex, because it is taken and given back around `fork` by `pthread_atfork` handlers.
+//! It is a pthread mutex, because `pthread_atfork` handlers acquire it before `fork` and release it afterwards.
 
 use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicUsize, Ordering};

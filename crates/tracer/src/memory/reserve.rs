@@ -1,9 +1,9 @@
-//! Memory for the moments in which there is none.
+//! Reserved memory for when the system has no more.
 //!
-//! Rust ends a process in which an allocation fails. The traced one must not end because of us: it may be about to
-//! handle its `MemoryError`, or live by a limit (`ulimit -v`) that it knows of. So [`Reserve`], to be made the
-//! extension's allocator, falls back on a range of addresses set aside when tracing began. That costs addresses only:
-//! its pages are resident once they are used.
+//! Rust aborts a process in which an allocation fails. We must not abort the traced process: it may be about to handle
+//! its `MemoryError`, or run under a limit (`ulimit -v`) on purpose. So [`Reserve`], which the extension uses as its
+//! allocator, falls back on a range of addresses that was reserved when tracing began. That costs address space only:
+//! the pages become resident when they are used.
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::ptr;

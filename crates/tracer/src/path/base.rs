@@ -1,9 +1,9 @@
 //! Where a thread's call paths begin: at the root, or at an element of the thread's own.
 //!
-//! The element's name has the thread's own name and its id. `threading` gives names in Python, which a hook cannot
-//! read: whoever starts a thread there tells it ([`crate::thread::name_thread`]). A thread that nobody named has the
-//! name that the kernel knows, and is called native. A thread may have allocated before it was named: readers put the
-//! native element of an id and the named one together (`heapsight_analysis::name_threads`).
+//! The element is named after the thread: its name and its id. `threading` keeps names in Python objects, which a hook
+//! cannot read, so whoever starts a thread there passes its name on ([`crate::thread::name_thread`]). A thread without
+//! such a name gets the name that the kernel has for it, and is called native. A thread may allocate before it is
+//! named: readers combine the native and the named element of the same id (`heapsight_analysis::name_threads`).
 
 use std::cell::RefCell;
 

@@ -1,6 +1,7 @@
-//! Does everything add up? Compares what the tables say of the same thing in different places.
+//! Consistency check: compares what different tables say about the same thing.
 //!
-//! For tests: costs time by everything that is traced, and has hooks without the GIL wait while it looks.
+//! For tests only: it takes time in proportion to everything that is traced, and makes hooks without the GIL wait
+//! meanwhile.
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;

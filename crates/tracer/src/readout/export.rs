@@ -1,12 +1,12 @@
-//! From the tracer's tables to those of [`heapsight_capture::model`]: names, lines and ids that stay valid while the
-//! tracer goes on.
+//! Converts the tracer's tables to those of [`heapsight_capture::model`]: names, lines, and ids that stay valid while
+//! tracing continues.
 //!
-//! A call path is exported when a site on it is asked for, so nothing here passes over all paths. It goes in two steps.
-//! Under the table lock ([`Exporter::site`]) only numbers are copied: nobody can give them to other paths meanwhile.
-//! Afterwards ([`Exporter::name`]) names are copied and lines are looked up, without the lock, for the sake of the
-//! program that may wait for it.
+//! A call path is exported when somebody asks for a site on it, so nothing here iterates over all paths. The export has
+//! two steps. Under the table lock ([`Exporter::site`]) it copies numbers only, which cannot be reused for other paths
+//! meanwhile. Afterwards ([`Exporter::name`]) it copies names and looks up lines without the lock, so that the program
+//! does not have to wait.
 //!
-//! What is exported holds within one generation of the tables ([`crate::session`]): [`Exporter::forget_paths`] begins a
+//! Exported ids are valid within one generation of the tables ([`crate::session`]): [`Exporter::forget_paths`] begins a
 //! new one.
 
 mod needed;

@@ -1,4 +1,5 @@
-//! How many live blocks of each size each site has: all that can be told of single blocks without their addresses.
+//! Counts the live blocks of each size at each site: everything that can be said about single blocks without their
+//! addresses.
 //!
 //! A program has few combinations of site and size, however many blocks: the whole heap fits into a table that stays in
 //! the processor's cache while the live map is read through once.

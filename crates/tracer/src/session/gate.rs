@@ -1,12 +1,12 @@
-//! Keeping events without the GIL and changes of the session apart: the protocol alone, so that a model checker can run
-//! it.
+//! Keeps events without the GIL apart from changes of the session. This file is the protocol alone, so that a model
+//! checker can run it.
 //!
 //! An event *enters* before it touches the tables and *leaves* afterwards; whoever changes the session shuts the gate
 //! and waits until nobody is inside. Both sides first write their own word and then read the other's, with a full fence
 //! in between: at least one of the two sees the other. So either the event stays outside, or it is waited for.
 //!
-//! A gate that is *held* will be open again in a moment, with the same tables: an event waits there, for one that did
-//! not take part would be missed.
+//! A gate that is *held* opens again in a moment with the same tables. So events wait at it: an event that skipped the
+//! tables would be missed.
 
 use super::sync::{AtomicBool, AtomicU8, Ordering, fence};
 

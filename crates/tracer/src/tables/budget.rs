@@ -1,12 +1,12 @@
-//! How much memory call paths may take, and what happens when it is all taken.
+//! How much memory call paths may use, and what happens when they need more.
 //!
-//! What is counted: paths, sites, names of code objects, and what a recording keeps of each. Paths on which something
-//! is live are paid for by whoever keeps it alive; the *budget* is for the others, those that were used lately and may
-//! be used again. When what was made since the last sweep fills it, the next sweep ([`crate::tables::recycle`]) gives
-//! back those that were not used for longest.
+//! The budget counts paths, sites, names of code objects, and what a recording keeps of each. Paths with live blocks
+//! are not limited by it: they last as long as the program keeps these blocks. The *budget* is for the other paths,
+//! which were used lately and may be used again. When the paths made since the last sweep fill it, the next sweep
+//! ([`crate::tables::recycle`]) frees the least recently used ones.
 //!
-//! Should the paths with live blocks alone fill what there may be ([`most_needed`]), no new path is made: a path is
-//! *cut* where it leaves those that are known, and that is counted.
+//! If the paths with live blocks alone reach the limit ([`most_needed`]), no new path is made: a call path is *cut* at
+//! the frame where it leaves the known paths, and the cut is counted.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Instant;

@@ -1,12 +1,12 @@
-//! The list of sites that have changed: each is put there by its first change in a tick, so that nobody has to look at
-//! all sites.
+//! The list of sites that have changed. The first change of a site in a tick adds it to the list, so that nobody has to
+//! look at all sites.
 //!
-//! Events append without a lock: they take a place by adding to [`TAIL`], then write the site's number into it. One
-//! reader at a time takes what is there ([`take`]), under the table lock.
+//! Events append without a lock: they reserve a slot by adding to [`TAIL`], then write the site's number into it. One
+//! reader at a time takes the entries ([`take`]), under the table lock.
 //!
-//! **No change is missed.** [`take`] notes the end of the list, then begins a new tick, then has every thread pass a
-//! barrier. What changed before is on the list before that end, or will be once its event comes that far, and its
-//! counters are visible. What changes later is listed again, behind the end, and that is left for the next time.
+//! **No change is missed.** [`take`] first notes the end of the list, then begins a new tick, then makes every thread
+//! pass a barrier. A site that changed before is listed before that end, or will be as soon as its event gets there,
+//! and its counters are visible. A later change is listed again, after the end, and left for the next call.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 

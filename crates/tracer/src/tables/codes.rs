@@ -1,5 +1,6 @@
-//! Code identity without references: what each code object is called is copied at first sight; the free hook tells
-//! ([`watch`]) when the object at that address ends, so that its address can be used by another.
+//! Identifies code objects without holding references to them. The tracer copies the names of a code object when it
+//! first sees it. The free hook reports ([`watch`]) when the object at that address ends, because another one may then
+//! get its address.
 //!
 //! Two levels. A *live code* is an address, valid until [`forget`]. An *identity* (file, name, first line, line table)
 //! has the id that call paths use; code objects that are made again and again from the same source share one.

@@ -1,14 +1,14 @@
 //! One word tells whether anything has happened since a site last changed: a new peak, a new tick of the recording.
 //!
-//! The *clock* goes up whenever an epoch of any kind begins, and never back. A site keeps, as its *stamp*, what the
-//! clock said at its last change; so the one comparison that an event makes (is the stamp what the clock says?) covers
-//! every kind of epoch. Only if they differ does the slow way ask each kind whether it has begun since:
-//! [`Epoch::since`]. A further kind is a further field of [`Epochs`], and costs the hot path nothing.
+//! The *clock* goes up whenever an epoch of any kind begins, and never goes back. Each site stores as its *stamp* the
+//! value of the clock at its last change. So an event makes one comparison (does the stamp equal the clock?) that
+//! covers every kind of epoch. Only if they differ does the slow path ask each kind whether it has begun since:
+//! [`Epoch::since`]. Another kind of epoch is another field of [`Epochs`] and costs the hot path nothing.
 //!
-//! **Why no change falls between two epochs.** An event changes the site first and compares then
-//! ([`crate::tables::sites`]). Whoever begins an epoch and then runs a barrier on all threads
-//! ([`crate::memory::barrier`]) knows of each event on another thread: either it sees the new clock, and takes the slow
-//! way; or its changes are visible to him.
+//! **Why no change falls between two epochs.** An event changes the site first and compares afterwards
+//! ([`crate::tables::sites`]). Whoever begins an epoch then runs a barrier on all threads ([`crate::memory::barrier`]).
+//! After that, each event on another thread has either seen the new clock, and takes the slow path, or its changes are
+//! visible to the thread that began the epoch.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

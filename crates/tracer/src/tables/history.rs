@@ -1,8 +1,10 @@
-//! What became of paths that were given back: which left because the file has them, and what is still told of them.
+//! What is known of paths that were dropped from memory: which of them are complete in the file, and the sums that
+//! remain.
 //!
-//! While a file is written, a path on which nothing is live may leave memory once its figures are in the file: it is
-//! *settled* then. If it comes back it has new numbers, in the file too, and readers add up equal paths. What the
-//! program sees of paths that left is their sum. Without a file, idle paths are folded ([`crate::tables::recycle`]).
+//! While a file is written, a path without live blocks may leave memory as soon as its counters are in the file: it is
+//! *settled* then. If the program uses it again, it gets new numbers, in the file too, and readers add up equal paths.
+//! Of the paths that left, the program sees only the sum. Without a file, idle paths are folded
+//! ([`crate::tables::recycle`]).
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 

@@ -1,16 +1,16 @@
-//! Bounded growth: call paths on which nothing lives any more are given back when there is no room for all of them.
+//! Bounded growth: frees call paths without live blocks when there is no room for all of them.
 //!
-//! A server that creates code for ever, or recursion that takes another way each time, makes new call paths for ever.
-//! When what was made fills the budget ([`crate::tables::budget`]), a *sweep* looks for paths that nobody would miss:
-//! no block on them or above them is live, nor was at the peak. Of these the ones that were used last stay, for a
-//! program that goes through many paths again and again would otherwise make them all anew each time; the others are
-//! given back. While a file is written, their figures are in it by then, and they leave without a trace
-//! ([`crate::tables::history`]). Else what was allocated and freed on them is added to an element `[folded paths]`
+//! A server that creates code for ever, or a recursion that takes a different path each time, makes new call paths
+//! without end. When these fill the budget ([`crate::tables::budget`]), a *sweep* looks for idle paths: no block on
+//! them or on a path that continues them is live or was live at the peak. The most recently used idle paths stay,
+//! because a program that uses many paths again and again would otherwise have to make them anew each time; the others
+//! are freed. While a file is written, their counters are in it by then, and nothing else remains of them
+//! ([`crate::tables::history`]). Otherwise what was allocated and freed on them is added to an element `[folded paths]`
 //! below their nearest caller that stays, so that no total changes.
 //!
-//! Other threads may be in the middle of a hook, without the GIL, with the number of an idle path in hand. So it goes
-//! in two steps. A sweep takes idle paths out of the index, so that they cannot be found again; only the next sweep, if
-//! nothing was allocated on them meanwhile, gives them back. Between two sweeps lie thousands of new paths.
+//! Another thread may be inside a hook, without the GIL, and hold the number of an idle path. So a path is freed in two
+//! steps. A sweep removes idle paths from the index, so that nobody finds them any more. Only the next sweep frees
+//! them, if nothing was allocated on them meanwhile. Between two sweeps lie thousands of new paths.
 
 mod marks;
 

@@ -1,6 +1,6 @@
-//! The sampled blocks that live, and what they count: all under the table lock, whatever thread they come from. There
-//! is one for each mean distance, so the lock costs nothing, and what a block added when it began is what it takes away
-//! when it ends.
+//! The sampled blocks that are live, with their weights, under the table lock whichever thread they come from. A block
+//! is sampled about once per mean distance, so the lock costs next to nothing. When a block ends, exactly what it added
+//! at its allocation is subtracted.
 
 use std::collections::HashMap;
 

@@ -1,12 +1,12 @@
 //! Traced bytes of the events that run side by side: raw domain, free-threaded builds, interpreters with their own GIL.
 //!
-//! One word that all threads change would pass from core to core with every event, and the exact peak would need it. So
-//! each thread counts in a *shard* of its own and has an *allowance*: bytes that it may have live there without asking.
-//! As long as the allowances of all do not reach the peak together, nobody who stays within his own can make a new one.
-//! Who needs more takes the sum under the lock, sees whether it is a new peak, and gets what room there is left, from
-//! what others do not use if need be.
+//! If all threads changed one word, it would travel from core to core with every event, and the exact peak would depend
+//! on it. So each thread counts in its own *shard* and has an *allowance*: bytes that it may have live there without
+//! asking. As long as all allowances together stay below the peak, no thread within its own allowance can reach a new
+//! peak. A thread that needs more computes the sum under the lock, checks whether that is a new peak, and gets the room
+//! that is left, if necessary from what other threads do not use.
 //!
-//! While one thread alone has such events, one common word is all there is.
+//! While only one thread has such events, they are counted in one common word.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 

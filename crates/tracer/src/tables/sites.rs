@@ -128,7 +128,7 @@ impl Site {
             .wrapping_sub(self.freed_blocks.load(Ordering::Relaxed))
     }
 
-    /// To be called after each change of the site `own_id`: its live figures grew by so much (less than nothing:
+    /// Call this after each change of the site `own_id`: its live figures grew by so much (less than nothing:
     /// wrapped around).
     ///
     /// After it, and not before it: so that whoever begins an epoch sees the change if this does not see the epoch. See

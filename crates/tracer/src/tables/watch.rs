@@ -1,8 +1,8 @@
-//! Which addresses a free has to be told of: those of code objects that call paths refer to, and of sampled blocks.
+//! The addresses whose free must be reported: those of code objects that call paths refer to, and of sampled blocks.
 //!
-//! One bit for each 16 bytes of address space, modulo 8 MiB: clear means that nobody waits for a block at that address
-//! to end. Neighbours in the heap are neighbours here, so that the words take as little of the processor's cache as the
-//! blocks that are freed lately; a hash would spread them over all of it.
+//! One bit for each 16 bytes of address space, modulo 8 MiB. If the bit is clear, nobody waits for a block at that
+//! address to end. Neighbours in the heap are neighbours here, so these words need no more of the processor's cache
+//! than the blocks that were freed lately; a hash would spread them over all of it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -1,5 +1,5 @@
-//! Takes the calls that extension modules make to report their blocks, which the interpreter would only hand to the
-//! interpreter's own tracer.
+//! Intercepts the calls by which extension modules report their blocks. The interpreter would pass them only to its own
+//! tracer.
 
 use std::sync::{Mutex, PoisonError};
 

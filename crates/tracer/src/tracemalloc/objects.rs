@@ -1,8 +1,8 @@
-//! Objects that come from a free list: no allocation, but CPython 3.13 and newer tells of each new object.
+//! Objects that come from a free list: they need no allocation, but CPython 3.13 and newer reports each new object.
 //!
-//! Its block then gets the call path of the new object in place of the one that first asked for the memory, as
-//! `tracemalloc` has it. For an object that was just allocated this is the path that is there already: one look at the
-//! live map.
+//! The block of such an object then gets the call path of the new object instead of the one that first asked for the
+//! memory, as in `tracemalloc`. For an object that was just allocated, this is the path that it already has: one lookup
+//! in the live map.
 
 use std::ffi::{c_int, c_void};
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};

@@ -1,8 +1,8 @@
-//! Sites whose figures in the file are out of date.
+//! Sites whose counters in the file are out of date.
 //!
-//! A *hand* goes round over them, in the order in which the tracer has them in memory, and the recorder takes as many
-//! as a tick has time for from where it is. A site that changes again before the hand comes to it is written once. How
-//! far the file lags is told by when the hand was last where it is now.
+//! A *hand* moves round over these sites in the order in which the tracer stores them. Each tick, the recorder writes
+//! as many sites from the hand on as it has time for. A site that changes several times before the hand reaches it is
+//! written once. How far the file lags behind is the time since the hand was last at its present place.
 
 use std::collections::VecDeque;
 

@@ -1,4 +1,4 @@
-//! Sets of sites, a bit for each.
+//! Sets of sites, with one bit for each site.
 
 use std::cmp::Ordering;
 

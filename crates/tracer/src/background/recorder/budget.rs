@@ -1,4 +1,4 @@
-//! How much of a processor the recorder may take.
+//! Limits how much processor time the recorder may use.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What one tick tells of sites.
+//! The rows that one tick writes about sites.
 
 use heapsight_capture::model::{Counters, SiteId};
 
@@ -57,8 +57,15 @@ impl Live {
     }
 }
 
-/// Entries of a list that are kept from tick to tick.
-const USUAL: usize = 1 << 12;
+/// So many entries of a list have their place from tick to tick.
+pub(super) const USUAL: usize = 1 << 12;
+
+/// Empties a list that is filled in each tick, and gives back the memory that it has not used this time.
+pub(super) fn empty<T>(list: &mut Vec<T>) {
+    let used = list.len();
+    list.clear();
+    list.shrink_to(used.max(USUAL));
+}
 
 impl Rows {
     /// The figures of the tracer's site `number`, if the file has others.
@@ -78,14 +85,10 @@ impl Rows {
     }
 
     pub(super) fn clear(&mut self) {
-        fn clear<T>(list: &mut Vec<T>) {
-            list.clear();
-            list.shrink_to(USUAL);
-        }
-        clear(&mut self.changed);
-        clear(&mut self.before);
-        clear(&mut self.numbers);
-        clear(&mut self.looked_at);
+        empty(&mut self.changed);
+        empty(&mut self.before);
+        empty(&mut self.numbers);
+        empty(&mut self.looked_at);
         self.live = Live::default();
     }
 

@@ -1,9 +1,9 @@
-//! What one tick does: finds what has changed, and writes as much of it as there is time for.
+//! What one tick does: it finds what has changed, and writes as much of that as it has time for.
 //!
-//! Every tick has the totals, resident memory, the peak and the sites that changed most: the *heartbeat*. What it costs
-//! is bounded, and it waits for nothing: not for the table lock, which a sweep may hold for long. The other sites that
-//! changed wait in the [`Backlog`], no longer than [`LONGEST_LAG`] and a tick unless there are more than
-//! [`MOST_OF_A_TICK`] allows; the tick says how far they lag.
+//! Every tick contains the totals, the resident memory, the peak and the sites that changed most: the *heartbeat*. Its
+//! cost is bounded and it waits for nothing, not even for the table lock, which a sweep may hold for a long time. The
+//! other changed sites wait in the [`Backlog`], for at most [`LONGEST_LAG`] and one tick, or longer if writing them
+//! would take more time than [`MOST_OF_A_TICK`] allows. The tick says how far they lag behind.
 
 use std::io::{self, Write};
 use std::time::{Duration, Instant, UNIX_EPOCH};
@@ -13,7 +13,7 @@ use heapsight_capture::{End, Exit, Header, Note, Tick, WriteError, Writer};
 
 use super::backlog::Backlog;
 use super::budget::{Budget, thread_time};
-use super::rows::{Live, LookedAt, Rows};
+use super::rows::{self, Live, LookedAt, Rows};
 use super::told::Told;
 use super::tracer_bytes::TracerBytes;
 use crate::background::limits::Limits;
@@ -63,8 +63,9 @@ const SEARCHED: usize = 1 << 11;
 const PROMPT_NS: u64 = 100_000;
 const LOOKS: usize = 8;
 
-/// So many changed sites are written at once; what is more follows in a tick of the same moment.
-const MOST_AT_ONCE: usize = if cfg!(test) { 8 } else { 1 << 14 };
+/// So many changed sites are written at once; what is more follows in a tick of the same moment. Few enough for what is
+/// kept of them from tick to tick to stay in the cache: lists that grow and shrink cost more in page faults than writing.
+const MOST_AT_ONCE: usize = if cfg!(test) { 8 } else { rows::USUAL - AT_ONCE };
 
 /// Sites that are looked at under one holding of the table lock.
 const AT_ONCE: usize = if cfg!(test) { 2 } else { 32 };
@@ -84,6 +85,8 @@ pub(super) struct State {
     ended: Vec<(SiteId, Counters)>,
     /// Sites that hold nothing, which the file says too: the tracer does not know yet.
     settled: Vec<u32>,
+    /// Sites that have changed; kept for its memory.
+    listed: Vec<u32>,
     /// When sites that changed were last taken from the list.
     taken_ns: u64,
     /// Whether any site may have changed, listed or not.
@@ -140,6 +143,7 @@ impl State {
             told: Told::default(),
             ended: Vec::new(),
             settled: Vec::new(),
+            listed: Vec::new(),
             taken_ns: 0,
             look_at_all: true,
             peak: (0, false),
@@ -179,7 +183,6 @@ impl State {
         let began = thread_time();
         self.known_before_ns = self.backlog.known_until_ns(self.taken_ns);
         self.budget.accrue(self.began.elapsed());
-        self.rows.clear();
         let tracer_bytes = self.tracer_bytes.get(extent == Extent::Whole);
         let held = extent.hold();
         let (elapsed_ns, totals) = self.totals_now(tracer_bytes);
@@ -222,11 +225,12 @@ impl State {
     fn find_changes(&mut self, held: &mut Held, elapsed_ns: u64) {
         self.follow_generation(held);
         self.follow_history(held);
-        let mut sites = Vec::new();
+        let mut sites = std::mem::take(&mut self.listed);
         let taken = changed::take(held, &mut sites);
         if taken == Taken::TooMany || std::mem::take(&mut self.look_at_all) {
             history::unsettle_all(held);
-            sites = (1..sites::len()).collect();
+            sites.clear();
+            sites.extend(1..sites::len());
         }
         for &site in &sites {
             history::set_settled(held, site, false);
@@ -240,6 +244,8 @@ impl State {
         if self.backlog.is_long() && self.is_far_behind() {
             self.prefer_largest(&sites);
         }
+        rows::empty(&mut sites);
+        self.listed = sites;
     }
 
     /// Is there much more or less live than the file tells by site?
@@ -476,7 +482,7 @@ impl State {
             + self.rows.held_bytes()
             + self.told.held_bytes()
             + self.ended.capacity() * size_of::<(SiteId, Counters)>()
-            + self.settled.capacity() * size_of::<u32>()
+            + (self.settled.capacity() + self.listed.capacity()) * size_of::<u32>()
             + self.writer.as_mut().map_or(0, Writer::held_bytes);
         snapshot::set_recorder_bytes(held as u64);
     }

@@ -1,4 +1,4 @@
-//! The figures of each site as the file has them, in half the room: most fit in 32 bits.
+//! The counters of each site as they are in the file, in half the space: most of them fit in 32 bits.
 
 use std::collections::HashMap;
 

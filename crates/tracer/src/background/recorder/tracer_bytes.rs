@@ -1,4 +1,5 @@
-//! What the tracer itself holds, asked seldom enough: telling takes time by the size of the tables.
+//! How much memory the tracer itself holds. It is measured rarely, because measuring takes time in proportion to the
+//! size of the tables.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! One site alone, in time by the depth of its call path.
+//! Exports a single site, in time proportional to the depth of its call path.
 
 use std::collections::HashMap;
 use std::sync::Arc;

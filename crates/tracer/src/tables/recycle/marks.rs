@@ -1,4 +1,4 @@
-//! Marks on paths, which what is marked passes on to its callers.
+//! Marks on paths; marking a path marks its callers too.
 
 use std::sync::atomic::Ordering;
 
