@@ -290,6 +290,7 @@ SECTIONS = (
 WHOLE = {
     "paths": ("Programs that make call paths", "On fresh data, nothing warmed up."),
     "everyday": ("Everyday programs", "Small scripts that nothing was tuned for."),
+    "native": ("Native memory", "Programs whose memory is that of C code."),
 }
 
 

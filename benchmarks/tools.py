@@ -211,10 +211,25 @@ TOOLS: tuple[Tool, ...] = (
     Heapsight(
         "heapsight-sample", "heapsight, sampled", options=("--sample",), says="a sample of Python's allocators every"
     ),
+    Heapsight(
+        "heapsight-native",
+        "heapsight, native memory too",
+        options=("--frames", "all", "--native"),
+        says="exact for Python's allocators and native memory with full call paths",
+        default=False,
+    ),
+    Heapsight(
+        "heapsight-native-sample",
+        "heapsight, native memory too, sampled",
+        options=("--sample", "--native"),
+        says="a sample of Python's allocators and native memory every",
+        default=False,
+    ),
     HeapsightSwitch("heapsight-x1", "heapsight, 1 frame, no file", limit=1, default=False),
     Tracemalloc("tracemalloc-1", "tracemalloc, 1 frame", frames=1),
     Tracemalloc("tracemalloc-25", "tracemalloc, 25 frames", frames=25),
     Memray("memray", "memray"),
+    Memray("memray-native", "memray, native stacks", options=("--native",), default=False),
     Memray("memray-python", "memray, Python allocators", options=("--trace-python-allocators",)),
     Memray(
         "memray-aggregate",

@@ -2,7 +2,8 @@
 
 Unlike in `overhead`, nothing is warmed up and nothing is left out: the figure is the CPU time of all threads of the
 process, with the start of the interpreter and of the tool, and whatever the tool does at the end. Programs of the
-section ``paths`` make call paths as they go; those of ``everyday`` do what scripts do.
+section ``paths`` make call paths as they go; those of ``everyday`` do what scripts do; those of ``native`` have C code
+do it, under tools that see what that takes.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from benchmarks.records import Sample
 from benchmarks.session import PROGRAMS, Session
 from benchmarks.summary import Table, medians
 from benchmarks.tools import UNTRACED, Tool
+from benchmarks.tools import select as select_tools
 
 NEW_PATH = "new_path"
 """The program that tells what one path costs that was never seen before. It is not in any mean."""
@@ -33,7 +35,24 @@ class Program:
         return [self.case, str(self.size)]
 
 
-SCRIPTS = {"paths": PROGRAMS / "new_paths.py", "everyday": PROGRAMS / "everyday.py"}
+SCRIPTS = {
+    "paths": PROGRAMS / "new_paths.py",
+    "everyday": PROGRAMS / "everyday.py",
+    "native": PROGRAMS / "native.py",
+}
+
+#: Tools of a section, unless some are asked for.
+TOOLS = {
+    "native": [
+        "untraced",
+        "control",
+        "heapsight",
+        "heapsight-native",
+        "heapsight-native-sample",
+        "memray",
+        "memray-native",
+    ]
+}
 
 ALL = (
     Program("paths", "tree_generators", 300),
@@ -53,6 +72,10 @@ ALL = (
     Program("everyday", "tasks", 50_000),
     Program("everyday", "log_lines", 400),
     Program("everyday", "sources", 600),
+    Program("native", "numpy_temporaries", 20_000),
+    Program("native", "lxml_parse", 100),
+    Program("native", "pandas_groupby", 40),
+    Program("native", "sqlite", 60),
 )
 
 
@@ -86,13 +109,14 @@ def nanoseconds_per_new_path(samples: list[Sample], tool: str) -> float:
 
 def measure(session: Session, section: str, only: list[str]) -> None:
     """Run every program of a section under every tool, interleaved; results are compared with the untraced one's."""
+    tools = _tools(session, section)
     for program in select(section, only):
         answers: dict[str, object] = {}
         failed: set[str] = set()
         for number in range(session.rounds):
             line = []
             # The yardstick first in the first round: others are compared with what it says.
-            order = session.tools if number == 0 else session.shuffled(session.tools)
+            order = tools if number == 0 else session.shuffled(tools)
             for tool in order:
                 if tool.name not in failed:
                     seconds = _run(session, program, tool, number, answers)
@@ -101,6 +125,13 @@ def measure(session: Session, section: str, only: list[str]) -> None:
             session.say(f"round {number + 1}/{session.rounds}: {section}: {program.case}: {', '.join(line)} s of CPU")
         if UNTRACED.name in failed:
             session.say(f"  left out: {program.case} does not run untraced")
+
+
+def _tools(session: Session, section: str) -> list[Tool]:
+    """Those of the section, unless others were asked for."""
+    if section not in TOOLS or any(tool not in select_tools([]) for tool in session.tools):
+        return session.tools
+    return [tool for tool in select_tools(TOOLS[section]) if tool.distribution not in session.environment.missing]
 
 
 def _run(session: Session, program: Program, tool: Tool, number: int, answers: dict[str, object]) -> float | None:

@@ -13,7 +13,7 @@ import wings
 ROOT = Path(__file__).resolve().parent.parent
 
 #: Only these may contain `unsafe`; every other crate forbids it.
-UNSAFE_CRATES = {"cpython", "tracer", "binding", "command"}
+UNSAFE_CRATES = {"cpython", "native", "tracer", "binding", "command"}
 
 #: Columns of a line of Rust or Markdown; a row of a table cannot be broken.
 LONGEST_LINE = 120

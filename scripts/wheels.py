@@ -159,11 +159,14 @@ def split(wheel: Path, scratch: Path) -> tuple[Path, Path]:
 
 
 def libraries_needed(wheel: Path) -> list[str]:
-    """Return the libraries that a wheel's extension module asks the system for."""
+    """Return the libraries that what a wheel holds asks the system for."""
+    needed: set[str] = set()
     with zipfile.ZipFile(wheel) as content:
-        [name] = [name for name in content.namelist() if name.endswith(".so")]
-        dynamic = ELFFile(io.BytesIO(content.read(name))).get_section_by_name(".dynamic")
-    return [tag.needed for tag in dynamic.iter_tags("DT_NEEDED")]
+        for name in content.namelist():
+            if name.endswith(".so"):
+                dynamic = ELFFile(io.BytesIO(content.read(name))).get_section_by_name(".dynamic")
+                needed.update(tag.needed for tag in dynamic.iter_tags("DT_NEEDED"))
+    return sorted(needed)
 
 
 def judge(wheel: Path, target: Target) -> None:

@@ -38,12 +38,14 @@ from heapsight._live import (
     get_stats,
     get_trace,
     get_traces,
+    process_report,
 )
 
 TYPE_CHECKING = False  # what the typing module says, without importing it at every start-up
 if TYPE_CHECKING:
     from heapsight._display import DisplayTop, DisplayTopTask
     from heapsight._metrics import Metric, ProcessMemory, standard_metrics
+    from heapsight._process import ProcessReport
     from heapsight._snapshot import Snapshot
     from heapsight._statistics import GroupedStats, StatsDiff
     from heapsight._take import TakeSnapshot
@@ -54,6 +56,7 @@ else:
         "GroupedStats": "_statistics",
         "Metric": "_metrics",
         "ProcessMemory": "_metrics",
+        "ProcessReport": "_process",
         "Snapshot": "_snapshot",
         "StatsDiff": "_statistics",
         "TakeSnapshot": "_take",
@@ -88,6 +91,7 @@ __all__ = [
     "GroupedStats",
     "Metric",
     "ProcessMemory",
+    "ProcessReport",
     "Snapshot",
     "StatsDiff",
     "TakeSnapshot",
@@ -114,6 +118,7 @@ __all__ = [
     "get_tracemalloc_size",
     "get_traces",
     "is_enabled",
+    "process_report",
     "reset_peak",
     "set_budget",
     "set_traceback_limit",

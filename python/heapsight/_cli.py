@@ -18,6 +18,7 @@ def main() -> int:
     _restore_default_signals()
     told = [("executable", sys.executable), ("version", sys.version.split()[0])]
     told += [("command", word) for word in own_command()]
+    told.append(("preload", preloaded_library()))
     told += [("flag", flag) for flag in interpreter_flags()]
     problem = hand_over_problem()
     if problem is not None:
@@ -42,6 +43,11 @@ def command_path() -> str | None:
 
     path = os.path.join(sysconfig.get_path("scripts"), "heapsight")
     return path if os.access(path, os.X_OK) else None
+
+
+def preloaded_library() -> str:
+    """Return the path of the library that ``--native`` has the loader load first."""
+    return os.path.join(os.path.dirname(os.path.abspath(__file__)), "libheapsight_preload.so")
 
 
 def own_command() -> list[str]:

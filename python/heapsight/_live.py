@@ -16,17 +16,21 @@ __all__ = [
     "get_stats",
     "get_trace",
     "get_traces",
+    "process_report",
 ]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from heapsight import _metrics
+    from heapsight import _metrics, _process
 
 
-def enable(*, sample_bytes: "int | None" = None, clear_free_lists: bool = False) -> None:
+def enable(*, sample_bytes: "int | None" = None, clear_free_lists: bool = False, native: bool = False) -> None:
     """Start tracing. Does nothing when tracing is on already.
 
     ``sample_bytes`` traces a sample, one in about so many bytes.
+
+    ``native`` traces what is asked of malloc, mmap and their relatives as well. That is seen only in a process which was started with
+    ``libheapsight_preload.so`` of this package in ``LD_PRELOAD`` (``heapsight run --native`` sees to it); RuntimeError in another one.
 
     CPython keeps the memory of small objects (lists, tuples, dictionaries, floats, …) for the next ones of their types: such an
     object is no allocation, so one that gets memory from before tracing has no trace (`get_object_trace` is None).
@@ -40,7 +44,7 @@ def enable(*, sample_bytes: "int | None" = None, clear_free_lists: bool = False)
     False
     >>> heapsight.disable()
     """
-    _heapsight.enable(sample_bytes=sample_bytes)
+    _heapsight.enable(sample_bytes=sample_bytes, native=native)
     if clear_free_lists:
         import gc
 
@@ -114,6 +118,25 @@ def get_process_memory() -> "_metrics.ProcessMemory | None":
     """
     memory = _heapsight.process_memory()
     return None if memory is None else _lazy.load("_metrics", "ProcessMemory")(*memory)
+
+
+def process_report() -> "_process.ProcessReport":
+    """Return where the resident memory of this process is. Works whether tracing is on or off, and takes time by live blocks.
+
+    Each resident byte is in one part. Traced and live: ``python``, ``native_malloc``, ``native_mmap``, ``native_shared`` (the last three
+    with ``heapsight run --native``). Live and not traced: ``python_untraced``, ``malloc_untraced``, ``shared_untraced``. Free, and kept:
+    ``arenas_free`` (pymalloc's), ``malloc_free``. And ``overhead`` (headers and rounding of allocators), ``stacks``, ``libraries`` (code
+    and data), ``files`` (other mapped files), ``heapsight``, ``other``.
+
+    OSError where the system does not tell of a process's mappings.
+
+    >>> import heapsight
+    >>> report = heapsight.process_report()
+    >>> abs(sum(report.parts.values()) - report.resident) < report.resident / 50
+    True
+    """
+    report: _process.ProcessReport = _lazy.load("_process", "report")()
+    return report
 
 
 def add_include_filter(filename: str, lineno: "int | None" = None, traceback: bool = False) -> None:

@@ -21,3 +21,7 @@ get_counters = _functions.get_counters
 capture_counters = _functions.capture_counters
 #: Draws every later sample from this seed; None: from another one each time.
 fix_sampling_seed = _functions.fix_sampling_seed
+#: Live memory of each allocator domain, by its number: bytes and blocks.
+get_live_by_domain = _functions.get_live_by_domain
+#: The number of the allocator domain of the block at exactly this address; None when there is none.
+domain_of_address = _functions.domain_of_address

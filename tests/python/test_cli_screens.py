@@ -114,7 +114,7 @@ def test_memory_that_is_not_traced_is_said_on_one_line(words: list[str], folder:
     form = r"^ *resident ([\d.]+) (\wiB) = traced ([\d.<]+) \+ heapsight ([\d.<]+) \+ not traced ([\d.<]+): (.*)$"
     found = re.search(form, text, re.MULTILINE)
     assert found
-    assert found[6] == "memory of C extensions is not seen yet"
+    assert found[6] == "run --native sees memory of C extensions"
     resident, *parts = (float(found[group].lstrip("<")) for group in (1, 3, 4, 5))
     assert resident == pytest.approx(sum(parts), abs=1.01 if "<" in found[0] else 0.01)
     assert found[0] in (folder / "summary.txt").read_text() or words[0] != "top"

@@ -128,9 +128,9 @@ def test_summary_comes_whatever_the_programs_streams_are(start: Start, capture: 
     assert str(capture) in traced.errors
 
 
-def reports(start: Start, capture: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+def reports(start: Start, capture: Path, *options: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return what the program says of its start, plain and traced, where they must not differ."""
-    plain, traced = json.loads(start.plain().stdout), json.loads(start.traced(capture, "--quiet").stdout)
+    plain, traced = json.loads(start.plain().stdout), json.loads(start.traced(capture, "--quiet", *options).stdout)
     added = set(traced["modules"]) - set(plain["modules"])
     assert {name for name in added if not name.startswith("heapsight.")} <= OWN_MODULES
     assert set(plain["modules"]) <= set(traced["modules"])

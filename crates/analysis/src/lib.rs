@@ -32,6 +32,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod account;
 mod addresses;
 mod amount;
 mod builder;
@@ -59,6 +60,7 @@ pub mod tracemalloc_snapshot;
 pub mod traces;
 mod truncate;
 
+pub use account::Meaning;
 pub use addresses::{AddressChange, AddressJoin, BiggestChanges};
 pub use amount::{Amount, Metric, add_counters};
 pub use columns::{ColumnLimits, Columns, SiteChange};

@@ -3,6 +3,7 @@
 //!
 //! Each file translates one kind of question and calls the engine or `analysis`. Python exceptions are made here.
 
+pub(crate) mod account;
 pub(crate) mod blocks;
 pub(crate) mod budget;
 pub(crate) mod control;

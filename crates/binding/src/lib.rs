@@ -45,6 +45,7 @@ fn _heapsight(module: &Bound<'_, PyModule>) -> PyResult<()> {
     api::grouping::register(module)?;
     api::snapshot::register(module)?;
     tracemalloc::register(module)?;
+    api::account::register(module)?;
     api::process::register(module)?;
     api::object::register(module)?;
     testing::register(module)?;

@@ -53,6 +53,7 @@ fn start(
             frame_limit: FrameLimit::UpTo(limit),
             sample_bytes: None,
             threads: false,
+            native: false,
         };
         tracing_filters::show_frames(config.frame_limit);
         crate::api::control::load_package(py)?;

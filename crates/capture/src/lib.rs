@@ -27,6 +27,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod account;
 mod blocks;
 mod end;
 mod error;

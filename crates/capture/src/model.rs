@@ -62,6 +62,12 @@ impl Domain {
     pub const MEM: Self = Self(1);
     /// `PyObject_*`.
     pub const OBJ: Self = Self(2);
+    /// `malloc` and its relatives, called by anything but CPython's allocators.
+    pub const NATIVE_MALLOC: Self = Self(3);
+    /// Anonymous private memory of `mmap`, and what `brk` gives.
+    pub const NATIVE_MMAP: Self = Self(4);
+    /// Memory that may be another process's too: anonymous shared mappings, and files that are in memory only.
+    pub const NATIVE_SHARED: Self = Self(5);
     /// Domains numbered by extensions (`PyTraceMalloc_Track(domain, …)`) are stored as `EXTENSION_BASE + domain`.
     pub const EXTENSION_BASE: u32 = 16;
     /// What memray calls allocator `n` is stored as `MEMRAY_BASE + n`. No domain of an extension is as high.
@@ -74,8 +80,14 @@ impl Domain {
         memray_name(number).map(|_| Self(Self::MEMRAY_BASE + number))
     }
 
-    /// Name shown to people: `python.raw`, `python.mem`, `python.obj`, memray's name of the function that was called,
-    /// or `domain <n>`.
+    /// Is it one of those that are traced with `--native` only?
+    #[must_use]
+    pub fn is_native(self) -> bool {
+        (Self::NATIVE_MALLOC..=Self::NATIVE_SHARED).contains(&self)
+    }
+
+    /// Name shown to people: `python.raw`, `python.mem`, `python.obj`, `native.malloc`, `native.mmap`, `native.shared`,
+    /// memray's name of the function that was called, or `domain <n>`.
     #[must_use]
     pub fn name(self) -> String {
         if let Some(name) = self.0.checked_sub(Self::MEMRAY_BASE).and_then(memray_name) {
@@ -85,6 +97,9 @@ impl Domain {
             0 => "python.raw".to_owned(),
             1 => "python.mem".to_owned(),
             2 => "python.obj".to_owned(),
+            3 => "native.malloc".to_owned(),
+            4 => "native.mmap".to_owned(),
+            5 => "native.shared".to_owned(),
             n if n >= Self::EXTENSION_BASE => format!("domain {}", n - Self::EXTENSION_BASE),
             n => format!("reserved domain {n}"),
         }

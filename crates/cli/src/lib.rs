@@ -88,6 +88,8 @@ pub struct Interpreter {
     pub executable: PathBuf,
     /// Options to start it with, before those that name the program.
     pub flags: Vec<OsString>,
+    /// The library that comes with heapsight there, for `--native` to have the loader load.
+    pub preload: PathBuf,
 }
 
 impl Context<'_> {

@@ -1,6 +1,7 @@
 //! `heapsight run`: checks, then becomes the program.
 
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -18,6 +19,9 @@ use crate::{Context, output};
 
 /// Most bytes of the program's arguments that are recorded: one environment variable can hold 128 KiB.
 const MOST_ARGUMENT_BYTES: usize = 16 * 1024;
+
+/// Libraries that the loader loads before those of the program.
+const LOADER_VARIABLE: &str = "LD_PRELOAD";
 
 /// A program that is ready to start.
 #[derive(Debug)]
@@ -42,6 +46,10 @@ pub(crate) fn prepare(context: &Context<'_>, options: &RunOptions) -> Result<Pre
     if options.merge && !options.force && combined.exists() {
         return Err(Failure::FileExists(combined));
     }
+    let libraries = options
+        .native
+        .then(|| preloaded(&interpreter.preload))
+        .transpose()?;
     output::create(&output, options.force)?;
     let spec = RunSpec {
         output: output.clone(),
@@ -52,6 +60,7 @@ pub(crate) fn prepare(context: &Context<'_>, options: &RunOptions) -> Result<Pre
         sample_bytes: options.sample,
         budget_bytes,
         threads: options.threads,
+        native: options.native,
         tick_ms: options.tick,
         top: (!options.quiet).then_some(options.top),
         imports: options.imports,
@@ -79,6 +88,9 @@ pub(crate) fn prepare(context: &Context<'_>, options: &RunOptions) -> Result<Pre
     if std::env::var_os(SWITCH_VARIABLE).is_none() {
         command.env(SWITCH_VARIABLE, LOOK);
     }
+    if let Some(libraries) = libraries {
+        command.env(LOADER_VARIABLE, libraries);
+    }
     Ok(Prepared { command, output })
 }
 
@@ -95,6 +107,32 @@ fn budget_of_environment() -> Result<Option<u64>, Failure> {
         ))
     })?;
     Ok(Some(bytes))
+}
+
+/// The libraries to be loaded before all others: ours, and then those that the user has there. It takes itself out of
+/// this list again (`crates/native/preload/environment.rs`).
+fn preloaded(library: &Path) -> Result<OsString, Failure> {
+    let refuse = |problem: &str| {
+        let path = library.display();
+        Err(Failure::HandOver(format!(
+            "--native cannot have {path} loaded: {problem}"
+        )))
+    };
+    if !library.is_file() {
+        return refuse("there is no such file; install heapsight again");
+    }
+    let name = library.as_os_str().as_bytes();
+    if name.iter().any(|byte| matches!(byte, b':' | b' ')) {
+        return refuse(
+            "the loader takes no path with a blank or a colon in it; install heapsight elsewhere",
+        );
+    }
+    let mut libraries = library.as_os_str().to_owned();
+    if let Some(others) = std::env::var_os(LOADER_VARIABLE) {
+        libraries.push(":");
+        libraries.push(others);
+    }
+    Ok(libraries)
 }
 
 /// Replaces this process; returns only if that fails. The capture at `output` was made for nothing then, and goes.

@@ -104,6 +104,7 @@ pub(crate) mod tests {
             sample_bytes: None,
             budget_bytes: None,
             threads: false,
+            native: false,
             tick_ms: 100,
             top,
             imports: false,

@@ -51,6 +51,7 @@ impl Caller {
             interpreter: Interpreter {
                 executable: of("executable").pop().unwrap_or_default().into(),
                 flags: of("flag"),
+                preload: of("preload").pop().unwrap_or_default().into(),
             },
             command: of("command"),
             version: text("version"),

@@ -7,12 +7,15 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use heapsight_cli::Interpreter;
 
 /// Where packages may be, below `lib/pythonX.Y`.
 const PACKAGE_FOLDERS: [&str; 2] = ["site-packages", "dist-packages"];
+
+/// What `--native` has the loader load, in the package's folder.
+const PRELOADED: &str = "libheapsight_preload.so";
 
 /// The interpreter, and whether it is sure to start tracing.
 ///
@@ -27,8 +30,8 @@ fn interpreter_of(own: &Path, search_path: &OsString) -> Result<(Interpreter, bo
     let folder = own.parent().unwrap_or(Path::new("/"));
     let prefix = folder.parent().unwrap_or(Path::new("/"));
     let installed = installed_for(prefix);
-    let [(name, starts_tracing)] = &installed[..] else {
-        let names: Vec<&str> = installed.iter().map(|(name, _)| name.as_str()).collect();
+    let [(name, starts_tracing, package)] = &installed[..] else {
+        let names: Vec<&str> = installed.iter().map(|(name, ..)| name.as_str()).collect();
         return Err(match names[..] {
             [] => format!(
                 "no Python that {} belongs to: run it as python3 -m heapsight",
@@ -59,28 +62,30 @@ fn interpreter_of(own: &Path, search_path: &OsString) -> Result<(Interpreter, bo
     let interpreter = Interpreter {
         executable,
         flags: Vec::new(),
+        preload: package.join(PRELOADED),
     };
     Ok((interpreter, is_beside && *starts_tracing))
 }
 
-/// Names of the interpreters (`python3.13`) that have the package below `prefix`, and whether the file that starts
-/// tracing is beside it.
-fn installed_for(prefix: &Path) -> Vec<(String, bool)> {
-    let mut found: Vec<(String, bool)> = Vec::new();
+/// Names of the interpreters (`python3.13`) that have the package below `prefix`, whether the file that starts tracing
+/// is beside it, and the package's folder.
+fn installed_for(prefix: &Path) -> Vec<(String, bool, PathBuf)> {
+    let mut found: Vec<(String, bool, PathBuf)> = Vec::new();
     for library in ["lib", "lib64"] {
         for version in fs::read_dir(prefix.join(library)).into_iter().flatten() {
             let Ok(version) = version else { continue };
             let Ok(name) = version.file_name().into_string() else {
                 continue;
             };
-            let known = found.iter().any(|(known, _)| *known == name); // lib64 is often a link to lib
+            let known = found.iter().any(|(known, ..)| *known == name); // lib64 is often a link to lib
             if !name.starts_with("python3.") || known {
                 continue;
             }
             let folders = PACKAGE_FOLDERS.map(|folder| version.path().join(folder));
             let has = |name: &str| folders.iter().any(|folder| folder.join(name).is_file());
-            if has("heapsight/__init__.py") {
-                found.push((name, has("heapsight.pth")));
+            let mut packages = folders.iter().map(|folder| folder.join("heapsight"));
+            if let Some(package) = packages.find(|package| package.join("__init__.py").is_file()) {
+                found.push((name, has("heapsight.pth"), package));
             }
         }
     }
@@ -90,8 +95,6 @@ fn installed_for(prefix: &Path) -> Vec<(String, bool)> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
     use super::*;
 
     /// A prefix with files in it.

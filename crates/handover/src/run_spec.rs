@@ -38,6 +38,9 @@ pub struct RunSpec {
     pub budget_bytes: Option<u64>,
     /// Keep threads apart.
     pub threads: bool,
+    /// Trace what goes past Python's allocators. The library for it is in `LD_PRELOAD`.
+    #[serde(default)]
+    pub native: bool,
     /// Milliseconds between two ticks.
     pub tick_ms: u32,
     /// Entries in the summary at exit; `None`: no summary.
@@ -292,6 +295,7 @@ mod tests {
             sample_bytes: None,
             budget_bytes: Some(8 << 20),
             threads: true,
+            native: true,
             tick_ms: 100,
             top: Some(10),
             imports: false,

@@ -8,7 +8,7 @@ use heapsight_capture::{Capture, Header};
 use crate::figures::{counted, format_duration, format_size};
 use crate::look::{Look, Role};
 use crate::moment::{exact_time, is_snapshot};
-use crate::process::is_of_memray;
+use crate::process::{has_native, is_of_memray};
 use crate::text::{printable, width, wrap};
 
 /// The sentence, wrapped, and a warning for each thing that limits what the figures can tell.
@@ -98,12 +98,15 @@ fn accuracy(capture: &Capture, lost: u64, look: &Look) -> Vec<String> {
     if is_of_memray(capture) {
         return vec!["as memray recorded it".to_owned()];
     }
+    let whose = match has_native(capture) {
+        true => "Python's allocators and native memory",
+        false => "Python's allocators",
+    };
     let (of, blocks) = match capture.header.mode {
         Mode::Exact { frame_limit: None } => (
             match last_bounds(capture).cuts {
-                0 => "exact for Python's allocators with full call paths".to_owned(),
-                _ => "exact for Python's allocators with call paths as far as they are known"
-                    .to_owned(),
+                0 => format!("exact for {whose} with full call paths"),
+                _ => format!("exact for {whose} with call paths as far as they are known"),
             },
             "none of their blocks lost",
         ),
@@ -112,13 +115,13 @@ fn accuracy(capture: &Capture, lost: u64, look: &Look) -> Vec<String> {
         } => {
             let frames = counted(u64::from(limit), "frame", "frames");
             (
-                format!("exact for Python's allocators with {frames}"),
+                format!("exact for {whose} with {frames}"),
                 "none of their blocks lost",
             )
         }
         Mode::Sampled { mean_bytes } => (
             format!(
-                "a sample of Python's allocators every {} ({} = 95 %; peaks are estimates from above)",
+                "a sample of {whose} every {} ({} = 95 %; peaks are estimates from above)",
                 format_size(mean_bytes),
                 look.plus_minus()
             ),

@@ -29,6 +29,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod account;
 mod annotate;
 mod blocks;
 mod callers;
@@ -56,6 +57,7 @@ mod table;
 mod text;
 mod tree;
 
+pub use account::{account_sentence, account_table};
 pub use annotate::{Annotate, NothingThere, annotate};
 pub use blocks::{biggest_blocks, block};
 pub use chart::levels;

@@ -5,6 +5,7 @@ use heapsight_analysis::{Amount, Resident, highest_resident, margin_bytes};
 use heapsight_capture::model::{Domain, Mode};
 use heapsight_capture::{Capture, TickSummary};
 
+use crate::account::{account_of, is_news, sentence_lines};
 use crate::figures::{counted, format_size, format_size_change, format_sum, share};
 use crate::look::{Look, Role};
 use crate::moment::{at, boundary, is_empty_span, peak, time, when};
@@ -64,8 +65,12 @@ fn resident_line(
     if is_of_memray(capture) {
         return format!("resident {size}{place} = traced {traced} + not traced {untraced}");
     }
+    let unseen = match has_native(capture) {
+        true => "code, stacks, and what allocators keep",
+        false => "run --native sees memory of C extensions",
+    };
     format!(
-        "resident {size}{place} = traced {traced} + heapsight {tracer} + not traced {untraced}: {UNSEEN}"
+        "resident {size}{place} = traced {traced} + heapsight {tracer} + not traced {untraced}: {unseen}"
     )
 }
 
@@ -80,7 +85,11 @@ fn resident_warning(resident: &Resident) -> Option<String> {
     })
 }
 
-const UNSEEN: &str = "memory of C extensions is not seen yet";
+/// Was what goes past Python's allocators traced as well? A process without any such block is unheard of.
+pub(crate) fn has_native(capture: &Capture) -> bool {
+    let mut domains = capture.tables.sites.iter().map(|site| site.domain);
+    domains.any(Domain::is_native)
+}
 
 /// Whether the blocks are those that memray saw, which sees more than Python's allocators.
 pub(crate) fn is_of_memray(capture: &Capture) -> bool {
@@ -109,6 +118,11 @@ pub(crate) fn resident_lines(
     let mut out = String::new();
     for line in line.lines() {
         out += &format!("{margin}{line}\n");
+    }
+    if moment == Reached::End
+        && let Some(account) = account_of(capture).filter(is_news)
+    {
+        out += &sentence_lines(&account, indent, look);
     }
     if let Some(warning) = resident_warning(&resident) {
         let text = format!("Warning: {warning}");

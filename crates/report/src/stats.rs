@@ -5,14 +5,16 @@ use std::collections::HashSet;
 use heapsight_analysis::path::is_frame;
 use heapsight_analysis::recording::Reached;
 use heapsight_analysis::{
-    Amount, GroupBy, ImportSum, Imports, Key, Metric, Query, group, group_counters, margin_bytes,
-    standard_error_bytes,
+    Amount, GroupBy, ImportSum, Imports, Key, Meaning, Metric, Query, group, group_counters,
+    margin_bytes, standard_error_bytes,
 };
 use heapsight_capture::Capture;
+use heapsight_capture::account::{Account, Part};
 use heapsight_capture::model::{CodeKind, NodeId, ROOT};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::account::{account_of, account_sentence, account_table};
 use crate::export::{bounds_json, header_json, missing_json};
 use crate::figures::{counted, format_count, format_size};
 use crate::headline::{headline, last_bounds};
@@ -183,6 +185,10 @@ impl Statistics {
             let wrapped = wrap(line.split(' '), look.width.saturating_sub(2), 4);
             out += &format!("  {wrapped}\n");
         }
+        if let Some(account) = account_of(capture).filter(|_| moment == Reached::End) {
+            out += "\n";
+            out += &account_table(&account, look);
+        }
         out
     }
 
@@ -238,12 +244,28 @@ impl Statistics {
             },
             "rss_bytes": residency(capture, moment).map(|of| of.resident_bytes),
             "highest_rss_bytes": highest_resident_bytes(capture),
+            "process": account_of(capture).map(|account| account_json(&account)),
             "tracer_bytes": capture.tables.totals.tracer_bytes,
             "bounds": bounds_json(&last_bounds(capture)),
             "recording": self.shape,
         });
         format!("{value}\n")
     }
+}
+
+/// Resident memory at the end: its parts, other figures, and what it means.
+fn account_json(account: &Account) -> Value {
+    let parts = Part::ALL.map(|part| (part.key().to_owned(), json!(account.part(part))));
+    json!({
+        "resident_bytes": account.resident_bytes,
+        "private_bytes": account.private_bytes,
+        "copy_on_write_bytes": account.copy_on_write_bytes,
+        "huge_bytes": account.huge_bytes,
+        "swapped_bytes": account.swapped_bytes,
+        "parts": serde_json::Map::from_iter(parts),
+        "meaning": Meaning::of(account).0.key(),
+        "sentence": account_sentence(account),
+    })
 }
 
 impl Shape {

@@ -322,14 +322,14 @@ fn memory_that_is_not_traced_is_told_and_warned_of_where_it_is_most() {
     assert_eq!(
         mostly_unseen[1..3],
         [
-            "  resident 328 MiB = traced 5 + heapsight 24 + not traced 299: memory of C extensions is not seen yet",
+            "  resident 328 MiB = traced 5 + heapsight 24 + not traced 299: run --native sees memory of C extensions",
             "  Warning: 91 % of the resident memory (299 MiB) is not traced, so it is in none of these figures",
         ]
     );
     let mostly_seen = figures(&process(200, &[(1, 200, 328)]), &live());
     assert_eq!(
         mostly_seen[1],
-        "  resident 328 MiB = traced 200 + heapsight 24 + not traced 104: memory of C extensions is not seen yet"
+        "  resident 328 MiB = traced 200 + heapsight 24 + not traced 104: run --native sees memory of C extensions"
     );
     assert!(!mostly_seen[2].contains("Warning"));
     let never_touched = figures(&process(900, &[(1, 900, 328)]), &live());

@@ -25,6 +25,9 @@ pub struct Config {
     pub sample_bytes: Option<u64>,
     /// Keep threads apart: each thread's call paths hang from an element of its own.
     pub threads: bool,
+    /// Trace what is asked of `malloc`, `mmap` and their relatives as well. Where the library for it was not preloaded,
+    /// nothing of that is seen.
+    pub native: bool,
 }
 
 impl Default for Config {
@@ -33,6 +36,7 @@ impl Default for Config {
             frame_limit: FrameLimit::All,
             sample_bytes: None,
             threads: false,
+            native: false,
         }
     }
 }
@@ -59,6 +63,7 @@ static LINE_TABLES: AtomicU8 = AtomicU8::new(0);
 static SEVERAL_INTERPRETERS: AtomicBool = AtomicBool::new(false);
 static MAY_MARK_FRAMES: AtomicBool = AtomicBool::new(false);
 static THREADS_APART: AtomicBool = AtomicBool::new(false);
+static NATIVE: AtomicBool = AtomicBool::new(false);
 /// In [`FRAME_LIMIT`]: the whole path is recorded, whatever the limit.
 const WHOLE_PATH: u32 = 1 << 16;
 static FRAME_LIMIT: AtomicU32 = AtomicU32::new(0);
@@ -118,6 +123,7 @@ pub(crate) fn set_main_interpreter(interpreter: usize) {
 
 pub(crate) fn set(config: &Config) {
     THREADS_APART.store(config.threads, Ordering::Relaxed);
+    NATIVE.store(config.native, Ordering::Relaxed);
     SAMPLE_BYTES.store(config.sample_bytes.unwrap_or(0), Ordering::Relaxed);
     FRAME_LIMIT.store(
         match config.frame_limit {
@@ -140,6 +146,7 @@ pub(crate) fn get() -> Config {
         },
         sample_bytes: (sample != 0).then_some(sample),
         threads: THREADS_APART.load(Ordering::Relaxed),
+        native: NATIVE.load(Ordering::Relaxed),
     }
 }
 

@@ -7,4 +7,6 @@ pub(crate) mod arena;
 pub(crate) mod dispatch;
 pub(crate) mod exact;
 pub(crate) mod install;
+pub(crate) mod native;
+mod native_mappings;
 pub(crate) mod sampled;

@@ -37,6 +37,7 @@ mod memory;
 #[cfg(test)]
 mod model_tests;
 mod path;
+mod process;
 mod readout;
 mod session;
 mod tables;
@@ -57,12 +58,14 @@ pub use heapsight_cpython::version::UnsupportedVersion;
 pub use background::termination::arrange_last_tick;
 pub use background::{descriptor, is_first_thread, pause, recorder, resume, timer};
 pub use config::{Config, FrameLimit};
+pub use heapsight_native::connect as native_is_seen;
 pub use hooks::install::{
     StartError, attaching_is_safe, clear as clear_session, finalization_begins, hooks_may_be_gone,
     prepare, put_hooks_back, start as start_session, stop as stop_session,
 };
 pub use interpreter::signals::Actions as SignalActions;
 pub use memory::reserve;
+pub use process::account;
 #[doc(hidden)]
 pub use readout::audit::audit;
 pub use readout::size_counts::{SizeCount, snapshot_with_sizes};

@@ -45,8 +45,12 @@ impl Mode {
     pub(crate) const SAMPLED_PATHS: Self = Self(3);
     /// Record a sample of the blocks with the running frame alone.
     pub(crate) const SAMPLED_FRAME: Self = Self(4);
+    /// As [`Self::SAMPLED_PATHS`], and what Python's allocators ask of `malloc` must not be taken for the program's.
+    pub(crate) const SAMPLED_PATHS_NATIVE: Self = Self(5);
+    /// The same for [`Self::SAMPLED_FRAME`].
+    pub(crate) const SAMPLED_FRAME_NATIVE: Self = Self(6);
     /// Note that a hook was reached, and then do as the [`unchecked_mode`] mode says. See [`while_checking`].
-    pub(crate) const CHECKING: Self = Self(5);
+    pub(crate) const CHECKING: Self = Self(7);
 
     /// Is every block recorded?
     #[inline(always)]
@@ -57,7 +61,7 @@ impl Mode {
     /// Is a sample of the blocks recorded?
     #[inline(always)]
     pub(crate) fn is_sampled(self) -> bool {
-        self.0.wrapping_sub(Self::SAMPLED_PATHS.0) <= 1
+        self.0.wrapping_sub(Self::SAMPLED_PATHS.0) <= 3
     }
 }
 

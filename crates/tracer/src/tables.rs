@@ -3,12 +3,14 @@
 //! Hooks change the tables; the read-out and the recorder read them. Nothing here walks frames or calls CPython. A
 //! change on a known call path takes no lock; an insertion takes the one lock of `memory::lock`.
 
+pub(crate) mod arenas;
 pub(crate) mod budget;
 pub(crate) mod changed;
 pub(crate) mod codes;
 pub(crate) mod epochs;
 pub(crate) mod history;
 pub(crate) mod live_map;
+pub(crate) mod mappings;
 pub(crate) mod path_filter;
 pub(crate) mod recorded;
 pub(crate) mod recycle;

@@ -10,7 +10,7 @@ use heapsight_cpython::version::Version;
 
 use crate::config;
 use crate::countdown::Countdown;
-use crate::interpreter::event::{self, RAW, Sharing};
+use crate::interpreter::event::{self, Sharing};
 use crate::interpreter::thread_slot;
 use crate::memory::lock;
 use crate::path::{PathCache, base};
@@ -70,6 +70,8 @@ pub fn name_thread(name: &str) {
 #[cold]
 #[inline(never)]
 fn make() -> *mut Thread {
+    // What the C library needs to keep our pointer is ours.
+    let _apart = heapsight_native::apart();
     let (Some(path), layout) = (PathCache::new(), Layout::new::<Thread>()) else {
         return std::ptr::null_mut();
     };
@@ -145,7 +147,7 @@ impl Event {
     pub(crate) unsafe fn begin<V: Version, const DOMAIN: u32>(thread: *mut Thread) -> Option<Self> {
         // SAFETY: promised by the caller.
         unsafe {
-            let sharing = if DOMAIN == RAW || event::may_run_beside_others::<V>() {
+            let sharing = if event::needs_no_gil(DOMAIN) || event::may_run_beside_others::<V>() {
                 Sharing::Shared
             } else {
                 Sharing::Gil

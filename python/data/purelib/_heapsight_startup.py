@@ -158,7 +158,7 @@ def _enable_from_switch() -> None:
     if "heapsight-replace" in sys._xoptions:
         _heapsight.tracemalloc_functions.start(limit)  # this one also knows how many frames there were beyond the limit
     else:
-        _heapsight.enable()
+        _heapsight.enable(native="heapsight-native" in sys._xoptions)
 
 
 def _replace_tracemalloc() -> None:
@@ -172,9 +172,10 @@ def _replace_tracemalloc() -> None:
 
 def _switch() -> "tuple[str, str | None]":
     """Return where the traceback limit was asked for, and its text; None when heapsight is to stay off."""
-    option = sys._xoptions.get("heapsight")
-    if option is not None:
-        return "-X heapsight", "1" if option is True else option
+    for name in ("heapsight-native", "heapsight"):
+        option = sys._xoptions.get(name)
+        if option is not None:
+            return f"-X {name}", "1" if option is True else option
     variable = "" if sys.flags.ignore_environment else os.environ.get("PYTHONHEAPSIGHT", "")
     return "PYTHONHEAPSIGHT", variable if variable not in ("", "0") else None
 

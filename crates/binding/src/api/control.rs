@@ -25,14 +25,26 @@ static LIMIT: AtomicU32 = AtomicU32::new(1);
 
 /// Starts tracing. Does nothing when tracing is on already.
 #[pyfunction]
-#[pyo3(signature = (*, sample_bytes = None))]
-fn enable(py: Python<'_>, sample_bytes: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+#[pyo3(signature = (*, sample_bytes = None, native = false))]
+fn enable(py: Python<'_>, sample_bytes: Option<&Bound<'_, PyAny>>, native: bool) -> PyResult<()> {
     let sample_bytes = sample_bytes.map(positive_u64).transpose()?;
+    if native && !tracer::native_is_seen() {
+        return Err(PyRuntimeError::new_err(
+            "native memory is seen only in a process that was started with libheapsight_preload.so: \
+             use 'heapsight run --native', or name that file of this package in LD_PRELOAD",
+        ));
+    }
     if tracer::is_tracing() {
         tracer::put_hooks_back();
-        return Ok(());
+    } else {
+        start(py, sample_bytes, native)?;
     }
-    start(py, sample_bytes)
+    if native && !tracer::configuration().native {
+        return Err(PyRuntimeError::new_err(
+            "tracing is on already, without native memory: call disable() first, or 'heapsight run --native'",
+        ));
+    }
+    Ok(())
 }
 
 /// Stops tracing and the timer, and forgets every trace.
@@ -72,9 +84,13 @@ fn set_traceback_limit(py: Python<'_>, limit: &Bound<'_, PyAny>) -> PyResult<()>
     LIMIT.store(limit, Relaxed);
     tracing_filters::show_frames(frame_limit(limit));
     if tracer::is_tracing() {
-        let sample_bytes = tracer::configuration().sample_bytes;
+        let Config {
+            sample_bytes,
+            native,
+            ..
+        } = tracer::configuration();
         tracer::stop();
-        start(py, sample_bytes)?;
+        start(py, sample_bytes, native)?;
     }
     Ok(())
 }
@@ -116,7 +132,7 @@ pub(crate) fn enable_with_defaults(py: Python<'_>) -> PyResult<()> {
     if tracer::is_tracing() {
         Ok(())
     } else {
-        start(py, None)
+        start(py, None, false)
     }
 }
 
@@ -125,13 +141,14 @@ pub(crate) fn load_package(py: Python<'_>) -> PyResult<()> {
     py.import("heapsight")?.call_method0("_load_all").map(drop)
 }
 
-fn start(py: Python<'_>, sample_bytes: Option<u64>) -> PyResult<()> {
+fn start(py: Python<'_>, sample_bytes: Option<u64>, native: bool) -> PyResult<()> {
     load_package(py)?;
     budget::as_the_environment_says(py)?;
     let config = Config {
         frame_limit: frame_limit(LIMIT.load(Relaxed)),
         sample_bytes,
         threads: false,
+        native,
     };
     tracer::start(&config).map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
     watch_finalization(py)?;

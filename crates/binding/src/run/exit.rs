@@ -12,7 +12,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
-use heapsight_capture::Exit;
+use heapsight_capture::account::Account;
+use heapsight_capture::{Exit, Note};
 use heapsight_handover::{RUN_VARIABLE, SUMMARIZE};
 use heapsight_report::message;
 use heapsight_tracer::{recorder, timer};
@@ -35,6 +36,12 @@ pub(crate) fn end_recording(py: Python<'_>) {
     heapsight_tracer::put_hooks_back();
     for problem in audit::at_exit() {
         say(&run, &format!("heapsight: audit: {problem}"));
+    }
+    if let Ok(account) = heapsight_tracer::account() {
+        recorder::add_note(&Note {
+            name: Account::NOTE.to_owned(),
+            text: account.to_text(),
+        });
     }
     let recorded = recorder::finish(Exit::Interpreter);
     heapsight_tracer::finalization_begins();

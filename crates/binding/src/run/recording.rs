@@ -1,6 +1,7 @@
 //! What happens inside the process of `heapsight run`: recording begins at start-up and ends after the program.
 
 use std::ffi::OsString;
+use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process;
@@ -113,6 +114,7 @@ fn run_refuse(spec: &str, problem: &str) {
 #[pyfunction]
 fn run_begin(py: Python<'_>, spec: &str, argv: Vec<OsString>) -> PyResult<Option<String>> {
     let for_children = begin(spec, argv).map_err(PyRuntimeError::new_err)?;
+    say_what_is_not_seen();
     if heapsight_tracer::configuration().threads {
         // Without it threads have the names that the system knows.
         let _ = py
@@ -150,6 +152,15 @@ fn begin(spec: &str, argv: Vec<OsString>) -> Result<Option<String>, String> {
     }
     let value = children.map(|children| children.to_env_value());
     value.transpose().map_err(|error| error.to_string())
+}
+
+/// Tells if native memory was asked for, and the library for it is not in this process.
+fn say_what_is_not_seen() {
+    if heapsight_tracer::configuration().native && !heapsight_tracer::native_is_seen() {
+        let text =
+            "libheapsight_preload.so was not loaded (see LD_PRELOAD): native memory is not traced";
+        let _ = writeln!(io::stderr(), "{}", message(text));
+    }
 }
 
 /// This process's capture, and that of the first process, as absolute paths: the program may change directory.
@@ -226,10 +237,11 @@ fn tracer_config(spec: &RunSpec) -> Config {
         },
         sample_bytes: spec.sample_bytes,
         threads: spec.threads,
+        native: spec.native,
     }
 }
 
-fn cannot_write(path: &Path, error: &std::io::Error) -> String {
+fn cannot_write(path: &Path, error: &io::Error) -> String {
     // It contains a file name, which must not control the terminal where the message is shown.
     printable(&format!("cannot write {}: {error}", path.display()), true)
 }

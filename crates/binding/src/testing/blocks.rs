@@ -19,6 +19,13 @@ fn trace_of_address(address: usize) -> Option<(usize, Vec<Frame>)> {
     Some((block.size, frames(&tables, site.node)))
 }
 
+/// The number of the allocator domain of the traced block at exactly this address; None when there is none.
+#[pyfunction]
+fn domain_of_address(address: usize) -> Option<u32> {
+    let (block, tables) = heapsight_tracer::trace_of(address)?;
+    Some(tables.sites.get(block.site as usize)?.domain.0)
+}
+
 /// Every live traced block: address, size, number of its allocator domain, and call path, most recent frame first.
 ///
 /// Blocks with the same call path share one tuple of it, and paths share their frames: there are many blocks, few
@@ -76,5 +83,6 @@ fn frame_limit() -> usize {
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(trace_of_address, module)?)?;
+    module.add_function(wrap_pyfunction!(domain_of_address, module)?)?;
     module.add_function(wrap_pyfunction!(get_blocks, module)?)
 }

@@ -1,5 +1,6 @@
 //! The counters of every call path, as plain tuples: for tests that compare a sample with what was there.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use heapsight_analysis::path;
@@ -44,6 +45,20 @@ fn listed<'py>(py: Python<'py>, tables: &Tables) -> PyResult<Counters<'py>> {
     Ok(((tables.totals.live_bytes, tables.totals.peak_bytes), list))
 }
 
+/// Live memory of each allocator domain, by its number: bytes and blocks. Makes few objects, so that it hardly changes
+/// what it tells of.
+#[pyfunction]
+fn get_live_by_domain() -> BTreeMap<u32, (u64, u64)> {
+    let tables = heapsight_tracer::snapshot_of_all_paths();
+    let mut live = BTreeMap::new();
+    for (site, counters) in tables.sites.iter().zip(&tables.counters) {
+        let sum: &mut (u64, u64) = live.entry(site.domain.0).or_default();
+        sum.0 += counters.live_bytes();
+        sum.1 += counters.live_blocks();
+    }
+    live
+}
+
 /// Draws every later sample from this seed, so that it can be repeated; None: from another one each time.
 #[pyfunction]
 fn fix_sampling_seed(seed: Option<u64>) {
@@ -52,6 +67,7 @@ fn fix_sampling_seed(seed: Option<u64>) {
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(get_counters, module)?)?;
+    module.add_function(wrap_pyfunction!(get_live_by_domain, module)?)?;
     module.add_function(wrap_pyfunction!(capture_counters, module)?)?;
     module.add_function(wrap_pyfunction!(fix_sampling_seed, module)?)
 }

@@ -66,6 +66,10 @@ pub(crate) struct RunOptions {
     )]
     pub sample: Option<u64>,
 
+    /// Also trace memory that C code takes from malloc, mmap and their relatives, such as that of C extensions
+    #[arg(long)]
+    pub native: bool,
+
     /// While the program runs, show its memory over time, the lines that hold it and its output on one screen;
     /// quitting the screen (q) does not stop the program
     #[arg(long)]

@@ -11,6 +11,7 @@ fn interpreter() -> Result<Interpreter, String> {
     Ok(Interpreter {
         executable: "/usr/bin/python3".into(),
         flags: vec!["-X".into(), "dev".into()],
+        preload: "libheapsight_preload.so".into(),
     })
 }
 
@@ -150,6 +151,7 @@ fn options_reach_the_recorder() {
         sample_bytes: None,
         budget_bytes: None,
         threads: false,
+        native: false,
         tick_ms: 100,
         top: Some(10),
         imports: false,
@@ -192,6 +194,7 @@ fn options_reach_the_recorder() {
         run(&["--threads"]),
         RunSpec {
             threads: true,
+            native: false,
             ..default.clone()
         }
     );
@@ -323,6 +326,7 @@ fn an_interpreter_that_cannot_be_started_leaves_no_capture_behind() {
     let missing = Interpreter {
         executable: folder.path("no-python").into(),
         flags: Vec::new(),
+        preload: "libheapsight_preload.so".into(),
     };
     let context = Context {
         command: vec!["heapsight".into()],

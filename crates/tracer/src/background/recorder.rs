@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use heapsight_capture::{Exit, Header};
+use heapsight_capture::{Exit, Header, Note};
 
 use self::state::{Extent, State};
 use crate::background::{termination, timer};
@@ -101,6 +101,7 @@ pub fn begin(
     tick: Duration,
     repair: Option<fn()>,
 ) -> io::Result<()> {
+    let _apart = heapsight_native::apart();
     view::recording_begins();
     let shared = Arc::new(Shared {
         state: Mutex::new(State::begin(Box::new(sink), header)?),
@@ -154,6 +155,11 @@ pub(super) fn resume() {
     });
 }
 
+/// Writes a named text, if there is a recording of this process.
+pub fn add_note(note: &Note) {
+    with_recording(|recording| recording.shared.state().note(note));
+}
+
 /// Writes the last tick and closes the file. `None` when nothing was being recorded by this process (a forked child has
 /// none of its own).
 #[must_use]
@@ -185,6 +191,8 @@ const LOOK: Duration = Duration::from_millis(100);
 const CLOSE_LOOK: Duration = Duration::from_millis(10);
 
 fn run(shared: &Shared, tick: Duration) {
+    // Whatever this thread asks for, and zstd on it, is ours.
+    let _apart = heapsight_native::apart();
     termination::listen();
     let mut due = Instant::now() + tick;
     let mut look = LOOK;

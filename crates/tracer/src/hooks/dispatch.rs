@@ -1,7 +1,8 @@
 //! What a hook does when the mode is not the one that it was made for: tracing is off, another tool has kept hooks of
-//! an earlier session and calls them, or somebody checks whether the hooks are still reached.
+//! an earlier session and calls them, or somebody checks whether the hooks are still reached. All hooks of sampled
+//! tracing with native memory come here, too.
 //!
-//! This is the slow path. It is taken only when another tool is installed on top of heapsight.
+//! This is the slow path. Otherwise it is taken only when another tool is installed on top of heapsight.
 
 use std::ffi::c_void;
 
@@ -32,6 +33,9 @@ pub(crate) unsafe extern "C" fn malloc<V: Version, const DOMAIN: u32>(
             Mode::EXACT_FRAME => exact::record_malloc::<V, DOMAIN, false>(ctx, size),
             Mode::SAMPLED_PATHS => sampled::record_malloc::<V, DOMAIN, true>(ctx, size),
             Mode::SAMPLED_FRAME => sampled::record_malloc::<V, DOMAIN, false>(ctx, size),
+            // These mark what the original allocator asks for as part of the block.
+            Mode::SAMPLED_PATHS_NATIVE => sampled::malloc_slowly::<V, DOMAIN, true>(ctx, size),
+            Mode::SAMPLED_FRAME_NATIVE => sampled::malloc_slowly::<V, DOMAIN, false>(ctx, size),
             _ => original::malloc::<DOMAIN>(ctx, size),
         }
     }
@@ -51,6 +55,13 @@ pub(crate) unsafe extern "C" fn calloc<V: Version, const DOMAIN: u32>(
             Mode::EXACT_FRAME => exact::record_calloc::<V, DOMAIN, false>(ctx, count, size),
             Mode::SAMPLED_PATHS => sampled::record_calloc::<V, DOMAIN, true>(ctx, count, size),
             Mode::SAMPLED_FRAME => sampled::record_calloc::<V, DOMAIN, false>(ctx, count, size),
+            // These mark what the original allocator asks for as part of the block.
+            Mode::SAMPLED_PATHS_NATIVE => {
+                sampled::calloc_slowly::<V, DOMAIN, true>(ctx, count, size)
+            }
+            Mode::SAMPLED_FRAME_NATIVE => {
+                sampled::calloc_slowly::<V, DOMAIN, false>(ctx, count, size)
+            }
             _ => original::calloc::<DOMAIN>(ctx, count, size),
         }
     }
@@ -70,6 +81,12 @@ pub(crate) unsafe extern "C" fn realloc<V: Version, const DOMAIN: u32>(
             Mode::EXACT_FRAME => exact::record_realloc::<V, DOMAIN, false>(ctx, old, size),
             Mode::SAMPLED_PATHS => sampled::record_realloc::<V, DOMAIN, true>(ctx, old, size),
             Mode::SAMPLED_FRAME => sampled::record_realloc::<V, DOMAIN, false>(ctx, old, size),
+            Mode::SAMPLED_PATHS_NATIVE => {
+                sampled::realloc_slowly::<V, DOMAIN, true>(ctx, old, size)
+            }
+            Mode::SAMPLED_FRAME_NATIVE => {
+                sampled::realloc_slowly::<V, DOMAIN, false>(ctx, old, size)
+            }
             _ => original::realloc::<DOMAIN>(ctx, old, size),
         }
     }

@@ -116,10 +116,11 @@ unsafe fn allocate<V: Version, const DOMAIN: u32, const FULL: bool>(
         }
         (*thread).in_hook = true;
         let block = ask();
-        (*thread).in_hook = false;
         if !block.is_null() {
             record::<V, DOMAIN, FULL>(thread, block as usize, size);
         }
+        // Not before: a signal handler that calls `malloc` may interrupt what records the block.
+        (*thread).in_hook = false;
         block
     }
 }
@@ -160,18 +161,33 @@ pub(crate) unsafe fn record_realloc<V: Version, const DOMAIN: u32, const FULL: b
         if DOMAIN == RAW && (*thread).in_hook {
             return ask();
         }
+        reallocate::<V, DOMAIN, FULL>(thread, old as usize, size, ask)
+    }
+}
+
+/// Reallocates the block at `old`, which is not null, by `ask`.
+///
+/// # Safety
+/// `thread` is the calling thread's state, `DOMAIN` the domain whose hook runs.
+#[inline(always)]
+pub(crate) unsafe fn reallocate<V: Version, const DOMAIN: u32, const FULL: bool>(
+    thread: *mut Thread,
+    old: usize,
+    size: usize,
+    ask: impl FnOnce() -> *mut c_void,
+) -> *mut c_void {
+    // SAFETY: promised by the caller; the thread's own state, reached field by field.
+    unsafe {
         // Ended first: when the block moves, its old address may be another thread's before the original returns.
-        let ended = end_for_realloc::<V, DOMAIN>(thread, old as usize);
+        let ended = end_for_realloc::<V, DOMAIN>(thread, old);
         (*thread).in_hook = true;
         let block = ask();
-        (*thread).in_hook = false;
-        if block.is_null() {
-            if !ended.block.is_nothing() {
-                restore_block::<V, DOMAIN>(thread, old as usize, &ended);
-            }
-            return block;
+        if !block.is_null() {
+            record::<V, DOMAIN, FULL>(thread, block as usize, size);
+        } else if !ended.block.is_nothing() && !event::frees::<DOMAIN>(size) {
+            restore_block::<V, DOMAIN>(thread, old, &ended);
         }
-        record::<V, DOMAIN, FULL>(thread, block as usize, size);
+        (*thread).in_hook = false;
         block
     }
 }
@@ -291,7 +307,7 @@ unsafe fn forget_shared<V: Version, const DOMAIN: u32>(address: usize) -> Block 
 /// # Safety
 /// `thread` is the calling thread's state, `DOMAIN` the domain whose hook runs.
 #[inline(always)]
-unsafe fn record<V: Version, const DOMAIN: u32, const FULL: bool>(
+pub(crate) unsafe fn record<V: Version, const DOMAIN: u32, const FULL: bool>(
     thread: *mut Thread,
     address: usize,
     size: usize,

@@ -9,13 +9,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use heapsight_cpython::api::{self, PyMemAllocatorEx, RunningVersion};
 use heapsight_cpython::line_table::LineTableFormat;
 use heapsight_cpython::version::{ForVersion, UnsupportedVersion, Version};
+use heapsight_native::interface::Hooks;
 
 use crate::config::{self, Config, FrameLimit};
-use crate::hooks::{arena, exact, sampled};
+use crate::hooks::{arena, exact, native, sampled};
 use crate::interpreter::{attached_state, finalization, original, unwinding};
 use crate::memory::{lock, reserve};
 use crate::session::{self, Mode};
-use crate::tables::{codes, history, live_map, sampled_blocks, sites, totals, tree};
+use crate::tables::{codes, history, live_map, mappings, sampled_blocks, sites, totals, tree};
 use crate::thread;
 use crate::tracemalloc::{self, extension, objects};
 
@@ -90,6 +91,9 @@ pub fn start(config: &Config) -> Result<(), StartError> {
         if session::is_tracing() {
             return Ok(());
         }
+        if config.native {
+            heapsight_native::connect();
+        }
         reserve::prepare(&mut lock::hold());
         if !tree::init(&mut lock::hold()) {
             return Err(StartError::OutOfMemory);
@@ -107,12 +111,15 @@ pub fn start(config: &Config) -> Result<(), StartError> {
         install(&interpreter, mode_of(config))?;
         session::open(mode_of(config));
         arena::install();
+        native::set((config.native).then(|| interpreter.native_hooks_of(mode_of(config))));
         Ok(())
     })
 }
 
 fn mode_of(config: &Config) -> Mode {
     match (config.sample_bytes, config.frame_limit) {
+        (Some(_), FrameLimit::One) if config.native => Mode::SAMPLED_FRAME_NATIVE,
+        (Some(_), _) if config.native => Mode::SAMPLED_PATHS_NATIVE,
         (Some(_), FrameLimit::One) => Mode::SAMPLED_FRAME,
         (Some(_), _) => Mode::SAMPLED_PATHS,
         (None, FrameLimit::One) => Mode::EXACT_FRAME,
@@ -124,6 +131,8 @@ fn mode_of(config: &Config) -> Mode {
 struct Interpreter {
     /// The hooks for each mode but [`Mode::OFF`], in the order of [`TRACING_MODES`].
     hooks: [MakeHooks; 4],
+    /// Those for what goes past Python's allocators, in the same order.
+    native: [&'static Hooks; 4],
     /// Looks for where the attached thread state is kept. Call this with the GIL held.
     find_state: fn(),
     main: fn() -> usize,
@@ -138,6 +147,18 @@ const TRACING_MODES: [Mode; 4] = [
     Mode::SAMPLED_PATHS,
     Mode::SAMPLED_FRAME,
 ];
+
+fn place_of(mode: Mode) -> usize {
+    let without_native = match mode {
+        Mode::SAMPLED_PATHS_NATIVE => Mode::SAMPLED_PATHS,
+        Mode::SAMPLED_FRAME_NATIVE => Mode::SAMPLED_FRAME,
+        mode => mode,
+    };
+    let place = TRACING_MODES
+        .iter()
+        .position(|known| *known == without_native);
+    place.unwrap_or(0)
+}
 
 impl Interpreter {
     fn of(running: &RunningVersion) -> Result<Self, UnsupportedVersion> {
@@ -159,6 +180,12 @@ impl Interpreter {
                 sampled_hooks::<V, true>,
                 sampled_hooks::<V, false>,
             ],
+            native: [
+                native::hooks::<V, true, false>(),
+                native::hooks::<V, false, false>(),
+                native::hooks::<V, true, true>(),
+                native::hooks::<V, false, true>(),
+            ],
             // SAFETY: promised by the caller.
             find_state: || unsafe { attached_state::find::<V>() },
             main: current_interpreter::<V>,
@@ -175,8 +202,11 @@ impl Interpreter {
         mode: Mode,
         contexts: [*mut std::ffi::c_void; DOMAINS],
     ) -> [PyMemAllocatorEx; DOMAINS] {
-        let place = TRACING_MODES.iter().position(|known| *known == mode);
-        self.hooks[place.unwrap_or(0)](contexts)
+        self.hooks[place_of(mode)](contexts)
+    }
+
+    fn native_hooks_of(&self, mode: Mode) -> &'static Hooks {
+        self.native[place_of(mode)]
     }
 
     /// Are these functions hooks of ours, of whatever mode?
@@ -331,6 +361,7 @@ pub fn stop() {
         if !session::is_tracing() {
             return;
         }
+        native::set(None);
         session::close();
         tracemalloc::stop();
         forget_all();
@@ -340,6 +371,7 @@ pub fn stop() {
 /// Forgets everything: blocks, counters, paths and names. The session is closed.
 pub(crate) fn forget_all() {
     live_map::clear();
+    mappings::clear();
     let mut held = lock::hold();
     sampled_blocks::forget_all(&mut held);
     extension::clear(&mut held);
@@ -357,6 +389,7 @@ pub fn clear() {
         let mode = session::unchecked_mode();
         session::close();
         live_map::clear();
+        mappings::clear();
         let mut held = lock::hold();
         sampled_blocks::forget_all(&mut held);
         extension::clear(&mut held);

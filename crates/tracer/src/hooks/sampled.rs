@@ -35,7 +35,7 @@ static UNDER_GIL: Countdown = Countdown::new();
 
 /// Is there one countdown for all threads? It is quicker to find than the thread's own.
 const fn shares_countdown<V: Version, const DOMAIN: u32>() -> bool {
-    DOMAIN != RAW && V::OFFSETS.one_gil
+    !event::needs_no_gil(DOMAIN) && V::OFFSETS.one_gil
 }
 
 /// Gets ready for `config`, from a state without sampled blocks.
@@ -104,7 +104,7 @@ pub(crate) unsafe fn record_malloc<V: Version, const DOMAIN: u32, const FULL: bo
 /// Apart, with the same arguments, and unable to unwind: the hook needs no stack frame and jumps to either way on.
 #[cold]
 #[inline(never)]
-unsafe extern "C" fn malloc_slowly<V: Version, const DOMAIN: u32, const FULL: bool>(
+pub(crate) unsafe extern "C" fn malloc_slowly<V: Version, const DOMAIN: u32, const FULL: bool>(
     ctx: *mut c_void,
     size: usize,
 ) -> *mut c_void {
@@ -145,7 +145,7 @@ pub(crate) unsafe fn record_calloc<V: Version, const DOMAIN: u32, const FULL: bo
 
 #[cold]
 #[inline(never)]
-unsafe extern "C" fn calloc_slowly<V: Version, const DOMAIN: u32, const FULL: bool>(
+pub(crate) unsafe extern "C" fn calloc_slowly<V: Version, const DOMAIN: u32, const FULL: bool>(
     ctx: *mut c_void,
     count: usize,
     size: usize,
@@ -196,21 +196,58 @@ pub(crate) unsafe fn record_realloc<V: Version, const DOMAIN: u32, const FULL: b
         if is_part_of_another::<DOMAIN>(thread) {
             return ask();
         }
+        reallocate::<V, DOMAIN, FULL>(thread, old as usize, size, ask)
+    }
+}
+
+/// The same, and what the original allocator asks for a new block is marked as part of it.
+///
+/// # Safety
+/// As a hook of `DOMAIN`.
+pub(crate) unsafe fn realloc_slowly<V: Version, const DOMAIN: u32, const FULL: bool>(
+    ctx: *mut c_void,
+    old: *mut c_void,
+    size: usize,
+) -> *mut c_void {
+    // SAFETY: promised by the caller.
+    unsafe {
+        if old.is_null() {
+            let ask = || original::realloc::<DOMAIN>(ctx, old, size);
+            return allocate_slowly::<V, DOMAIN, FULL>(size, ask);
+        }
+        record_realloc::<V, DOMAIN, FULL>(ctx, old, size)
+    }
+}
+
+/// Reallocates the block at `old`, which is not null, by `ask`.
+///
+/// # Safety
+/// `thread` is the calling thread's state, `DOMAIN` the domain whose hook runs.
+#[inline(always)]
+pub(crate) unsafe fn reallocate<V: Version, const DOMAIN: u32, const FULL: bool>(
+    thread: *mut Thread,
+    old: usize,
+    size: usize,
+    ask: impl FnOnce() -> *mut c_void,
+) -> *mut c_void {
+    // SAFETY: promised by the caller.
+    unsafe {
         // Ended first: when the block moves, its old address may be another thread's before the original returns. So
         // the two never count at once, as they do not in the exact mode.
         let generation = session::generation();
-        let ended = if watch::may_hold(old as usize) {
-            end::<V, DOMAIN>(thread, old as usize)
+        let ended = if watch::may_hold(old) {
+            end::<V, DOMAIN>(thread, old)
         } else {
             None
         };
         let block = ask_alone(thread, ask);
         if let Some(ended) = ended
             && block.is_null()
+            && !event::frees::<DOMAIN>(size)
             && let Some(_event) = Event::begin::<V, DOMAIN>(thread)
             && session::generation() == generation
         {
-            sampled_blocks::restore_block(old as usize, ended);
+            sampled_blocks::restore_block(old, ended);
         }
         count_new::<V, DOMAIN, FULL>(thread, block, size);
         block
@@ -347,7 +384,7 @@ unsafe fn ask_alone(thread: *mut Thread, ask: impl FnOnce() -> *mut c_void) -> *
 /// # Safety
 /// `thread` is the calling thread's state, `DOMAIN` the domain whose hook runs.
 #[inline(always)]
-unsafe fn count_new<V: Version, const DOMAIN: u32, const FULL: bool>(
+pub(crate) unsafe fn count_new<V: Version, const DOMAIN: u32, const FULL: bool>(
     thread: *mut Thread,
     block: *mut c_void,
     size: usize,
@@ -388,6 +425,8 @@ unsafe fn sample<V: Version, const DOMAIN: u32, const FULL: bool>(
         let Some(_event) = Event::of_sharing(thread, sharing) else {
             return;
         };
+        // A signal handler that calls `malloc` may interrupt this.
+        let was_in_hook = std::mem::replace(&mut (*thread).in_hook, true);
         let path = &raw mut (*thread).path;
         let node = if FULL {
             (*path).current::<V>(thread_state, sharing)
@@ -403,6 +442,7 @@ unsafe fn sample<V: Version, const DOMAIN: u32, const FULL: bool>(
             sampled_blocks::begin(address, Block { site, size }, weight);
         }
         (*thread).last_sampled = (address, stamp(thread));
+        (*thread).in_hook = was_in_hook;
     }
 }
 

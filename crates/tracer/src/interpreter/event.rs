@@ -1,5 +1,6 @@
 //! What an allocation event knows of its thread: the thread state, and whether the GIL makes it alone.
 
+use heapsight_capture::model::Domain;
 use heapsight_cpython::api;
 use heapsight_cpython::version::Version;
 
@@ -8,6 +9,19 @@ use crate::interpreter::{finalization, original};
 
 /// Index of the raw domain, the one that may be called without the GIL.
 pub(crate) const RAW: u32 = api::DOMAIN_RAW as u32;
+
+/// The domain of what is asked of `malloc` and its relatives.
+pub(crate) const NATIVE_MALLOC: u32 = Domain::NATIVE_MALLOC.0;
+
+/// May blocks of this domain come and go without the GIL?
+pub(crate) const fn needs_no_gil(domain: u32) -> bool {
+    domain == RAW || domain >= NATIVE_MALLOC
+}
+
+/// Does a reallocation to `size` bytes that gives null free the block? C's does so for no bytes.
+pub(crate) const fn frees<const DOMAIN: u32>(size: usize) -> bool {
+    DOMAIN >= NATIVE_MALLOC && size == 0
+}
 
 /// Whether an event runs under the main interpreter's GIL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +44,7 @@ pub(crate) unsafe fn thread_state<V: Version, const DOMAIN: u32>(
 ) -> (*const u8, Sharing) {
     // SAFETY: the getters may be called at any time. A thread state that is returned is alive: its own thread is here.
     unsafe {
-        if DOMAIN == RAW {
+        if needs_no_gil(DOMAIN) {
             return (state_without_gil::<V>(attached), Sharing::Shared);
         }
         let state: *const u8 = original::holder_of_gil::<V>().cast_const().cast();

@@ -128,6 +128,25 @@ pub(crate) fn add(
     Ok(())
 }
 
+/// The allocator that was below the hooks of `domain` first; `None` while there were none.
+pub(crate) fn first(domain: usize) -> Option<PyMemAllocatorEx> {
+    if IN_USE[domain].load(Ordering::Acquire) == 0 {
+        return None;
+    }
+    let layer = &BELOW[domain][0];
+    let [malloc, calloc, realloc, free] = layer.get();
+    // SAFETY: functions of these types, none of them null: `add` stored them.
+    unsafe {
+        Some(PyMemAllocatorEx {
+            ctx: layer.ctx.load(Ordering::Relaxed),
+            malloc: Some(std::mem::transmute::<usize, Malloc>(malloc)),
+            calloc: Some(std::mem::transmute::<usize, Calloc>(calloc)),
+            realloc: Some(std::mem::transmute::<usize, Realloc>(realloc)),
+            free: Some(std::mem::transmute::<usize, Free>(free)),
+        })
+    }
+}
+
 /// The functions that choose a layer by the `ctx` of the call.
 struct LayerFunctions(Malloc, Calloc, Realloc, Free);
 

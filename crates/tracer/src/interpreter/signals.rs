@@ -42,6 +42,8 @@ pub(crate) fn with_mask<T>(mask: &Mask, action: impl FnOnce() -> T) -> T {
 /// program's own threads. What the kernel sends a thread for a write of its own, the program is not told: the write was
 /// ours, and it fails with an error as well.
 pub(crate) fn with_signals_blocked<T>(action: impl FnOnce() -> T) -> T {
+    // What the C library needs for a thread of ours is ours.
+    let _apart = heapsight_native::apart();
     with_mask(&Mask::all(), || {
         let before = of_writes_pending();
         let result = action();

@@ -70,8 +70,55 @@ fn this_thread() -> usize {
     unsafe { libc::pthread_self() as usize }
 }
 
+/// Serialises changes of the program's mappings and of what is known of them: held while the kernel makes one. Taken
+/// before the table lock where both are.
+static MAPPINGS_LOCK: TableLock = TableLock(UnsafeCell::new(libc::PTHREAD_MUTEX_INITIALIZER));
+
+/// Proof that the mappings are this thread's alone; unlocks them when dropped.
+pub(crate) struct HeldMappings {
+    is_nested: bool,
+}
+
+/// Waits for the lock of the mappings. The caller does not hold the table lock.
+pub(crate) fn hold_mappings() -> HeldMappings {
+    if FORKING.load(Ordering::Relaxed) == this_thread() {
+        return HeldMappings { is_nested: true };
+    }
+    // SAFETY: a statically initialised mutex; no thread takes it twice: what is called under it maps nothing but by
+    // `heapsight_native::system`.
+    unsafe { libc::pthread_mutex_lock(MAPPINGS_LOCK.0.get()) };
+    HeldMappings { is_nested: false }
+}
+
+impl Drop for HeldMappings {
+    fn drop(&mut self) {
+        if !self.is_nested {
+            // SAFETY: this thread holds the mutex: such a value is made by `hold_mappings` only.
+            unsafe { libc::pthread_mutex_unlock(MAPPINGS_LOCK.0.get()) };
+        }
+    }
+}
+
 /// A static that only the holder of the table lock can reach.
 pub(crate) struct Guarded<T>(UnsafeCell<T>);
+
+/// The same for the holder of the mappings' lock.
+pub(crate) struct OfMappings<T>(UnsafeCell<T>);
+
+// SAFETY: as for `Guarded`, with the other lock.
+unsafe impl<T: Send> Sync for OfMappings<T> {}
+
+impl<T> OfMappings<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        Self(UnsafeCell::new(value))
+    }
+
+    /// The contents, for as long as the proof is lent.
+    pub(crate) fn get<'held>(&'static self, _proof: &'held mut HeldMappings) -> &'held mut T {
+        // SAFETY: as in `Guarded::get`, with the other lock.
+        unsafe { &mut *self.0.get() }
+    }
+}
 
 // SAFETY: the contents are reached through `Guarded::get` only, which takes the proof of the one global lock.
 unsafe impl<T: Send> Sync for Guarded<T> {}
@@ -92,6 +139,7 @@ impl<T> Guarded<T> {
 
 /// Takes the lock before `fork`, so that the tables are whole in the child.
 pub(crate) extern "C" fn before_fork() {
+    std::mem::forget(hold_mappings());
     std::mem::forget(hold());
     FORKING.store(this_thread(), Ordering::Relaxed);
 }
@@ -100,4 +148,5 @@ pub(crate) extern "C" fn before_fork() {
 pub(crate) extern "C" fn after_fork() {
     FORKING.store(0, Ordering::Relaxed);
     drop(Held { is_nested: false });
+    drop(HeldMappings { is_nested: false });
 }

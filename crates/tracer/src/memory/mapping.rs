@@ -3,6 +3,8 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
+use heapsight_native::system;
+
 use crate::memory::lock::{Guarded, Held};
 
 /// One anonymous private mapping.
@@ -19,7 +21,7 @@ static REGIONS: Guarded<Vec<Region>> = Guarded::new(Vec::new());
 pub(crate) fn map(held: &mut Held, length: usize) -> Option<*mut u8> {
     // SAFETY: an anonymous mapping at an address of the kernel's choice touches no existing memory.
     let start = unsafe {
-        libc::mmap(
+        system::mmap(
             std::ptr::null_mut(),
             length,
             libc::PROT_READ | libc::PROT_WRITE,
@@ -47,10 +49,10 @@ pub(crate) fn map_aligned(held: &mut Held, length: usize, alignment: usize) -> O
     // SAFETY: parts of the mapping just made, in whole pages, which nobody has seen.
     unsafe {
         if before > 0 {
-            libc::munmap(start.cast(), before);
+            system::munmap(start.cast(), before);
         }
         if end < whole.length {
-            libc::munmap(start.add(end).cast(), whole.length - end);
+            system::munmap(start.add(end).cast(), whole.length - end);
         }
     }
     REGIONS.get(held).push(Region {

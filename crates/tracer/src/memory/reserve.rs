@@ -5,9 +5,11 @@
 //! allocator, falls back on a range of addresses that was reserved when tracing began. That costs address space only:
 //! the pages become resident when they are used.
 
-use std::alloc::{GlobalAlloc, Layout, System};
+use std::alloc::{GlobalAlloc, Layout};
 use std::ptr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use heapsight_native::system::OwnBlocks as System;
 
 use crate::memory::lock::Held;
 use crate::memory::mapping;

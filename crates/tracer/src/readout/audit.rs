@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use crate::memory::lock;
 use crate::session;
 use crate::tables::sampled_blocks;
-use crate::tables::{live_map, recorded, sites, totals, tree};
+use crate::tables::{live_map, mappings, recorded, sites, totals, tree};
 use crate::tracemalloc::extension;
 
 /// One line for each thing that does not add up; none when all is well. Call with the GIL held.
@@ -45,6 +45,7 @@ fn audit_closed(sampled: bool) -> Vec<String> {
     for (_, block) in extension::all(&mut lock::hold()) {
         count(block.site, block.size as u64, 1);
     }
+    mappings::for_each(|_, block| count(block.site, block.size as u64, 1));
     let mut total_bytes = 0_u64;
     let mut recorded_bytes = 0_u64;
     for id in 1..sites::len() {

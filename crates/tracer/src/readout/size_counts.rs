@@ -12,6 +12,7 @@ use crate::readout::export::Exporter;
 use crate::readout::snapshot;
 use crate::tables::live_map;
 use crate::tables::live_map::Block;
+use crate::tables::mappings;
 use crate::tables::sampled_blocks;
 use crate::tracemalloc::extension;
 
@@ -44,6 +45,7 @@ pub fn snapshot_with_sizes() -> (Tables, Vec<SizeCount>) {
     for (_, block) in extension::all(&mut lock::hold()) {
         counter.add(block, 1);
     }
+    mappings::for_each(|_, block| counter.add(block, 1));
     let mut counts: Vec<SizeCount> = counter
         .finish()
         .into_iter()

@@ -13,7 +13,7 @@ use crate::readout::export::Exporter;
 use crate::tables::live_map::Block;
 use crate::tables::sampled_blocks;
 use crate::tables::totals as total;
-use crate::tables::{budget, codes, history, live_map, recycle, side_table, sites, tree};
+use crate::tables::{budget, codes, history, live_map, mappings, recycle, side_table, sites, tree};
 use crate::tracemalloc::extension;
 
 /// One live traced block.
@@ -160,7 +160,18 @@ pub(crate) fn set_recorder_bytes(bytes: u64) {
     RECORDER_BYTES.store(bytes, Ordering::Relaxed);
 }
 
-fn bytes_held(mut held: Held) -> u64 {
+/// What the tracer holds, on the heap and in mappings of its own, in bytes.
+pub(crate) fn tracer_bytes_by_kind() -> (u64, u64) {
+    held_by_kind(lock::hold())
+}
+
+fn bytes_held(held: Held) -> u64 {
+    let (on_heap, mapped) = held_by_kind(held);
+    on_heap + mapped
+}
+
+fn held_by_kind(mut held: Held) -> (u64, u64) {
+    let mapping_bytes = mappings::heap_bytes();
     let on_heap = codes::heap_bytes(&mut held)
         + sites::heap_bytes(&mut held)
         + tree::heap_bytes(&mut held)
@@ -169,11 +180,12 @@ fn bytes_held(mut held: Held) -> u64 {
         + side_table::bytes(&mut held)
         + sampled_blocks::heap_bytes(&mut held)
         + extension::bytes(&mut held)
+        + mapping_bytes
         + RECORDER_BYTES.load(Ordering::Relaxed);
     let regions = mapping::regions(&mut held);
     // Whoever waits for the lock need not wait for the kernel as well.
     drop(held);
-    on_heap + mapping::resident_bytes(&regions)
+    (on_heap, mapping::resident_bytes(&regions))
 }
 
 /// Names, call paths and counters at this moment: the paths that hold something or did at the peak, and one element for
@@ -228,6 +240,7 @@ pub fn snapshot_with_blocks() -> (Tables, LiveBlocks) {
     for (address, block) in extension::all(&mut lock::hold()) {
         visit(address, block);
     }
+    mappings::for_each(visit);
     blocks.sort();
     (into_tables(exporter, counters), blocks)
 }
@@ -262,7 +275,8 @@ pub fn trace_of(address: usize) -> Option<(LiveBlock, Tables)> {
         sampled_blocks::live_block(&mut lock::hold(), address)
     } else {
         live_map::get(address)
-    }?;
+    };
+    let block = block.or_else(|| mappings::get(address))?;
     if !sites::is_in_view(block.site) {
         return None;
     }

@@ -81,6 +81,15 @@ pub(crate) fn live_block(held: &mut Held, address: usize) -> Option<Block> {
     Some(LIVE.get(held).as_ref()?.get(&address)?.block)
 }
 
+/// The sampled blocks that live, with what they stand for.
+pub(crate) fn live_with_weights(held: &mut Held) -> Vec<(usize, Block, Weight)> {
+    LIVE.get(held)
+        .iter()
+        .flatten()
+        .map(|(&address, sampled)| (address, sampled.block, sampled.weight))
+        .collect()
+}
+
 /// The sampled blocks that live.
 pub(crate) fn live_blocks(held: &mut Held) -> Vec<(usize, Block)> {
     LIVE.get(held)

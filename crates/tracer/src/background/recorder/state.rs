@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use heapsight_capture::model::{Counters, SiteId, Totals};
-use heapsight_capture::{End, Exit, Header, Tick, WriteError, Writer};
+use heapsight_capture::{End, Exit, Header, Note, Tick, WriteError, Writer};
 
 use super::backlog::Backlog;
 use super::budget::{Budget, thread_time};
@@ -443,6 +443,14 @@ impl State {
             self.live = live;
         }
         is_taken
+    }
+
+    /// Appends a named text.
+    pub(super) fn note(&mut self, note: &Note) {
+        let written = self.writer.as_mut().map(|writer| writer.note(note));
+        if let Some(Err(error)) = written {
+            self.failure.get_or_insert_with(|| error.to_string());
+        }
     }
 
     /// Writes the last tick and the ending. Gives the size of the file and what went wrong, if anything did.

@@ -45,7 +45,7 @@ pub(crate) fn of(node: u32, domain: u32, sharing: Sharing) -> u32 {
         // SAFETY: the calling thread's own state, or null.
         unsafe {
             shard = thread::shard(thread);
-            if shard != 0 {
+            if shard != 0 || (!has_place_in_node(domain, sharing) && !thread.is_null()) {
                 // A thread that has a shard has a state; of that, only this field is borrowed.
                 let own_sites = &raw mut (*thread).own_sites;
                 return (*own_sites).of(node, domain, shard);
@@ -61,7 +61,7 @@ pub(crate) fn of(node: u32, domain: u32, sharing: Sharing) -> u32 {
     find_or_make(node, domain, sharing, shard)
 }
 
-/// Sites lately used by a thread of another shard than the first.
+/// Sites lately used by a thread of another shard than the first, or of a domain that has no place in a node.
 #[derive(Default)]
 pub(crate) struct OwnSites {
     epoch: u64,
