@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import re
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,6 +36,7 @@ GROUPS = {
         *("get_traced_memory", "get_traced_peak", "reset_peak", "clear_traces", "get_stats", "get_traces", "get_trace"),
         *("get_object_trace", "get_object_address", "get_process_memory", "get_tracemalloc_size"),
         *("get_budget", "set_budget", "Frame", "Trace", "TraceStats", "ProcessMemory"),
+        *("process_report", "ProcessReport"),
     ),
     "Filters": (
         *("Filter", "Filters", "add_filter", "add_include_filter", "add_exclude_filter", "get_filters"),
@@ -72,7 +74,8 @@ def annotated(annotation: ast.expr) -> str:
     """Spell an annotation, which may stand in quotation marks."""
     is_quoted = isinstance(annotation, ast.Constant) and isinstance(annotation.value, str)
     text = str(ast.literal_eval(annotation)) if is_quoted else ast.unparse(annotation)
-    return text.replace("typing.", "").replace("abc.", "")
+    # Where a name is at home says nothing to a reader.
+    return re.sub(r"\b(?:typing|abc|_\w+)\.", "", text)
 
 
 def argument(given: ast.arg, default: ast.expr | None) -> str:
@@ -100,11 +103,16 @@ def arguments(of: ast.arguments) -> list[str]:
 
 
 def signature(name: str, function: Function) -> str:
-    """Spell a call, on several lines if it is long."""
+    """Spell how a function is called."""
     result = "" if function.returns is None else f" -> {annotated(function.returns)}"
     parts = arguments(function.args)
     if name[0].isupper() and "." not in name:
         result = ""
+    return call(name, parts, result)
+
+
+def call(name: str, parts: list[str], result: str = "") -> str:
+    """Spell a call, on several lines if it is long."""
     line = f"{name}({', '.join(parts)}){result}"
     if len(line) <= 100:
         return line
@@ -142,7 +150,7 @@ def constructor(name: str, statement: ast.ClassDef) -> str:
             makes = not isinstance(each.body[-1], ast.Raise)
             return signature(name, each) if makes else name
     fields = [each for each in statement.body if isinstance(each, ast.AnnAssign)]
-    return f"{name}({', '.join(ast.unparse(each) for each in fields)})" if fields else name
+    return call(name, [ast.unparse(each) for each in fields]) if fields else name
 
 
 def prose(doc: str) -> str:
