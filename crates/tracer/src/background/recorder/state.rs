@@ -64,7 +64,8 @@ const PROMPT_NS: u64 = 100_000;
 const LOOKS: usize = 8;
 
 /// So many changed sites are written at once; what is more follows in a tick of the same moment. Few enough for what is
-/// kept of them from tick to tick to stay in the cache: lists that grow and shrink cost more in page faults than writing.
+/// kept of them from tick to tick to stay in the cache: lists that grow and shrink cost more in page faults than
+/// writing.
 const MOST_AT_ONCE: usize = if cfg!(test) { 8 } else { rows::USUAL - AT_ONCE };
 
 /// Sites that are looked at under one holding of the table lock.
