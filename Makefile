@@ -33,7 +33,7 @@ STAMPS := .venv/.stamps
 INSTALLED := $(STAMPS)/installed-$(PROFILE)
 WHEEL := target/wheels/.built-$(PROFILE)
 
-WHEEL_SOURCES := pyproject.toml Cargo.toml Cargo.lock README.md LICENSE-MIT LICENSE-APACHE THIRD-PARTY-LICENSES.txt \
+WHEEL_SOURCES := pyproject.toml Cargo.toml Cargo.lock .cargo/config.toml README.md LICENSE-MIT LICENSE-APACHE THIRD-PARTY-LICENSES.txt \
 	$(shell find crates -name '*.rs' -o -name Cargo.toml -o -path '*/src/*' -type f -o -path '*/assets/*' -type f) \
 	$(wildcard scripts/build/*.py) \
 	$(shell find python -type f -not -name '*.pyc' -not -name '*.so' -not -path '*/data/scripts/*')

@@ -32,7 +32,8 @@ ROWS = 60
 #: Of what fills the screen.
 SCREEN_ROWS = 30
 
-HEAPSIGHT = Path(sys.executable).with_name("heapsight")
+#: Found on PATH, so that what it says of itself names no machine.
+HEAPSIGHT = "heapsight"
 
 #: A character's box, in the SVG's units, at a font size of 14.
 WIDTH, HEIGHT, MARGIN = 8.43, 18, 16
@@ -230,7 +231,7 @@ def tree(folder: Path) -> str:
 def live(folder: Path) -> str:
     """Show a program that is watched from another terminal."""
     orders = ROOT / "examples" / "live" / "orders.py"
-    command = [str(HEAPSIGHT), "run", "-q", "-o", "orders.heapsight", shutil.copy(orders, folder)]
+    command = [HEAPSIGHT, "run", "-q", "-o", "orders.heapsight", shutil.copy(orders, folder)]
     program = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE)
     try:
         while program.stdout is not None and b" 700" not in program.stdout.readline():
@@ -252,6 +253,7 @@ PICTURES = {"demo": demo, "tree": tree, "live": live, "run-live": run_live}
 
 def main() -> None:
     """Run, draw, write."""
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     IMAGES.mkdir(parents=True, exist_ok=True)
     for name in sys.argv[1:] or PICTURES:
         with tempfile.TemporaryDirectory() as directory:

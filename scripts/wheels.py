@@ -200,7 +200,7 @@ def make(target: Target) -> None:
 def missing_sources(archive: Path) -> list[str]:
     """Return the crates of this workspace, and what builds them, that a source distribution lacks."""
     crates = [file.relative_to(ROOT) for file in sorted(ROOT.glob("crates/*/Cargo.toml"))]
-    needed = [*crates, Path("Cargo.lock"), Path("scripts/build/backend.py")]
+    needed = [*crates, Path("Cargo.lock"), Path(".cargo/config.toml"), Path("scripts/build/backend.py")]
     with tarfile.open(archive) as sources:
         packed = {name.partition("/")[2] for name in sources.getnames()}
     return [str(path) for path in needed if str(path) not in packed]

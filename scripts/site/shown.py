@@ -128,7 +128,8 @@ def environment() -> dict[str, str]:
 def words(text: str) -> list[str]:
     """Return what two runs have in common: the words, and the lines of the example's own files.
 
-    How long a run takes decides whether growth per minute is told; how large a column is, where a line is broken.
+    How long a run takes decides whether growth per minute is told, and whether the sentence is about growth at all; how
+    long its start takes, whether there is a tick before an early moment; how large a column is, where a line is broken.
     """
     text = re.sub(r"[▁-▏]+", "", REST.sub("", PICTURE.sub("", text)))
     # These are not figures: they must be as they are shown.
@@ -136,6 +137,10 @@ def words(text: str) -> list[str]:
     # Before CPython 3.11 a code object does not know its class.
     text = re.sub(r"\b(?:[A-Z]\w*\.|\w+\.<locals>\.)+(?=\w)", "", text)
     text = re.sub(r"; at the peak the same within 1 %|, and at the peak", "", text)
+    text = re.sub(r"at the start, before the first tick \([^)]*\)|at \S+ \w+, the last tick before \S+ \w+", "", text)
+    text = re.sub(
+        r"of\s+the\s+(?:growth\s+since\s+\S+\s+\w+|memory\s+at\s+(?:exit|the\s+last\s+tick))", "of what grew", text
+    )
     text = re.sub(r"(?::\s+#\s+)?per minute|\bblocks?\b|(?<=site)s", "", FIGURE.sub(" # ", text))
     return re.sub(r"#(?:\s+#)+", "#", text).split()
 

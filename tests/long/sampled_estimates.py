@@ -1,4 +1,4 @@
-"""Sampled runs of every program of the benchmark against exact ones: are the estimates, and their ±, what they claim?
+"""Compare sampled runs of every program of the benchmark with exact ones: do the estimates hold, and their ±.
 
     python tests/long/sampled_estimates.py [--python PYTHON] [--runs N] [--sample BYTES] [NAME ...]
 

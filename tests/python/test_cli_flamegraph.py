@@ -184,3 +184,27 @@ def test_what_cannot_be_done_is_said_in_one_line(recording: Path, arguments: lis
     assert done.status == 2
     assert message in done.errors
     assert not done.stdout
+
+
+def test_the_sentence_on_top_is_that_of_the_summary_and_of_top(tmp_path: Path) -> None:
+    script = tmp_path / "grows.py"
+    script.write_text(
+        "import time\n"
+        "kept = []\n"
+        "def hold():\n"
+        "    kept.append(bytes(100_000))\n"
+        "for _ in range(40):\n"
+        "    hold()\n"
+        "    time.sleep(0.01)\n"
+    )
+    capture = tmp_path / "run.heapsight"
+    run = Start([script.name], cwd=tmp_path).traced(capture, "--tick", "20")
+    page = heapsight("flamegraph", "-o", "-", capture, cwd=tmp_path).text
+    sentence = Page(page).about["sentence"]
+    assert re.match(r"\d+ % of the growth since \d+ ms \(.*\) is on one path: grows\.py:4 hold", sentence)
+    for text in (run.errors, heapsight("top", capture, cwd=tmp_path).text):
+        assert sentence in " ".join(text.split())
+    # What is of another moment, or of a part, is not what the sentence is about.
+    for words in (["--at", "peak"], ["--range", "start..end"], ["-i", "grows.py"], ["-n", "1", "-S"]):
+        text = heapsight("top", *words, capture, cwd=tmp_path).text
+        assert " % of the " not in " ".join(text.split()), words

@@ -123,7 +123,8 @@ def test_a_file_that_was_cut_anywhere_is_never_called_whole(share: int, killed: 
 
 #: The main thread waits for good, so that it runs nothing that is asked of it.
 FORK_IN_A_THREAD = """
-import os, signal, sys, threading
+import os, signal, sys, threading, warnings
+warnings.simplefilter("ignore")  # Since 3.12 a fork beside threads warns.
 def worker():
     child = os.fork()
     if child == 0:
@@ -147,5 +148,5 @@ def test_a_fork_in_a_thread_does_not_end_the_recording(options: tuple[str, ...],
     script.write_text(FORK_IN_A_THREAD)
     done = Start([script, capture]).traced(capture, "--quiet", "--tick=2", *options)
     assert (done.status, done.errors) == (-9, "")
-    told = json.loads(heapsight("stats", "--json", "-i", "*program.py:9", capture).text)
+    told = json.loads(heapsight("stats", "--json", "-i", "*program.py:10", capture).text)
     assert told["metrics"]["live"]["bytes"] > 2_000_000

@@ -15,7 +15,13 @@ import pytest
 from harness import ROOT, Start, clean_environment, heapsight
 
 DOCS = ROOT / "docs"
-PAGES = [page for page in sorted(DOCS.glob("**/*.md")) if "<!-- run: " in page.read_text(encoding="utf-8")]
+#: Debug builds die of assertions of their own where others raise MemoryError, as one page shows.
+NOT_SHOWN = {"out-of-memory"} if hasattr(sys, "gettotalrefcount") else set()
+PAGES = [
+    page
+    for page in sorted(DOCS.glob("**/*.md"))
+    if "<!-- run: " in page.read_text(encoding="utf-8") and page.stem not in NOT_SHOWN
+]
 MODULES = ("check", "commands", "files", "functions", "shown")
 
 
@@ -64,6 +70,8 @@ def test_figures_and_the_picture_may_differ_and_lines_of_the_example_may_not(sit
     assert words("  1 +8.6 MiB 12 % ███ shop.py:11 price") == words("  1 +1 KiB   9.5 % █▍ shop.py:11 price")
     assert words("shop.py:11 price") != words("shop.py:12 price")
     assert words("…/random.py:477 Random.sample") == words("…/random.py:451 sample")
+    early = "Old 0 B in 0 blocks, live memory at the start, before the first tick (208 ms)"
+    assert words(early) == words("Old 4 MiB in 7 blocks, live memory at 108 ms, the last tick before 200 ms")
     assert words("9 MiB ┤ ▂▂▄\n      └──── 1.1 s\nend") == words("end")
 
 

@@ -164,6 +164,29 @@ def test_a_fork_while_threads_without_the_gil_allocate_leaves_child_and_parent_w
 
 
 @MODE
+def test_no_event_of_another_thread_is_half_in_the_child_of_a_fork(mode: str, raw_threads: Path) -> None:
+    outcome = run(
+        """
+        import warnings
+        warnings.simplefilter("ignore")
+        raw.start_threads(2)
+        enable()
+        for _ in range(150):
+            pid = os.fork()
+            if pid == 0:
+                os._exit(len(_testing.audit()))
+            assert os.waitpid(pid, 0)[1] == 0
+        raw.stop_threads()
+        assert _testing.audit() == []
+        print("done")
+        """,
+        mode,
+        raw_threads,
+    )
+    assert_quiet(outcome)
+
+
+@MODE
 def test_a_fork_handler_that_allocates_does_not_wait_for_itself(mode: str, raw_threads: Path) -> None:
     outcome = run(
         """
@@ -216,6 +239,41 @@ def test_threads_with_the_smallest_stack_are_traced(mode: str) -> None:
             thread.join()
         assert heapsight.get_traced_memory() > 500_000
         print("done")
+        """,
+        mode,
+    )
+    assert_quiet(outcome)
+
+
+@MODE
+@pytest.mark.parametrize("hidden", [False, True])
+def test_frames_whose_callers_go_round_in_a_ring_are_walked_once(mode: str, hidden: bool) -> None:
+    """Up to Python 3.12, throwing into a generator that is passing an exception on makes it a caller of itself."""
+    outcome = run(
+        f"""
+        if {hidden}:
+            heapsight.add_exclude_filter("<string>")
+        enable()
+        def inner():
+            try:
+                yield
+            except KeyError:
+                try:
+                    waiting.throw(IndexError)
+                except ValueError as error:
+                    assert str(error) == "generator already executing"
+                kept = [bytearray(100_000) for number in range(100)]
+                named = {{trace.traceback[0].name.split(".")[0] for trace in heapsight.get_traces().values()
+                         if trace.size > 100_000 and trace.traceback}}
+                assert named == (set() if {hidden} else {{"inner"}}), named
+                assert (heapsight.get_traced_memory() > 10_000_000) is not {hidden}
+                print("done", flush=True)
+                os._exit(0)  # what the interpreter makes of its own stack is not to be seen here
+        def outer():
+            yield from inner()
+        waiting = outer()
+        next(waiting)
+        waiting.throw(KeyError)
         """,
         mode,
     )
@@ -308,12 +366,11 @@ def test_a_block_is_named_by_the_code_that_allocated_it_although_code_dies(mode:
         kept = []
         for number in range(300):
             space = {"kept": kept}
-            exec(compile("kept.append(bytearray(20_000))", f"file{number}.py", "exec"), space)
+            exec(compile("kept.append(bytes(20_000))", f"file{number}.py", "exec"), space)
             del space
         wrong = 0
         for number, block in enumerate(kept):
-            address = ctypes.addressof(ctypes.c_char.from_buffer(block))
-            trace = heapsight.get_trace(address)
+            trace = heapsight.get_object_trace(block)
             wrong += trace is None or trace.traceback[0].filename != f"file{number}.py"
         assert wrong == 0, wrong
         print("done")
@@ -348,11 +405,11 @@ def test_two_tools_that_come_and_go_do_not_call_each_other_for_ever(mode: str, s
             def look():
                 heapsight.is_enabled()  # puts hooks back
                 objects = [object() for _ in range(1000)]
-                block = bytearray(1_000_000)
+                block = bytes(1_000_000)
                 if heapsight.is_enabled():
-                    trace = heapsight.get_trace(ctypes.addressof(ctypes.c_char.from_buffer(block)))
+                    trace = heapsight.get_object_trace(block)
                     assert trace is not None
-                    assert trace.size == 1_000_001
+                    assert trace.size == sys.getsizeof(block)
                 problems = _testing.audit()
                 assert problems == [], problems
             """

@@ -93,6 +93,15 @@ def test_status_and_both_streams_are_those_of_plain_python(start: Start, capture
     assert start.traced(capture, "--quiet") == start.plain()
 
 
+@pytest.mark.parametrize("action", ["default", "handler"])
+def test_program_that_lets_no_file_grow_is_not_told_that_the_capture_could_not(action: str, capture: Path) -> None:
+    start = program("file_size_limit.py", action)
+    traced, plain = start.traced(capture, "--quiet"), start.plain()
+    assert (traced.status, traced.stdout) == (plain.status, plain.stdout)
+    assert plain.status == 0
+    assert traced.errors.startswith(f"heapsight: {capture} is incomplete: cannot write the capture")
+
+
 @pytest.mark.skipif(hasattr(sys, "gettotalrefcount"), reason="a debug build's own assertions fail without memory")
 def test_program_that_ends_without_memory_ends_as_ever_though_the_capture_may_lack_its_end(capture: Path) -> None:
     outcome = program("memory_exhausted.py").traced(capture, "--quiet")

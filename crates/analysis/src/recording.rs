@@ -3,6 +3,7 @@
 //! [`Recording::read`] takes captures and pickles of `tracemalloc`'s snapshots. [`Recording::seek`] goes to a moment,
 //! for which it reads the file once more.
 
+mod half;
 mod seek;
 mod target;
 
@@ -15,6 +16,7 @@ use heapsight_capture::{Capture, End, Header, ReadError, Replay, TickSummary};
 use crate::tracemalloc_snapshot::{self, PickleError};
 use crate::{Columns, apply_frame_limit, name_threads};
 
+pub use half::Half;
 pub use target::{Moment, Reached, SeekTarget};
 
 /// The first byte of every pickle since protocol 2.
@@ -87,6 +89,21 @@ impl Recording {
         let ids = apply_frame_limit(&mut recording.capture);
         name_threads(&mut recording.capture.tables);
         Ok((recording, ids))
+    }
+
+    /// Cuts call paths to the frame limit that was recorded with, as [`Self::seek`] does, and reads what was live in
+    /// the middle of the recording. `again` opens the same file at its beginning.
+    ///
+    /// # Errors
+    /// As [`Self::read`] when reading fails this time.
+    pub fn with_half<R: Read>(
+        mut self,
+        again: impl FnOnce() -> io::Result<R>,
+    ) -> Result<(Self, Option<Half>), RecordingError> {
+        let ids = apply_frame_limit(&mut self.capture);
+        name_threads(&mut self.capture.tables);
+        let half = Half::read(&self.capture, ids.as_deref(), again)?;
+        Ok((self, half))
     }
 
     fn read_as<R: Read>(

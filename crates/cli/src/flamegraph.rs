@@ -1,10 +1,10 @@
 //! `heapsight flamegraph`.
 
-use std::io::{self, BufWriter, ErrorKind, Write};
+use std::io::{self, BufWriter, ErrorKind, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use heapsight_analysis::recording::{Moment, Recording, RecordingError, SeekTarget};
+use heapsight_analysis::recording::{Half, Moment, Recording, RecordingError, SeekTarget};
 use heapsight_analysis::{ColumnLimits, Columns};
 use heapsight_capture::Capture;
 use heapsight_capture::model::SiteId;
@@ -26,6 +26,7 @@ struct Followed {
     capture: Capture,
     columns: Columns,
     sites: Option<Vec<SiteId>>,
+    half: Option<Half>,
 }
 
 impl Followed {
@@ -42,6 +43,13 @@ impl Followed {
         let (recording, sites) = Recording::follow(whole, modified, &mut columns)
             .map_err(|error| unreadable(path, error))?;
         let capture = recording.capture;
+        let file = &mut file;
+        let again = move || {
+            file.rewind()?;
+            Ok(files.progress.get().reading(path, file, bytes))
+        };
+        let half = Half::read(&capture, sites.as_deref(), again)
+            .map_err(|error| unreadable(path, error))?;
         let missing = capture.incomplete();
         if let Some(what) = missing.filter(|_| capture.header.tick_ms == 0) {
             files.found_incomplete(path, what);
@@ -52,6 +60,7 @@ impl Followed {
             capture,
             columns,
             sites,
+            half,
         })
     }
 
@@ -61,6 +70,7 @@ impl Followed {
             capture: &self.capture,
             columns: (!self.capture.knows_ends_only()).then_some(&self.columns),
             sites: self.sites.as_deref(),
+            half: self.half.as_ref(),
         }
     }
 }

@@ -50,7 +50,7 @@ pub(crate) fn merge(
     }
     let select = &options.select;
     let when = select.part.when();
-    let view = View::open(&options.output, when, &select.part.filters(), files)?;
+    let view = View::open_with_half(&options.output, when, &select.part.filters(), files)?;
     let selection = Selection {
         count: options.show.number,
         group_by: select.group.grouping().unwrap_or_default(),
@@ -62,7 +62,7 @@ pub(crate) fn merge(
     };
     console.print(&format!(
         "{}\n{}",
-        summary(&view.capture, &selection, &look),
+        summary(&view.capture, &selection, view.half.as_ref(), &look),
         next_steps(&options.output, command, &look)
     ))
 }

@@ -1,10 +1,11 @@
 //! What `heapsight run` prints when the program has ended.
 
+use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 
-use heapsight_analysis::{Imports, apply_frame_limit, name_threads};
-use heapsight_capture::{Capture, ReadError};
+use heapsight_analysis::Imports;
+use heapsight_analysis::recording::{Recording, RecordingError};
 use heapsight_handover::RunSpec;
 use heapsight_report::{
     Look, Selection, children_line, combined_children_line, next_steps, summary,
@@ -17,7 +18,7 @@ use crate::relatives;
 pub(crate) enum SummaryError {
     /// The capture cannot be read back.
     #[error(transparent)]
-    Read(#[from] ReadError),
+    Read(#[from] RecordingError),
     /// The summary cannot be written.
     #[error(transparent)]
     Write(#[from] io::Error),
@@ -47,9 +48,9 @@ fn write_summary(
     look: &Look,
 ) -> Result<(), SummaryError> {
     let Some(count) = spec.top else { return Ok(()) };
-    let mut capture = Capture::open(combined.unwrap_or(path))?;
-    apply_frame_limit(&mut capture);
-    name_threads(&mut capture.tables);
+    let open = || File::open(combined.unwrap_or(path));
+    let recording = Recording::read(open().map_err(RecordingError::from)?, None)?;
+    let (Recording { capture, .. }, half) = recording.with_half(open)?;
     let selection = Selection {
         count,
         imports: Imports::for_people(capture.header.mode, spec.imports),
@@ -64,7 +65,7 @@ fn write_summary(
     let shown = if combined.is_some() { &all } else { first };
     let mut text = format!(
         "\n{}\n{}",
-        summary(&capture, &selection, look),
+        summary(&capture, &selection, half.as_ref(), look),
         next_steps(shown, &spec.command, look)
     );
     if spec.follow && !spec.is_child {

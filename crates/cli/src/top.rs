@@ -24,8 +24,15 @@ pub(crate) fn top(
     let filters = options.select.part.filters();
     let when = options.select.part.when();
     let mut views = Vec::new();
+    // Only the report of one recording tells of growth.
+    let is_report = options.files.len() == 1 && !options.asks_for_lines();
+    let open = if is_report {
+        View::open_with_half
+    } else {
+        View::open
+    };
     for path in &options.files {
-        let view = View::open(path, when, &filters, files)?;
+        let view = open(path, when, &filters, files)?;
         view.require_metrics(&options.select.metric)?;
         views.push(view);
     }
@@ -63,7 +70,7 @@ fn reports(views: &[View], options: &TopOptions, look: &Look) -> String {
             imports: options.show.imports(view.capture.header.mode),
             is_filtered: view.is_filtered,
         };
-        summary(&view.capture, &selection, look)
+        summary(&view.capture, &selection, view.half.as_ref(), look)
     };
     let reports: Vec<String> = views.iter().map(report).collect();
     reports.join("\n")

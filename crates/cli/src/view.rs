@@ -3,7 +3,7 @@
 use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
 
-use heapsight_analysis::recording::{Reached, Recording, RecordingError, SeekTarget};
+use heapsight_analysis::recording::{Half, Moment, Reached, Recording, RecordingError, SeekTarget};
 use heapsight_analysis::{Filter, Metric, apply_shown_filters};
 use heapsight_capture::Capture;
 use heapsight_report::{Look, Shown, printable, what_is_missing};
@@ -20,6 +20,8 @@ pub(crate) struct View {
     pub file_bytes: u64,
     /// Whether filters took a part away.
     pub is_filtered: bool,
+    /// What was live in the middle of the recording, if that was asked for and the view is of its end.
+    pub half: Option<Half>,
 }
 
 impl View {
@@ -29,6 +31,26 @@ impl View {
         when: SeekTarget,
         filters: &[Filter],
         files: &Files,
+    ) -> Result<Self, Failure> {
+        Self::read(path, when, filters, files, false)
+    }
+
+    /// As [`Self::open`]; where all of the end is asked for, with what was live in the middle.
+    pub(crate) fn open_with_half(
+        path: &Path,
+        when: SeekTarget,
+        filters: &[Filter],
+        files: &Files,
+    ) -> Result<Self, Failure> {
+        Self::read(path, when, filters, files, true)
+    }
+
+    fn read(
+        path: &Path,
+        when: SeekTarget,
+        filters: &[Filter],
+        files: &Files,
+        wants_half: bool,
     ) -> Result<Self, Failure> {
         let failed = |error| unreadable(path, error);
         let Opened {
@@ -48,14 +70,20 @@ impl View {
             file.rewind()?;
             Ok(files.progress.get().reading(path, file, bytes))
         };
-        let recording = recording.seek(when, again).map_err(failed)?;
+        let is_whole = filters.is_empty() && when == SeekTarget::At(Moment::End);
+        let (recording, half) = if is_whole && wants_half {
+            recording.with_half(again).map_err(failed)?
+        } else {
+            (recording.seek(when, again).map_err(failed)?, None)
+        };
         // A recording that is cut short is an everyday thing, and its summary says so: the program was killed. A
         // snapshot is written whole.
         let missing = recording.capture.incomplete();
         if let Some(what) = missing.filter(|_| recording.capture.header.tick_ms == 0) {
             files.found_incomplete(path, what);
         }
-        Ok(Self::filtered(path, recording, filters, file_bytes))
+        let view = Self::filtered(path, recording, filters, file_bytes);
+        Ok(Self { half, ..view })
     }
 
     fn filtered(path: &Path, recording: Recording, filters: &[Filter], file_bytes: u64) -> Self {
@@ -83,6 +111,7 @@ impl View {
             moment,
             file_bytes,
             is_filtered: !filters.is_empty(),
+            half: None,
         }
     }
 

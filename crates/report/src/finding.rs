@@ -2,12 +2,10 @@
 
 use foldhash::{HashMap, HashMapExt};
 use heapsight_analysis::path::{Frame, frame, frames};
-use heapsight_analysis::recording::Reached;
-use heapsight_analysis::{
-    Columns, Imports, Metric, heaviest_path, import_sites, is_own_code, short_name,
-};
+use heapsight_analysis::recording::{Half, Reached};
+use heapsight_analysis::{Imports, Metric, heaviest_path, import_sites, is_own_code, short_name};
 use heapsight_capture::Capture;
-use heapsight_capture::model::{NodeId, Site, SiteId, StringId, Tables};
+use heapsight_capture::model::{Counters, NodeId, Site, StringId, Tables};
 
 use crate::figures::format_size;
 use crate::look::Look;
@@ -19,9 +17,6 @@ const LEAST_SHARE: u64 = 51;
 
 /// Growth is told of if it is at least this part of what is live: a tenth.
 const LEAST_GROWTH: u64 = 10;
-
-/// Fewer spans than this tell nothing of how memory grows.
-const FEWEST_SPANS: usize = 8;
 
 /// Frames that are named.
 const FRAMES: usize = 3;
@@ -37,17 +32,13 @@ struct Subject {
     bytes: Vec<u64>,
 }
 
-/// The sentence; `None` if the recording has no memory to speak of. With `columns` (whose sites became `sites`, if that
-/// says so) it may be about how memory grew.
-pub(crate) fn finding(
-    capture: &Capture,
-    columns: Option<(&Columns, Option<&[SiteId]>)>,
-    look: &Look,
-) -> Option<String> {
+/// The sentence; `None` if the recording has no memory to speak of. With what was live in the middle of it, it may be
+/// about how memory grew since then.
+pub(crate) fn finding(capture: &Capture, half: Option<&Half>, look: &Look) -> Option<String> {
     let tables = &capture.tables;
     let imports = import_sites(tables, Imports::for_people(capture.header.mode, false));
-    let mut subject = columns
-        .and_then(|(columns, sites)| growth(capture, columns, sites))
+    let mut subject = half
+        .and_then(|half| growth(capture, half))
         .or_else(|| held(capture, &imports))?;
     for (bytes, is_import) in subject.bytes.iter_mut().zip(&imports) {
         if *is_import {
@@ -110,6 +101,7 @@ fn heaviest_line(tables: &Tables, bytes: &[u64]) -> Option<(Site, u64)> {
     let heaviest = lines.max_by_key(|(sum, most, site)| (*sum, *most, site.node));
     heaviest.map(|(sum, _, site)| (site, sum))
 }
+
 /// What is live at the end; or at the peak, if next to nothing is left of that.
 fn held(capture: &Capture, imports: &[bool]) -> Option<Subject> {
     let of = |metric: Metric| -> Vec<u64> {
@@ -140,27 +132,17 @@ fn held(capture: &Capture, imports: &[bool]) -> Option<Subject> {
 }
 
 /// What grew in the second half of the recording, if that is much.
-fn growth(capture: &Capture, columns: &Columns, sites: Option<&[SiteId]>) -> Option<Subject> {
-    let ends: Vec<u64> = columns.ends_ns().collect();
-    let last = *ends.last()?;
-    let half = ends.iter().position(|end| *end >= last / 2)?;
-    if ends.len() < FEWEST_SPANS || capture.knows_ends_only() {
-        return None;
-    }
-    let mut gained = vec![0_i128; capture.tables.sites.len()];
-    for index in half + 1..ends.len() {
-        for (site, change) in columns.column(index) {
-            let site = sites.map_or(site, |sites| sites[site as usize]);
-            let change = i128::from(change.allocated_bytes) - i128::from(change.freed_bytes);
-            gained[site as usize] += change;
-        }
-    }
+fn growth(capture: &Capture, half: &Half) -> Option<Subject> {
+    let live = |of: &Counters| of.live_bytes();
+    let ends = capture.tables.counters.iter().map(live);
+    let begins = half.live_bytes.iter().copied().chain(std::iter::repeat(0));
+    let gained: Vec<i128> = ends
+        .zip(begins)
+        .map(|(end, begin)| i128::from(end) - i128::from(begin))
+        .collect();
     let grown: i128 = gained.iter().sum();
-    let live: u64 = capture
-        .tables
-        .counters
-        .iter()
-        .fold(0, |sum: u64, of| sum.saturating_add(of.live_bytes()));
+    let live = capture.tables.counters.iter().map(live);
+    let live = live.fold(0, u64::saturating_add);
     if grown * i128::from(LEAST_GROWTH) < i128::from(live) || grown <= 0 {
         return None;
     }
@@ -168,7 +150,7 @@ fn growth(capture: &Capture, columns: &Columns, sites: Option<&[SiteId]>) -> Opt
         .into_iter()
         .map(|bytes| u64::try_from(bytes.max(0)).unwrap_or(u64::MAX));
     Some(Subject {
-        what: format!("the growth since {}", time(ends[half])),
+        what: format!("the growth since {}", time(half.elapsed_ns)),
         bytes: bytes.collect(),
     })
 }

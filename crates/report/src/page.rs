@@ -17,6 +17,7 @@ mod tree;
 use std::io::{self, Write};
 
 use heapsight_analysis::Columns;
+use heapsight_analysis::recording::Half;
 use heapsight_capture::Capture;
 use heapsight_capture::model::{Counters, SiteId};
 
@@ -45,6 +46,8 @@ pub struct PageSide<'c> {
     pub columns: Option<&'c Columns>,
     /// The site of `capture` that each site of `columns` has become; `None` where they are the same.
     pub sites: Option<&'c [SiteId]>,
+    /// What was live in the middle of the recording, if it is long enough to have one.
+    pub half: Option<&'c Half>,
 }
 
 /// What a page shows, and how much of it.

@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 
 use heapsight_analysis::path::frames;
-use heapsight_analysis::recording::Reached;
+use heapsight_analysis::recording::{Half, Reached};
 use heapsight_analysis::{Amount, GroupBy, Grouped, Imports, Key, Metric, Query, group};
 use heapsight_capture::Capture;
 
 use crate::chart::chart;
 use crate::figures::format_size;
+use crate::finding::finding;
 use crate::headline::headline;
 use crate::look::{Look, Role};
 use crate::moment::{at, describe, is_empty_span, peak};
@@ -62,9 +63,15 @@ struct Table<'c> {
     total: Amount,
 }
 
-/// The report as text, ending with a line break.
+/// The report as text, ending with a line break. At the end of a recording, with all its memory, it begins with the
+/// sentence that its page begins with, which `half` is for.
 #[must_use]
-pub fn summary(capture: &Capture, selection: &Selection, look: &Look) -> String {
+pub fn summary(
+    capture: &Capture,
+    selection: &Selection,
+    half: Option<&Half>,
+    look: &Look,
+) -> String {
     let mut tables: Vec<Table<'_>> = selection
         .metrics
         .iter()
@@ -98,6 +105,15 @@ pub fn summary(capture: &Capture, selection: &Selection, look: &Look) -> String 
     let mut out = headline(capture, look);
     if capture.timeline.is_empty() {
         return out;
+    }
+    if selection.moment == Reached::End
+        && !selection.is_filtered
+        && let Some(sentence) = finding(capture, half, look)
+    {
+        out.push('\n');
+        for line in wrap(sentence.split(' '), look.width, 2).lines() {
+            out += &format!("{}\n", look.paint(Role::Heading, line));
+        }
     }
     out.push('\n');
     out += &figures(capture, selection.moment, traced(capture, selection), look);

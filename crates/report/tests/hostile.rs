@@ -149,7 +149,7 @@ proptest! {
     fn a_page_of_any_capture_is_made_and_has_no_tag_that_is_not_ours(
         capture in captures(), other in captures(), most_paths in 0_usize..6
     ) {
-        let side = |capture| PageSide { name: "</title><img>", capture, columns: None, sites: None };
+        let side = |capture| PageSide { name: "</title><img>", capture, columns: None, sites: None, half: None };
         let options = PageOptions { most_paths, ..PageOptions::default() };
         let made = |old| {
             let mut out = Vec::new();
@@ -178,7 +178,7 @@ proptest! {
                 metrics: Metric::ALL.to_vec(),
                 ..Selection::default()
             };
-            prop_assert!(!summary(&capture, &selection, &look).is_empty());
+            prop_assert!(!summary(&capture, &selection, None, &look).is_empty());
             let imports = Imports::for_people(capture.header.mode, false);
             let query = Query { metric: Metric::Live, group_by, cumulative: true, imports };
             let side = |capture| Side { name: "x", capture, moment: Reached::End };
@@ -231,7 +231,7 @@ proptest! {
             let statistics = Statistics::new(&capture, 1, moment, false);
             let _ = statistics.json(&capture) + &statistics.text(&capture, &look);
             let selection = Selection { moment, is_filtered: true, ..Selection::default() };
-            let _ = summary(&capture, &selection, &look);
+            let _ = summary(&capture, &selection, None, &look);
         }
         let _ = truncate(&capture.tables, 2);
         let mut capture = capture;

@@ -22,7 +22,7 @@ fn report(
     write_source(folder.path());
     let mut capture = example(mode, folder.path());
     change(&mut capture);
-    summary(&capture, selection, look)
+    summary(&capture, selection, None, look)
 }
 
 fn plain(width: usize) -> String {
@@ -177,6 +177,7 @@ fn a_capture_without_any_memory_is_reported_all_the_same() {
     insta::assert_snapshot!(summary(
         &Capture::default(),
         &Selection::default(),
+        None,
         &Look::plain(80)
     ));
 }
@@ -199,7 +200,7 @@ fn threads_are_named_when_they_were_kept_apart() {
             metrics: vec![Metric::Live],
             ..Selection::default()
         };
-        let report = summary(&capture, &selection, &Look::plain(80));
+        let report = summary(&capture, &selection, None, &Look::plain(80));
         report
             .split("\n\n")
             .last()
@@ -268,7 +269,7 @@ fn no_line_is_wider_than_the_terminal() {
 
 /// The lines on the process, and the titles of the tables.
 fn figures(capture: &Capture, selection: &Selection) -> Vec<String> {
-    let text = summary(capture, selection, &Look::plain(100));
+    let text = summary(capture, selection, None, &Look::plain(100));
     let starts = [
         "  Traced",
         "  Growth",
@@ -443,7 +444,7 @@ fn titles(live_bytes: u64, peak_bytes: u64, selection: &Selection) -> Vec<String
     ]);
     tracer.site(import, (1 << 20, 1), (1 << 20, 1));
     let capture = tracer.capture(EXACT, std::path::Path::new("/a"));
-    let text = summary(&capture, selection, &Look::plain(100));
+    let text = summary(&capture, selection, None, &Look::plain(100));
     let titles = text.lines().filter(|line| line.starts_with("Top "));
     titles.map(str::to_owned).collect()
 }

@@ -8,6 +8,7 @@
 
 pub(crate) mod base;
 mod leaf;
+mod ring;
 mod walk;
 
 use heapsight_cpython::frame::{self, Frame, Position};
@@ -15,6 +16,7 @@ use heapsight_cpython::mark::{self, Callee, Token};
 use heapsight_cpython::version::Version;
 
 use self::leaf::LeafSite;
+use self::ring::Ring;
 use crate::config;
 use crate::interpreter::event::{self, Sharing};
 use crate::memory::zeroed::{self, Zeroable};
@@ -195,10 +197,14 @@ impl PathCache {
         // SAFETY: promised by the caller: frames from the running one outwards are live.
         unsafe {
             let mut next = frame::current::<V>(thread_state);
+            let mut ring = Ring::default();
             while let Some(frame) = next {
                 let (node, shown) = self.step::<V>(self.base, frame, frame::position::<V>(frame));
                 if shown {
                     return node;
+                }
+                if ring.length_at(frame).is_some() {
+                    break;
                 }
                 next = frame::previous::<V>(frame);
             }
@@ -380,7 +386,12 @@ pub(crate) unsafe fn verify<V: Version>(node: u32, thread_state: *const u8) {
         // SAFETY: promised by the caller.
         unsafe {
             let mut next = frame::current::<V>(thread_state);
+            let mut ring = Ring::default();
             while let Some(frame) = next {
+                if let Some(length) = ring.length_at(frame) {
+                    ring::cut(&mut frames, length);
+                    break;
+                }
                 frames.push(frame);
                 next = frame::previous::<V>(frame);
             }

@@ -169,9 +169,41 @@ pub(crate) fn hold() {
     wait_for_events();
 }
 
+/// Whether the gate is held for a fork: by nobody else, then.
+static IS_HELD_FOR_FORK: AtomicBool = AtomicBool::new(false);
+
+/// Has events of other threads wait until the fork is over, and waits until none is under way: the child would have
+/// half of it, for ever. Call before the table lock is taken, which an event may need to get done.
+pub(crate) fn before_fork() {
+    let (open, held) = (State::Open as u8, State::Held as u8);
+    if GATE.state.load(Ordering::Acquire) != open {
+        return;
+    }
+    let holder = HOLDER.swap(this_thread(), Ordering::SeqCst);
+    let exchanged = GATE
+        .state
+        .compare_exchange(open, held, Ordering::SeqCst, Ordering::SeqCst);
+    if exchanged.is_err() {
+        // Shut, or held by another thread, which goes on once the fork is over.
+        HOLDER.store(holder, Ordering::SeqCst);
+        return;
+    }
+    IS_HELD_FOR_FORK.store(true, Ordering::SeqCst);
+    std::sync::atomic::fence(Ordering::SeqCst);
+    wait_for_events();
+}
+
+/// In parent and child.
+pub(crate) fn after_fork() {
+    if IS_HELD_FOR_FORK.swap(false, Ordering::SeqCst) {
+        GATE.set(State::Open);
+    }
+}
+
 /// In the child of a fork, which does not have the thread that held the session. It had the tables whole: they are
 /// changed under the lock, which the forking thread had.
 pub(crate) fn after_fork_in_child() {
+    after_fork();
     if GATE.state.load(Ordering::Acquire) == State::Held as u8 {
         GATE.set(State::Open);
     }
@@ -206,6 +238,11 @@ impl Presence {
     #[cold]
     #[inline(never)]
     fn enter_later(&self) -> bool {
+        if lock::is_forking() && IS_HELD_FOR_FORK.load(Ordering::SeqCst) {
+            // Nobody changes the session meanwhile: what the forking thread itself does goes on.
+            self.own.is_inside.store(true, Ordering::Relaxed);
+            return true;
+        }
         let may_wait = HOLDER.load(Ordering::SeqCst) != this_thread() && !lock::is_forking();
         GATE.enter_later(&self.own, || {
             std::thread::yield_now();

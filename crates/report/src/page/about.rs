@@ -53,7 +53,7 @@ impl About<'_> {
         let look = Look::plain(usize::MAX);
         let sentence = match self.sides {
             [_, _] => None,
-            _ => finding(new.capture, new.columns.map(|of| (of, new.sites)), &look),
+            _ => finding(new.capture, new.half, &look),
         };
         json!({
             "format": FORMAT,

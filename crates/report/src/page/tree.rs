@@ -64,7 +64,7 @@ impl Tree {
         let mut of_all = weights.concat();
         of_all.retain(|weight| *weight > 0.0);
         let of_paths = of_all.len();
-        let least = least_kept(of_all, most_paths);
+        let mut kept = Kept::of(of_all, most_paths);
         let mut tree = Self {
             names: Names::new(&sides[0].capture.header.working_directory),
             nodes: vec![PageNode {
@@ -80,7 +80,7 @@ impl Tree {
         };
         let mut known = HashMap::new();
         for (side, weights) in sides.iter().zip(weights) {
-            tree.add(&side.capture.tables, &weights, least, &mut known);
+            tree.add(&side.capture.tables, &weights, &mut kept, &mut known);
         }
         let len = tree.nodes.len();
         for figures in &mut tree.figures {
@@ -93,7 +93,7 @@ impl Tree {
         &mut self,
         tables: &Tables,
         weights: &[f32],
-        least: f32,
+        kept: &mut Kept,
         known: &mut HashMap<PageNode, u32>,
     ) {
         let mut names = self.names.of(tables);
@@ -106,7 +106,7 @@ impl Tree {
                 continue;
             }
             let is_below = is_left_out[node.parent as usize];
-            is_left_out[id] = is_below || weights[id] < least;
+            is_left_out[id] = is_below || !kept.takes(weights[id]);
             if is_left_out[id] {
                 self.left_out.paths += 1;
             }
@@ -144,19 +144,39 @@ impl Tree {
     }
 }
 
-/// The weight from which on call paths are kept, so that there are at most `most`.
-fn least_kept(mut weights: Vec<f32>, most: usize) -> f32 {
-    if weights.len() <= most || most == 0 {
-        return 0.0;
+/// Which call paths are kept.
+struct Kept {
+    /// Those that weigh more.
+    above: f32,
+    /// And so many of those that weigh just as much: the first, so callers before what they call.
+    equals: usize,
+}
+
+impl Kept {
+    /// At most `most` call paths.
+    fn of(mut weights: Vec<f32>, most: usize) -> Self {
+        if weights.len() <= most || most == 0 {
+            return Self {
+                above: 0.0,
+                equals: 0,
+            };
+        }
+        let (heavier, least, _) =
+            weights.select_nth_unstable_by(most - 1, |one, other| other.total_cmp(one));
+        let equals = heavier.iter().filter(|weight| **weight == *least).count() + 1;
+        Self {
+            above: *least,
+            equals,
+        }
     }
-    let (_, least, _) = weights.select_nth_unstable_by(most - 1, |one, other| other.total_cmp(one));
-    let least = *least;
-    // Of those that weigh as much as the last one, all or none are kept: the sums tell no difference between them.
-    let with_equals = weights.iter().filter(|weight| **weight >= least).count();
-    if with_equals > most {
-        least.next_up()
-    } else {
-        least
+
+    /// Whether the next call path is kept, whose caller is.
+    fn takes(&mut self, weight: f32) -> bool {
+        if weight == self.above && self.equals > 0 {
+            self.equals -= 1;
+            return true;
+        }
+        weight > self.above
     }
 }
 

@@ -408,6 +408,16 @@ pub fn finalization_begins() {
     finalization::begin();
 }
 
+extern "C" fn before_fork() {
+    session::before_fork();
+    lock::before_fork();
+}
+
+extern "C" fn after_fork_in_parent() {
+    lock::after_fork();
+    session::after_fork();
+}
+
 extern "C" fn after_fork_in_child() {
     // The file is the parent's.
     history::writing_ends();
@@ -423,8 +433,8 @@ fn install_fork_handlers() {
         // SAFETY: the handlers take no arguments and stay loaded: extension modules are never unloaded.
         unsafe {
             libc::pthread_atfork(
-                Some(lock::before_fork),
-                Some(lock::after_fork),
+                Some(before_fork),
+                Some(after_fork_in_parent),
                 Some(after_fork_in_child),
             );
         }

@@ -39,11 +39,44 @@ pub(crate) fn with_mask<T>(mask: &Mask, action: impl FnOnce() -> T) -> T {
 }
 
 /// Runs `action` with all signals blocked: a thread made by it inherits that, so signals go on being delivered to the
-/// program's own threads.
+/// program's own threads. What the kernel sends a thread for a write of its own, the program is not told: the write was
+/// ours, and it fails with an error as well.
 pub(crate) fn with_signals_blocked<T>(action: impl FnOnce() -> T) -> T {
     // What the C library needs for a thread of ours is ours.
     let _apart = heapsight_native::apart();
-    with_mask(&Mask::all(), action)
+    with_mask(&Mask::all(), || {
+        let before = of_writes_pending();
+        let result = action();
+        for (signal, was_pending) in before {
+            if !was_pending {
+                take_back(signal);
+            }
+        }
+        result
+    })
+}
+
+/// Signals of a write that failed (the file may not grow, nobody reads the pipe), and whether they wait for delivery.
+fn of_writes_pending() -> [(libc::c_int, bool); 2] {
+    // SAFETY: the set is written to this stack frame's value, for which zeroes are a valid one.
+    unsafe {
+        let mut pending = std::mem::zeroed();
+        libc::sigpending(&raw mut pending);
+        [libc::SIGXFSZ, libc::SIGPIPE]
+            .map(|signal| (signal, libc::sigismember(&raw const pending, signal) == 1))
+    }
+}
+
+/// Has a blocked signal that waits for this thread not come.
+fn take_back(signal: libc::c_int) {
+    // SAFETY: sets and times are values of this stack frame; with no time to wait, the call returns at once.
+    unsafe {
+        let mut one = std::mem::zeroed();
+        libc::sigemptyset(&raw mut one);
+        libc::sigaddset(&raw mut one, signal);
+        let at_once: libc::timespec = std::mem::zeroed();
+        libc::sigtimedwait(&raw const one, std::ptr::null_mut(), &raw const at_once);
+    }
 }
 
 /// Is the signal's action the system's own?

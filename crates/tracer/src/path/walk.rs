@@ -5,6 +5,7 @@ use heapsight_cpython::frame::{self, Frame};
 use heapsight_cpython::mark::{self, Callee};
 use heapsight_cpython::version::Version;
 
+use super::ring::{self, Ring};
 use super::{Entry, PathCache};
 
 /// How far down the last path a frame is looked for. Beyond it the whole stack is compared from the outermost frame.
@@ -150,11 +151,16 @@ impl PathCache {
     }
 
     /// The first of the frames from `next` outwards that is among the entries below `top`. Those before it become
-    /// fresh; without one, all of them.
+    /// fresh; without one, all of them. Where callers go round in a ring, the path ends with the last one that is new.
     unsafe fn find<V: Version>(&mut self, mut next: Option<Frame>, top: usize) -> Option<usize> {
+        let mut ring = Ring::default();
         while let Some(frame) = next {
             if let Some(index) = self.search(frame, top) {
                 return Some(index);
+            }
+            if let Some(length) = ring.length_at(frame) {
+                ring::cut(&mut self.fresh, length);
+                return None;
             }
             self.fresh.push(frame);
             // SAFETY: promised by the caller: these frames are live.
