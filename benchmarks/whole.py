@@ -72,8 +72,8 @@ ALL = (
     Program("everyday", "tasks", 50_000),
     Program("everyday", "log_lines", 400),
     Program("everyday", "sources", 600),
-    Program("native", "numpy_temporaries", 20_000),
-    Program("native", "lxml_parse", 100),
+    Program("native", "numpy_temporaries", 40_000),
+    Program("native", "lxml_parse", 300),
     Program("native", "pandas_groupby", 40),
     Program("native", "sqlite", 60),
 )

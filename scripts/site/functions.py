@@ -34,9 +34,8 @@ GROUPS = {
     "Switching it on": ("enable", "disable", "is_enabled", "get_traceback_limit", "set_traceback_limit"),
     "What is traced right now": (
         *("get_traced_memory", "get_traced_peak", "reset_peak", "clear_traces", "get_stats", "get_traces", "get_trace"),
-        *("get_object_trace", "get_object_address", "get_process_memory", "get_tracemalloc_size"),
-        *("get_budget", "set_budget", "Frame", "Trace", "TraceStats", "ProcessMemory"),
-        *("process_report", "ProcessReport"),
+        *("get_object_trace", "get_object_address", "get_process_memory", "process_report", "get_tracemalloc_size"),
+        *("get_budget", "set_budget", "Frame", "Trace", "TraceStats", "ProcessMemory", "ProcessReport"),
     ),
     "Filters": (
         *("Filter", "Filters", "add_filter", "add_include_filter", "add_exclude_filter", "get_filters"),
@@ -108,11 +107,11 @@ def signature(name: str, function: Function) -> str:
     parts = arguments(function.args)
     if name[0].isupper() and "." not in name:
         result = ""
-    return call(name, parts, result)
+    return on_lines(name, parts, result)
 
 
-def call(name: str, parts: list[str], result: str = "") -> str:
-    """Spell a call, on several lines if it is long."""
+def on_lines(name: str, parts: list[str], result: str = "") -> str:
+    """Spell a call with its arguments, each on a line of its own if it is long."""
     line = f"{name}({', '.join(parts)}){result}"
     if len(line) <= 100:
         return line
@@ -150,7 +149,7 @@ def constructor(name: str, statement: ast.ClassDef) -> str:
             makes = not isinstance(each.body[-1], ast.Raise)
             return signature(name, each) if makes else name
     fields = [each for each in statement.body if isinstance(each, ast.AnnAssign)]
-    return call(name, [ast.unparse(each) for each in fields]) if fields else name
+    return on_lines(name, [ast.unparse(each) for each in fields]) if fields else name
 
 
 def prose(doc: str) -> str:

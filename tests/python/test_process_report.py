@@ -62,7 +62,7 @@ class Planted:
 CASES = {
     "nothing": Planted("heapsight.enable(); tell()", "native_malloc", 0, "ordinary"),
     "leak in Python": Planted(
-        "heapsight.enable(); kept = [bytearray(943) for _ in range(64 << 10)]; tell()", "python", 63, "live"
+        "heapsight.enable(); kept = [bytes(958) for _ in range(64 << 10)]; tell()", "python", 62, "live"
     ),
     "small objects in Python": Planted(
         "heapsight.enable(); kept = [[[]] for _ in range(400_000)]; tell()", "python", 49, "live"
@@ -239,9 +239,9 @@ CASES = {
         "live",
     ),
     "sampled": Planted(
-        "heapsight.enable(sample_bytes=64 << 10); kept = [bytearray(943) for _ in range(64 << 10)]; tell()",
+        "heapsight.enable(sample_bytes=64 << 10); kept = [bytes(958) for _ in range(64 << 10)]; tell()",
         "python",
-        63,
+        62,
         "live",
         within=0.25,
     ),

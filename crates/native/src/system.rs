@@ -98,10 +98,12 @@ fn system() -> Option<&'static interface::System> {
     preload().map(|preload| &preload.system)
 }
 
+// Apart from their callers, which are many: copies of them would be resident in every traced process.
+//
 // SAFETY: every function does what the standard library's `System` does, with the same functions of the C library; what
 // they cannot do for an alignment is left to `System`, whose blocks are of the same allocator. Nothing here unwinds.
 unsafe impl GlobalAlloc for OwnBlocks {
-    #[inline]
+    #[inline(never)]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: promised by the caller.
         unsafe {
@@ -128,7 +130,7 @@ unsafe impl GlobalAlloc for OwnBlocks {
         }
     }
 
-    #[inline]
+    #[inline(never)]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         // SAFETY: promised by the caller; a block of `alloc` has that many bytes.
         unsafe {
@@ -149,7 +151,7 @@ unsafe impl GlobalAlloc for OwnBlocks {
         }
     }
 
-    #[inline]
+    #[inline(never)]
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         // SAFETY: promised by the caller.
         unsafe {
@@ -161,7 +163,7 @@ unsafe impl GlobalAlloc for OwnBlocks {
         }
     }
 
-    #[inline]
+    #[inline(never)]
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         // SAFETY: promised by the caller; where `realloc` does not align enough, the contents are moved by hand.
         unsafe {

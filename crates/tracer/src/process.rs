@@ -475,10 +475,11 @@ Rss: 50 kB
 
     #[test]
     fn a_block_is_where_its_size_and_its_address_say() {
-        let heaps = [0x1000..0x9000];
+        let heap = 0x1000..0x9000;
+        let heaps = std::slice::from_ref(&heap);
         let mut pages = Pages::new();
         let mut find = |address, size, domain| {
-            Blocks::of_one(address, size, domain, (&heaps, true), &mut pages)
+            Blocks::of_one(address, size, domain, (heaps, true), &mut pages)
         };
         let small = find(0x1010, 100, 2);
         assert_eq!((small.small, small.small_rounded), (100, 112));

@@ -8,8 +8,8 @@ use std::ffi::c_void;
 use heapsight_cpython::api::{self, PyMemAllocatorEx};
 use heapsight_cpython::version::Version;
 
-use crate::hooks::dispatch;
-use crate::interpreter::event::{self, RAW};
+use crate::hooks::{dispatch, native};
+use crate::interpreter::event::{self, NATIVE_MALLOC, RAW};
 use crate::interpreter::original;
 use crate::session::{self, Mode};
 use crate::tables::live_map::{self, Block};
@@ -182,7 +182,9 @@ pub(crate) unsafe fn reallocate<V: Version, const DOMAIN: u32, const FULL: bool>
         let ended = end_for_realloc::<V, DOMAIN>(thread, old);
         (*thread).in_hook = true;
         let block = ask();
-        if !block.is_null() {
+        if !block.is_null() && DOMAIN == NATIVE_MALLOC {
+            native::record::<V, FULL>(thread, block as usize, size);
+        } else if !block.is_null() {
             record::<V, DOMAIN, FULL>(thread, block as usize, size);
         } else if !ended.block.is_nothing() && !event::frees::<DOMAIN>(size) {
             restore_block::<V, DOMAIN>(thread, old, &ended);

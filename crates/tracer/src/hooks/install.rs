@@ -9,10 +9,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use heapsight_cpython::api::{self, PyMemAllocatorEx, RunningVersion};
 use heapsight_cpython::line_table::LineTableFormat;
 use heapsight_cpython::version::{ForVersion, UnsupportedVersion, Version};
-use heapsight_native::interface::Hooks;
 
 use crate::config::{self, Config, FrameLimit};
-use crate::hooks::{arena, exact, native, sampled};
+use crate::hooks::native::{self, Native};
+use crate::hooks::{arena, exact, sampled};
 use crate::interpreter::{attached_state, finalization, original, unwinding};
 use crate::memory::{lock, reserve};
 use crate::session::{self, Mode};
@@ -132,7 +132,7 @@ struct Interpreter {
     /// The hooks for each mode but [`Mode::OFF`], in the order of [`TRACING_MODES`].
     hooks: [MakeHooks; 4],
     /// Those for what goes past Python's allocators, in the same order.
-    native: [&'static Hooks; 4],
+    native: [&'static Native; 4],
     /// Looks for where the attached thread state is kept. Call this with the GIL held.
     find_state: fn(),
     main: fn() -> usize,
@@ -181,10 +181,10 @@ impl Interpreter {
                 sampled_hooks::<V, false>,
             ],
             native: [
-                native::hooks::<V, true, false>(),
-                native::hooks::<V, false, false>(),
-                native::hooks::<V, true, true>(),
-                native::hooks::<V, false, true>(),
+                native::of::<V, true, false>(),
+                native::of::<V, false, false>(),
+                native::of::<V, true, true>(),
+                native::of::<V, false, true>(),
             ],
             // SAFETY: promised by the caller.
             find_state: || unsafe { attached_state::find::<V>() },
@@ -205,7 +205,7 @@ impl Interpreter {
         self.hooks[place_of(mode)](contexts)
     }
 
-    fn native_hooks_of(&self, mode: Mode) -> &'static Hooks {
+    fn native_hooks_of(&self, mode: Mode) -> &'static Native {
         self.native[place_of(mode)]
     }
 

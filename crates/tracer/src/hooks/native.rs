@@ -11,32 +11,45 @@ use heapsight_cpython::version::Version;
 use heapsight_native::interface::Hooks;
 use heapsight_native::system;
 
-use crate::hooks::{exact, native_mappings, sampled};
+use crate::hooks::native_mappings::{self, Paths};
+use crate::hooks::{exact, sampled};
 use crate::interpreter::event::{NATIVE_MALLOC, RAW};
 use crate::session;
 use crate::tables::totals;
 use crate::thread::{self, Thread};
 
-/// The functions for the preloaded library: of whole paths or the running frame alone, of all blocks or a sample.
-pub(crate) const fn hooks<V: Version, const FULL: bool, const SAMPLED: bool>() -> &'static Hooks {
+/// The functions for the preloaded library, and what those of them need that are the same for all versions.
+pub(crate) struct Native {
+    hooks: Hooks,
+    paths: Paths,
+}
+
+/// Of whole paths or the running frame alone, of all blocks or a sample.
+pub(crate) const fn of<V: Version, const FULL: bool, const SAMPLED: bool>() -> &'static Native {
     const {
-        &Hooks {
-            allocated: allocated::<V, FULL, SAMPLED>,
-            freeing: freeing::<V, SAMPLED>,
-            realloc: realloc::<V, FULL, SAMPLED>,
-            mmap: native_mappings::mmap::<V, FULL>,
-            munmap: native_mappings::munmap,
-            mremap: native_mappings::mremap::<V, FULL>,
-            mprotect: native_mappings::mprotect::<V, FULL>,
-            brk: native_mappings::brk::<V, FULL>,
-            sbrk: native_mappings::sbrk::<V, FULL>,
+        &Native {
+            hooks: Hooks {
+                allocated: allocated::<V, FULL, SAMPLED>,
+                freeing: freeing::<V, SAMPLED>,
+                realloc: realloc::<V, FULL, SAMPLED>,
+                mmap: native_mappings::mmap,
+                munmap: native_mappings::munmap,
+                mremap: native_mappings::mremap,
+                mprotect: native_mappings::mprotect,
+                brk: native_mappings::brk,
+                sbrk: native_mappings::sbrk,
+            },
+            paths: native_mappings::paths::<V, FULL>(),
         }
     }
 }
 
 /// Has the preloaded library call these; `None`: nobody.
-pub(crate) fn set(hooks: Option<&'static Hooks>) {
-    heapsight_native::set_hooks(hooks);
+pub(crate) fn set(native: Option<&'static Native>) {
+    if let Some(native) = native {
+        native_mappings::begin(native.paths);
+    }
+    heapsight_native::set_hooks(native.map(|native| &native.hooks));
 }
 
 /// The calling thread's state, if what it asks for now is the program's own; else null.
@@ -70,9 +83,20 @@ unsafe extern "C" fn allocated<V: Version, const FULL: bool, const SAMPLED: bool
         if SAMPLED {
             sampled::count_new::<V, NATIVE_MALLOC, FULL>(thread, address as *mut c_void, size);
         } else {
-            exact::record::<V, NATIVE_MALLOC, FULL>(thread, address, size);
+            record::<V, FULL>(thread, address, size);
         }
     }
+}
+
+/// As [`exact::record`], once for those who need it.
+#[inline(never)]
+pub(super) unsafe fn record<V: Version, const FULL: bool>(
+    thread: *mut Thread,
+    address: usize,
+    size: usize,
+) {
+    // SAFETY: promised by the caller.
+    unsafe { exact::record::<V, NATIVE_MALLOC, FULL>(thread, address, size) }
 }
 
 /// A block of Python's may end here as well: code that knows what the raw domain is made of calls `free` itself.

@@ -5,6 +5,7 @@
 
 use std::ffi::{c_int, c_void};
 use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use heapsight_capture::model::Domain;
 use heapsight_cpython::version::Version;
@@ -26,6 +27,26 @@ const SHARED: u32 = Domain::NATIVE_SHARED.0;
 /// File systems whose files are nowhere but in memory, as `statfs` numbers them: tmpfs and hugetlbfs.
 const IN_MEMORY: [u64; 2] = [0x0102_1994, 0x9584_58f6];
 
+/// Gives [`Place::here`] of the running version, of whole paths or the running frame alone. There is one copy of each
+/// function below, and not one for each version.
+type Here = unsafe fn(*mut Thread, Option<u32>) -> Option<Place<'static>>;
+
+/// A [`Here`]; 0 until native memory is traced for the first time.
+static HERE: AtomicUsize = AtomicUsize::new(0);
+
+/// What [`begin`] has to know of the running version, and of how much of a path is recorded.
+#[derive(Clone, Copy)]
+pub(crate) struct Paths(Here);
+
+pub(super) const fn paths<V: Version, const FULL: bool>() -> Paths {
+    Paths(Place::here::<V, FULL>)
+}
+
+/// To be called before the functions below are.
+pub(super) fn begin(paths: Paths) {
+    HERE.store(paths.0 as usize, Ordering::Release);
+}
+
 /// An event under way, and where what it makes is counted.
 struct Place<'thread> {
     _event: Event,
@@ -34,6 +55,16 @@ struct Place<'thread> {
 }
 
 impl Place<'_> {
+    /// As [`Self::here`].
+    ///
+    /// # Safety
+    /// `thread` is the calling thread's state.
+    unsafe fn find(thread: *mut Thread, domain: Option<u32>) -> Option<Self> {
+        let here = HERE.load(Ordering::Acquire);
+        // SAFETY: 0, which is `None`, or what `begin` stored; the rest is promised by the caller.
+        unsafe { std::mem::transmute::<usize, Option<Here>>(here)?(thread, domain) }
+    }
+
     /// The site of `domain` on the call path of the calling thread; none is looked for when there is no domain. `None`
     /// when the session is closed.
     ///
@@ -153,7 +184,7 @@ fn domain_of(flags: c_int, file: c_int) -> Option<u32> {
     }
 }
 
-pub(super) unsafe extern "C" fn mmap<V: Version, const FULL: bool>(
+pub(super) unsafe extern "C" fn mmap(
     address: *mut c_void,
     length: usize,
     protection: c_int,
@@ -171,7 +202,7 @@ pub(super) unsafe extern "C" fn mmap<V: Version, const FULL: bool>(
         let domain = domain_of(flags, file);
         let is_reserved = domain == Some(PRIVATE) && protection == libc::PROT_NONE;
         let wanted = domain.filter(|_| !is_reserved);
-        let Some(place) = Place::here::<V, FULL>(thread, wanted) else {
+        let Some(place) = Place::find(thread, wanted) else {
             return ask();
         };
         let mut held = lock::hold_mappings();
@@ -212,7 +243,7 @@ pub(super) unsafe extern "C" fn munmap(address: *mut c_void, length: usize) -> c
 }
 
 /// As a reallocation: the old range ends, and the new one is counted where it was asked for.
-pub(super) unsafe extern "C" fn mremap<V: Version, const FULL: bool>(
+pub(super) unsafe extern "C" fn mremap(
     old: *mut c_void,
     old_length: usize,
     length: usize,
@@ -235,7 +266,7 @@ pub(super) unsafe extern "C" fn mremap<V: Version, const FULL: bool>(
             None | Some(0) => None,
             Some(site) => Some(sites::site(site).domain()),
         };
-        let Some(place) = Place::here::<V, FULL>(thread, domain) else {
+        let Some(place) = Place::find(thread, domain) else {
             return ask();
         };
         let mut held = lock::hold_mappings();
@@ -259,7 +290,7 @@ pub(super) unsafe extern "C" fn mremap<V: Version, const FULL: bool>(
 }
 
 /// Memory that was reserved without the right to touch it is some from the moment on that it may be touched.
-pub(super) unsafe extern "C" fn mprotect<V: Version, const FULL: bool>(
+pub(super) unsafe extern "C" fn mprotect(
     address: *mut c_void,
     length: usize,
     protection: c_int,
@@ -275,7 +306,7 @@ pub(super) unsafe extern "C" fn mprotect<V: Version, const FULL: bool>(
         {
             return ask();
         }
-        let Some(place) = Place::here::<V, FULL>(thread, Some(PRIVATE)) else {
+        let Some(place) = Place::find(thread, Some(PRIVATE)) else {
             return ask();
         };
         let mut held = lock::hold_mappings();
@@ -290,29 +321,29 @@ pub(super) unsafe extern "C" fn mprotect<V: Version, const FULL: bool>(
     }
 }
 
-pub(super) unsafe extern "C" fn brk<V: Version, const FULL: bool>(address: *mut c_void) -> c_int {
+pub(super) unsafe extern "C" fn brk(address: *mut c_void) -> c_int {
     // SAFETY: the program's argument; asking for the present end changes nothing.
     unsafe {
         let rises = address as usize > system::sbrk(0) as usize;
-        moving_break::<V, FULL, _>(rises, || system::brk(address))
+        moving_break(rises, || system::brk(address))
     }
 }
 
-pub(super) unsafe extern "C" fn sbrk<V: Version, const FULL: bool>(bytes: isize) -> *mut c_void {
+pub(super) unsafe extern "C" fn sbrk(bytes: isize) -> *mut c_void {
     // SAFETY: the program's argument.
-    unsafe { moving_break::<V, FULL, _>(bytes > 0, || system::sbrk(bytes)) }
+    unsafe { moving_break(bytes > 0, || system::sbrk(bytes)) }
 }
 
 /// Runs `ask`, and sees by how much it moved the break. Nothing is allocated afterwards, nor where the break is lowered
 /// ([`mappings`]).
-unsafe fn moving_break<V: Version, const FULL: bool, T>(rises: bool, ask: impl FnOnce() -> T) -> T {
+unsafe fn moving_break<T>(rises: bool, ask: impl FnOnce() -> T) -> T {
     let thread = thread_of_program();
     if thread.is_null() {
         return ask();
     }
     // SAFETY: the calling thread's state; asking for the present end changes nothing.
     unsafe {
-        let Some(place) = Place::here::<V, FULL>(thread, rises.then_some(PRIVATE)) else {
+        let Some(place) = Place::find(thread, rises.then_some(PRIVATE)) else {
             return ask();
         };
         let mut held = lock::hold_mappings();

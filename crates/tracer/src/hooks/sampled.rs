@@ -223,7 +223,6 @@ pub(crate) unsafe fn realloc_slowly<V: Version, const DOMAIN: u32, const FULL: b
 ///
 /// # Safety
 /// `thread` is the calling thread's state, `DOMAIN` the domain whose hook runs.
-#[inline(always)]
 pub(crate) unsafe fn reallocate<V: Version, const DOMAIN: u32, const FULL: bool>(
     thread: *mut Thread,
     old: usize,
