@@ -40,7 +40,7 @@ def enable(*, sample_bytes: "int | None" = None, clear_free_lists: bool = False)
     False
     >>> heapsight.disable()
     """
-    _heapsight.enable(sample_bytes=sample_bytes)
+    _heapsight.enable(sample_bytes)
     if clear_free_lists:
         import gc
 
