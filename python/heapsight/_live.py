@@ -44,7 +44,7 @@ def enable(*, sample_bytes: "int | None" = None, clear_free_lists: bool = False,
     False
     >>> heapsight.disable()
     """
-    _heapsight.enable(sample_bytes=sample_bytes, native=native)
+    _heapsight.enable(sample_bytes, native)
     if clear_free_lists:
         import gc
 

@@ -1,6 +1,6 @@
 //! Arguments from Python, checked before anything changes: whatever is refused is named in the message.
 
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::{PyMemoryError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyInt, PyString};
 
@@ -20,7 +20,7 @@ pub(crate) fn integer<'py>(value: &Bound<'py, PyAny>, rule: &str) -> PyResult<Bo
     }
     value
         .call_method0("__index__")
-        .map_err(|_| wrong_type(value, rule))
+        .map_err(|error| refused(value.py(), error, || wrong_type(value, rule)))
 }
 
 /// A line number, or None.
@@ -32,8 +32,10 @@ pub(crate) fn line(value: Option<&Bound<'_, PyAny>>) -> PyResult<Option<i64>> {
         return Ok(None);
     };
     let number = integer(value, "lineno must be an integer or None")?;
-    let line = number.extract().map_err(|_| {
-        PyValueError::new_err(format!("lineno is out of range: {}", shown(&number)))
+    let line = number.extract().map_err(|error| {
+        refused(value.py(), error, || {
+            PyValueError::new_err(format!("lineno is out of range: {}", shown(&number)))
+        })
     })?;
     Ok(Some(line))
 }
@@ -44,13 +46,23 @@ pub(crate) fn line(value: Option<&Bound<'_, PyAny>>) -> PyResult<Option<i64>> {
 /// `TypeError` or `ValueError` naming the value.
 pub(crate) fn unsigned(value: &Bound<'_, PyAny>, name: &str) -> PyResult<u64> {
     let number = integer(value, &format!("{name} must be an integer"))?;
-    number.extract().map_err(|_| {
-        PyValueError::new_err(format!(
-            "{name} must be from 0 to {}, not {}",
-            u64::MAX,
-            shown(&number)
-        ))
+    number.extract().map_err(|error| {
+        refused(value.py(), error, || {
+            PyValueError::new_err(format!(
+                "{name} must be from 0 to {}, not {}",
+                u64::MAX,
+                shown(&number)
+            ))
+        })
     })
+}
+
+/// `error` if that is for want of memory, which says nothing about the value; else what is wrong with the value.
+pub(crate) fn refused(py: Python<'_>, error: PyErr, wrong: impl FnOnce() -> PyErr) -> PyErr {
+    match error.is_instance_of::<PyMemoryError>(py) {
+        true => error,
+        false => wrong(),
+    }
 }
 
 /// A string, or None.

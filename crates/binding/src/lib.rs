@@ -19,6 +19,8 @@
 
 mod api;
 mod arguments;
+mod memory_error;
+mod room;
 mod run;
 mod testing;
 mod tracemalloc;
@@ -31,6 +33,7 @@ static ALLOCATOR: heapsight_tracer::reserve::Reserve = heapsight_tracer::reserve
 
 #[pymodule]
 fn _heapsight(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    memory_error::keep_quiet();
     heapsight_tracer::prepare();
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     arguments::register(module)?;

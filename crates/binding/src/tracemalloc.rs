@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU16, Ordering::Relaxed};
 use heapsight_analysis::path;
 use heapsight_analysis::traces::UNKNOWN;
 use heapsight_capture::model::CodeKind;
+use heapsight_edge::or_memory_error;
 use heapsight_tracer::{self as tracer, Config, FrameLimit, objects};
 use pyo3::exceptions::{PyOverflowError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -18,6 +19,8 @@ use pyo3::types::{PyFloat, PyInt, PyList, PyTuple};
 use crate::api::object;
 use crate::api::timer;
 use crate::api::tracing_filters;
+use crate::arguments;
+use crate::room;
 use table::TraceTable;
 
 /// Frames kept when tracing was started here last; `tracemalloc` tells it also while it is off.
@@ -32,6 +35,7 @@ static IN_USE: AtomicBool = AtomicBool::new(false);
 /// 0.
 #[pyfunction]
 #[pyo3(signature = (*nframe, extension_blocks = None), text_signature = "(nframe=1, /, *, extension_blocks=None)")]
+#[or_memory_error]
 fn start(
     py: Python<'_>,
     nframe: &Bound<'_, PyTuple>,
@@ -76,22 +80,27 @@ pub(crate) fn tracing_has_begun(py: Python<'_>) -> PyResult<()> {
     }
 }
 
+/// `TypeError` in the words of the running version.
+fn not_an_integer(nframe: &Bound<'_, PyAny>) -> PyErr {
+    let kind = nframe.get_type().name();
+    let kind = kind.map_or_else(|_| "object".to_owned(), |name| name.to_string());
+    PyTypeError::new_err(match nframe.py().version_info().minor {
+        10.. => format!("'{kind}' object cannot be interpreted as an integer"),
+        _ if nframe.is_instance_of::<PyFloat>() => {
+            "integer argument expected, got float".to_owned()
+        }
+        _ => format!("an integer is required (got type {kind})"),
+    })
+}
+
 /// The limit as `tracemalloc` reads it.
 fn frames(nframe: &Bound<'_, PyAny>) -> PyResult<u16> {
     let number = if nframe.is_instance_of::<PyInt>() {
         nframe.clone()
     } else {
-        nframe.call_method0("__index__").map_err(|_| {
-            let kind = nframe.get_type().name();
-            let kind = kind.map_or_else(|_| "object".to_owned(), |name| name.to_string());
-            PyTypeError::new_err(match nframe.py().version_info().minor {
-                10.. => format!("'{kind}' object cannot be interpreted as an integer"),
-                _ if nframe.is_instance_of::<PyFloat>() => {
-                    "integer argument expected, got float".to_owned()
-                }
-                _ => format!("an integer is required (got type {kind})"),
-            })
-        })?
+        nframe
+            .call_method0("__index__")
+            .map_err(|error| arguments::refused(nframe.py(), error, || not_an_integer(nframe)))?
     };
     let number: c_int = number
         .extract()
@@ -148,7 +157,12 @@ fn reset_peak() {
 
 /// The most frames that are kept of a traceback: of the present tracing, or of the last one.
 #[pyfunction]
+#[or_memory_error]
 fn get_traceback_limit() -> u16 {
+    traceback_limit()
+}
+
+fn traceback_limit() -> u16 {
     if !tracer::is_tracing() {
         return LAST_LIMIT.load(Relaxed);
     }
@@ -161,6 +175,7 @@ fn get_traceback_limit() -> u16 {
 
 /// Bytes in live traced blocks, and the most there were.
 #[pyfunction]
+#[or_memory_error]
 fn get_traced_memory() -> (u64, u64) {
     if is_tracing() {
         tracer::traced_memory()
@@ -171,6 +186,7 @@ fn get_traced_memory() -> (u64, u64) {
 
 /// Bytes that the tracer itself holds.
 #[pyfunction]
+#[or_memory_error]
 fn get_tracemalloc_memory() -> u64 {
     tracer::tracer_bytes()
 }
@@ -178,13 +194,15 @@ fn get_tracemalloc_memory() -> u64 {
 /// The traces of all live blocks; an empty list when tracing is off. Each is a tuple: domain, size in bytes, frames
 /// with the most recent first, how many frames there were.
 #[pyfunction]
+#[or_memory_error]
 fn _get_traces(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
-    take_trace_table().to_list(py)
+    trace_table()?.to_list(py)
 }
 
 /// The frames that allocated the object's block, the most recent first; None when it is not traced.
 #[pyfunction]
 #[pyo3(signature = (obj, /))]
+#[or_memory_error]
 fn _get_object_traceback<'py>(obj: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyTuple>>> {
     if !is_tracing() {
         return Ok(None);
@@ -196,7 +214,7 @@ fn _get_object_traceback<'py>(obj: &Bound<'py, PyAny>) -> PyResult<Option<Bound<
     let Some(site) = tables.sites.get(block.site as usize) else {
         return Ok(None);
     };
-    let limit = usize::from(get_traceback_limit());
+    let limit = usize::from(traceback_limit());
     let is_python = |node: &heapsight_capture::model::Node| {
         tables.codes[node.code as usize].kind == CodeKind::Python
     };
@@ -220,17 +238,28 @@ fn _get_object_traceback<'py>(obj: &Bound<'py, PyAny>) -> PyResult<Option<Bound<
 /// The traces of all live blocks, as a table that makes Python objects when they are asked for. Empty when tracing is
 /// off.
 #[pyfunction]
-fn take_trace_table() -> TraceTable {
+#[or_memory_error]
+fn take_trace_table() -> PyResult<TraceTable> {
+    trace_table()
+}
+
+fn trace_table() -> PyResult<TraceTable> {
     if is_tracing() {
+        room::for_blocks()?;
         let (tables, counts) = tracer::snapshot_with_sizes();
-        TraceTable::of_tables(&tables, &counts, u32::from(get_traceback_limit()))
+        Ok(TraceTable::of_tables(
+            &tables,
+            &counts,
+            u32::from(traceback_limit()),
+        ))
     } else {
-        TraceTable::empty()
+        Ok(TraceTable::empty())
     }
 }
 
 /// Has tracing that was or will be started otherwise see all that `tracemalloc` would see.
 #[pyfunction]
+#[or_memory_error]
 fn adopt_tracing(py: Python<'_>) -> PyResult<()> {
     IN_USE.store(true, Relaxed);
     trace_as_tracemalloc_does(py)

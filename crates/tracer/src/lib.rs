@@ -70,8 +70,8 @@ pub use process::account;
 pub use readout::audit::audit;
 pub use readout::size_counts::{SizeCount, snapshot_with_sizes};
 pub use readout::snapshot::{
-    LiveBlock, LiveBlocks, snapshot, snapshot_of_all_paths, snapshot_with_blocks, totals, trace_of,
-    traced_memory, tracer_bytes,
+    LiveBlock, LiveBlocks, path_entries, snapshot, snapshot_of_all_paths, snapshot_with_blocks,
+    totals, trace_of, traced_memory, tracer_bytes,
 };
 pub use tables::path_filter::{PathFilter, Sight};
 pub use thread::name_thread;

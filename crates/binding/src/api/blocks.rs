@@ -53,6 +53,14 @@ impl BlockTable {
         }
     }
 
+    /// Number of blocks there were when the snapshot was taken.
+    pub(crate) fn len(&self) -> usize {
+        match &*self.source {
+            Source::Traced(blocks) => blocks.len(),
+            Source::Loaded(blocks) => blocks.len(),
+        }
+    }
+
     /// The blocks that are there, by present site, in order of address.
     pub(crate) fn iter(&self) -> Iter<'_> {
         Iter {

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use heapsight_capture::model::Bounds;
+use heapsight_edge::or_memory_error;
 use heapsight_tracer as tracer;
 use pyo3::exceptions::{PyRuntimeWarning, PyValueError};
 use pyo3::prelude::*;
@@ -15,6 +16,7 @@ static IS_SET: AtomicBool = AtomicBool::new(false);
 /// Sets how many bytes call paths may take on which nothing is live, from now on; None: 32 MiB or 15 % of the process's
 /// resident memory, whichever is more.
 #[pyfunction]
+#[or_memory_error]
 fn set_budget(bytes: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
     let bytes = bytes.map(parse).transpose()?;
     IS_SET.store(true, Relaxed);
@@ -24,6 +26,7 @@ fn set_budget(bytes: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
 
 /// How many bytes call paths may take on which nothing is live.
 #[pyfunction]
+#[or_memory_error]
 fn get_budget(py: Python<'_>) -> PyResult<u64> {
     as_the_environment_says(py)?;
     Ok(tracer::budget())

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
+use heapsight_edge::or_memory_error;
 use heapsight_tracer as tracer;
 use heapsight_tracer::{Config, FrameLimit};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
@@ -25,7 +26,8 @@ static LIMIT: AtomicU32 = AtomicU32::new(1);
 
 /// Starts tracing. Does nothing when tracing is on already.
 #[pyfunction]
-#[pyo3(signature = (*, sample_bytes = None, native = false))]
+#[pyo3(signature = (sample_bytes = None, native = false))]
+#[or_memory_error]
 fn enable(py: Python<'_>, sample_bytes: Option<&Bound<'_, PyAny>>, native: bool) -> PyResult<()> {
     let sample_bytes = sample_bytes.map(positive_u64).transpose()?;
     if native && !tracer::native_is_seen() {
@@ -63,6 +65,7 @@ fn is_enabled() -> bool {
 
 /// Frames kept for each block; 65535 when unlimited.
 #[pyfunction]
+#[or_memory_error]
 fn get_traceback_limit() -> u32 {
     // `heapsight run` starts tracing with a limit of its own.
     let limit = if tracer::is_tracing() {
@@ -79,6 +82,7 @@ fn get_traceback_limit() -> u32 {
 
 /// Sets how many frames to keep for each block, 1 to 65535, or None for all of them. Forgets all traces when tracing.
 #[pyfunction]
+#[or_memory_error]
 fn set_traceback_limit(py: Python<'_>, limit: &Bound<'_, PyAny>) -> PyResult<()> {
     let limit = parse_limit(limit)?;
     LIMIT.store(limit, Relaxed);
@@ -103,6 +107,7 @@ fn clear_traces() {
 
 /// Bytes in live traced blocks.
 #[pyfunction]
+#[or_memory_error]
 fn get_traced_memory() -> u64 {
     tracer::put_hooks_back();
     tracer::traced_memory().0
@@ -110,6 +115,7 @@ fn get_traced_memory() -> u64 {
 
 /// Highest `get_traced_memory()` since tracing began, or since the last `clear_traces()` or `reset_peak()`.
 #[pyfunction]
+#[or_memory_error]
 fn get_traced_peak() -> u64 {
     tracer::put_hooks_back();
     tracer::traced_memory().1
@@ -123,6 +129,7 @@ fn reset_peak() {
 
 /// Bytes that the tracer itself holds.
 #[pyfunction]
+#[or_memory_error]
 fn get_tracemalloc_size() -> u64 {
     tracer::tracer_bytes()
 }
@@ -158,7 +165,7 @@ fn start(py: Python<'_>, sample_bytes: Option<u64>, native: bool) -> PyResult<()
 /// Has the tracer told when the interpreter is about to be torn down, from now on.
 fn watch_finalization(py: Python<'_>) -> PyResult<()> {
     static EXPECTED: AtomicBool = AtomicBool::new(false);
-    if EXPECTED.swap(true, Relaxed) {
+    if EXPECTED.load(Relaxed) {
         return Ok(());
     }
     let tell = PyCFunction::new_closure(py, None, None, |_, _| {
@@ -170,6 +177,7 @@ fn watch_finalization(py: Python<'_>) -> PyResult<()> {
         tracer::finalization_begins();
     })?;
     py.import("atexit")?.call_method1("register", (tell,))?;
+    EXPECTED.store(true, Relaxed);
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use heapsight_analysis::is_import_path;
+use heapsight_edge::or_memory_error;
 use heapsight_report::{
     DisplayFigures, DisplayFrame, DisplayKey, DisplayMetric, DisplayOptions, DisplayTop,
     MetricFormat, display_top, grouping_title,
@@ -58,6 +59,7 @@ const IMPORTS_NOTE: &str = "; display_top_stats shows them";
 
 /// The text of a top list. `rows` are differences as `StatsDiff` has them.
 #[pyfunction]
+#[or_memory_error]
 fn render_top(
     options: Options,
     title: Title,
@@ -123,6 +125,7 @@ fn render_top(
 
 /// Whether a key is one of imports as far as it tells.
 #[pyfunction]
+#[or_memory_error]
 fn is_import_key(key: &Bound<'_, PyAny>, group_by: &str) -> PyResult<bool> {
     let frames: Vec<(Option<String>, Option<String>)> = match group_by {
         "filename" => vec![(key.extract()?, None)],

@@ -1,6 +1,7 @@
 //! `Filter` and `Filters`: what to keep, by file and line.
 
 use heapsight_analysis as analysis;
+use heapsight_edge::or_memory_error;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyList, PyString, PyTuple};
@@ -28,6 +29,7 @@ impl Filter {
         signature = (include, pattern, lineno = None, traceback = None),
         text_signature = "(include, pattern, lineno=None, traceback=False)"
     )]
+    #[or_memory_error]
     fn new(
         include: &Bound<'_, PyAny>,
         pattern: &Bound<'_, PyAny>,
@@ -56,12 +58,14 @@ impl Filter {
 
     /// Pattern of file names, as it was given.
     #[getter]
+    #[or_memory_error]
     fn pattern(&self) -> &str {
         self.0.pattern()
     }
 
     /// Line number, or None for every line.
     #[getter]
+    #[or_memory_error]
     fn lineno(&self) -> Option<i64> {
         self.0.line
     }
@@ -73,6 +77,7 @@ impl Filter {
     }
 
     /// Whether the file is to be kept, on any line.
+    #[or_memory_error]
     fn match_filename(&self, filename: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
         Ok(self
             .0
@@ -80,12 +85,14 @@ impl Filter {
     }
 
     /// Whether the line is to be kept, in a file that matches.
+    #[or_memory_error]
     fn match_lineno(&self, lineno: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
         Ok(self.0.match_line(arguments::line(lineno)?))
     }
 
     /// Whether a frame in that file, on that line, is to be kept.
     #[pyo3(name = "match")]
+    #[or_memory_error]
     fn match_(
         &self,
         filename: Option<&Bound<'_, PyAny>>,
@@ -102,6 +109,7 @@ impl Filter {
         self.keeps(&trace)
     }
 
+    #[or_memory_error]
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         let flag = |value: bool| if value { "True" } else { "False" };
         let mut text = format!(
@@ -118,6 +126,7 @@ impl Filter {
         Ok(text + ")")
     }
 
+    #[or_memory_error]
     fn __reduce__<'py>(
         slf: &Bound<'py, Self>,
     ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
@@ -165,12 +174,14 @@ pub(crate) struct Filters {
 impl Filters {
     #[new]
     #[pyo3(signature = (filters = None), text_signature = "(filters=())")]
+    #[or_memory_error]
     fn new(filters: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
         let filters = filters.map(extract).transpose()?.unwrap_or_default();
         Ok(Self { filters })
     }
 
     /// Appends a filter.
+    #[or_memory_error]
     fn add(&mut self, filter: &Bound<'_, PyAny>) -> PyResult<()> {
         self.filters.push(extract_one(filter)?);
         Ok(())
@@ -178,6 +189,7 @@ impl Filters {
 
     /// Whether a frame in that file, on that line, is to be kept.
     #[pyo3(name = "match")]
+    #[or_memory_error]
     fn match_(
         &self,
         filename: Option<&Bound<'_, PyAny>>,
@@ -200,6 +212,7 @@ impl Filters {
         )
     }
 
+    #[or_memory_error]
     fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         Ok(PyList::new(py, self.filters.clone())?
             .try_iter()?
@@ -216,6 +229,7 @@ impl Filters {
             .is_ok_and(|filter| self.filters.contains(filter.get()))
     }
 
+    #[or_memory_error]
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         Ok(format!(
             "Filters({})",
@@ -223,6 +237,7 @@ impl Filters {
         ))
     }
 
+    #[or_memory_error]
     fn __reduce__<'py>(
         slf: &Bound<'py, Self>,
     ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
@@ -248,9 +263,11 @@ pub(crate) fn extract(filters: &Bound<'_, PyAny>) -> PyResult<Vec<Filter>> {
             "filters must be an iterable of Filter: put the one filter into a list",
         ));
     }
-    let items = filters
-        .try_iter()
-        .map_err(|_| arguments::wrong_type(filters, "filters must be an iterable of Filter"))?;
+    let items = filters.try_iter().map_err(|error| {
+        arguments::refused(filters.py(), error, || {
+            arguments::wrong_type(filters, "filters must be an iterable of Filter")
+        })
+    })?;
     items.map(|item| extract_one(&item?)).collect()
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use heapsight_analysis::path;
 use heapsight_capture::model::{NodeId, Tables};
+use heapsight_edge::or_memory_error;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
@@ -46,6 +47,7 @@ impl Frame {
 impl Frame {
     #[new]
     #[pyo3(signature = (filename = None, lineno = None, name = None))]
+    #[or_memory_error]
     fn new(
         filename: Option<&Bound<'_, PyAny>>,
         lineno: Option<&Bound<'_, PyAny>>,
@@ -60,22 +62,26 @@ impl Frame {
 
     /// File name of the code, as the code object has it; None when unknown.
     #[getter]
+    #[or_memory_error]
     fn filename(&self) -> Option<&str> {
         self.filename.as_deref()
     }
 
     /// Line number, counted from 1; None when unknown.
     #[getter]
+    #[or_memory_error]
     fn lineno(&self) -> Option<i64> {
         self.lineno
     }
 
     /// Qualified name of the function; None when unknown.
     #[getter]
+    #[or_memory_error]
     fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
 
+    #[or_memory_error]
     fn __str__(&self) -> String {
         let filename = self.filename.as_deref().unwrap_or("<unknown>");
         match self.lineno {
@@ -84,16 +90,20 @@ impl Frame {
         }
     }
 
+    #[or_memory_error]
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        let shown = (self.filename(), self.lineno, self.name()).into_pyobject(py)?;
+        let shown =
+            (self.filename.as_deref(), self.lineno, self.name.as_deref()).into_pyobject(py)?;
         Ok(format!("Frame{}", shown.repr()?))
     }
 
+    #[or_memory_error]
     fn __reduce__<'py>(
         slf: &Bound<'py, Self>,
     ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
         let this = slf.get();
-        let arguments = (this.filename(), this.lineno, this.name()).into_pyobject(slf.py())?;
+        let arguments = (this.filename.as_deref(), this.lineno, this.name.as_deref())
+            .into_pyobject(slf.py())?;
         Ok((slf.get_type().into_any(), arguments))
     }
 }

@@ -9,6 +9,7 @@ use heapsight_analysis::{
 };
 use heapsight_capture::Block;
 use heapsight_capture::model::Tables;
+use heapsight_edge::or_memory_error;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
@@ -16,6 +17,7 @@ use pyo3::types::{PyDict, PyList, PyTuple};
 use crate::api::blocks::BlockTable;
 use crate::api::keys::{KeyCache, grouping_of};
 use crate::api::trace::TraceStats;
+use crate::room;
 
 /// What a snapshot's memory is grouped by, with the snapshot's tables: sums are made when somebody asks.
 #[pyclass(frozen, module = "heapsight._heapsight", skip_from_py_object)]
@@ -56,9 +58,11 @@ impl Grouped {
 #[pymethods]
 impl Grouped {
     /// Every group with memory: key to TraceStats, the largest first.
+    #[or_memory_error]
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         match &self.0 {
             Source::Paths(tables, query) => {
+                room::for_paths(tables)?;
                 let dict = PyDict::new(py);
                 let mut keys = KeyCache::new(py, tables);
                 for row in analysis::group(tables, *query).rows {
@@ -79,9 +83,18 @@ impl Grouped {
     /// How it differs from `old`; from itself, so not at all, when there is none. None when the two are not grouped
     /// alike.
     #[pyo3(signature = (old = None))]
-    fn compare(&self, py: Python<'_>, old: Option<&Bound<'_, Self>>) -> Option<Differences> {
+    #[or_memory_error]
+    fn compare(
+        &self,
+        py: Python<'_>,
+        old: Option<&Bound<'_, Self>>,
+    ) -> PyResult<Option<Differences>> {
         let old = old.map_or(&self.0, |old| &old.get().0);
-        py.detach(|| match (&self.0, old) {
+        if let (Source::Paths(new, _), Source::Paths(old, _)) = (&self.0, old) {
+            room::for_paths(new)?;
+            room::for_paths(old)?;
+        }
+        Ok(py.detach(|| match (&self.0, old) {
             (Source::Paths(new, query), Source::Paths(old, old_query)) if query == old_query => {
                 Some(Differences(Compared::Paths(Box::new(Difference::new(
                     old, new, *query,
@@ -92,7 +105,7 @@ impl Grouped {
                 Some(Differences(Compared::Addresses { old, new }))
             }
             _ => None,
-        })
+        }))
     }
 }
 
@@ -118,6 +131,9 @@ enum Compared {
     },
 }
 
+/// An [`AddressChange`] in a list that grows, and the row made of it.
+const BYTES_PER_CHANGE: u64 = 160;
+
 /// (size difference, size, count difference, count).
 type Figures = (i64, u64, i64, u64);
 
@@ -127,10 +143,12 @@ type Head<'py> = (Bound<'py, PyList>, usize, Figures, Option<Figures>, Figures);
 #[pymethods]
 impl Differences {
     /// All of them, as tuples of size difference, size, count difference, count and key.
+    #[or_memory_error]
     fn to_list<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         match &self.0 {
             Compared::Paths(difference) => Ok(paths_head(py, difference, usize::MAX, false)?.0),
             Compared::Addresses { old, new } => {
+                room::for_bytes((old.len() + new.len()) as u64 * BYTES_PER_CHANGE)?;
                 let mut changes: Vec<AddressChange> = join(old, new).collect();
                 py.detach(|| changes.sort_unstable_by(|a, b| b.cmp(a)));
                 rows(py, &changes)
@@ -140,6 +158,7 @@ impl Differences {
 
     /// The first `count`; how many there are besides and their sums; the sums of those of imports, if these are to be
     /// no rows and there are any; the sums of all memory, each block counted once.
+    #[or_memory_error]
     fn head<'py>(&self, py: Python<'py>, count: usize, imports_apart: bool) -> PyResult<Head<'py>> {
         match &self.0 {
             Compared::Paths(difference) => paths_head(py, difference, count, imports_apart),
@@ -234,6 +253,7 @@ pub(crate) fn by_file_and_line<'py>(
     py: Python<'py>,
     tables: &Tables,
 ) -> PyResult<Bound<'py, PyDict>> {
+    room::for_paths(tables)?;
     let files = PyDict::new(py);
     let mut keys = KeyCache::new(py, tables);
     let query = Query {
@@ -259,6 +279,7 @@ pub(crate) fn by_file_and_line<'py>(
 
 /// The names that `group_by` takes.
 #[pyfunction]
+#[or_memory_error]
 fn group_by_choices(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
     PyTuple::new(py, crate::api::keys::CHOICES)
 }

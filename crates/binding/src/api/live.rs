@@ -5,6 +5,7 @@ use std::sync::Arc;
 use heapsight_analysis::truncate_with_sites;
 use heapsight_capture::Block;
 use heapsight_capture::model::{SiteId, Tables};
+use heapsight_edge::or_memory_error;
 use heapsight_tracer::{self as tracer, FrameLimit};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -14,23 +15,30 @@ use crate::api::frame::Frame;
 use crate::api::grouping::by_file_and_line;
 use crate::api::trace::Trace;
 use crate::arguments;
+use crate::room;
 
 /// The tables at this moment, cut to the traceback limit, with the blocks if asked for.
-pub(crate) fn tables(with_blocks: bool) -> (Tables, Option<BlockTable>) {
+///
+/// # Errors
+/// `MemoryError`.
+pub(crate) fn tables(with_blocks: bool) -> PyResult<(Tables, Option<BlockTable>)> {
     let (tables, mut blocks) = if with_blocks {
+        room::for_blocks()?;
         let (tables, blocks) = tracer::snapshot_with_blocks();
         (tables, Some(BlockTable::traced(blocks)))
     } else {
+        room::for_tables()?;
         (tracer::snapshot(), None)
     };
     let FrameLimit::UpTo(limit) = tracer::configuration().frame_limit else {
-        return (tables, blocks);
+        return Ok((tables, blocks));
     };
+    room::for_paths(&tables)?;
     let (tables, ids) = truncate_with_sites(&tables, u32::from(limit));
     if let Some(blocks) = &mut blocks {
         blocks.renumber(&ids.into_iter().map(Some).collect::<Vec<Option<SiteId>>>());
     }
-    (tables, blocks)
+    Ok((tables, blocks))
 }
 
 /// Address to Trace for the blocks.
@@ -83,8 +91,9 @@ impl<'a> RecentTraces<'a> {
 
 /// Address to Trace for every live traced block; empty when tracing is off.
 #[pyfunction]
+#[or_memory_error]
 fn get_traces(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
-    match tables(true) {
+    match tables(true)? {
         (found, Some(blocks)) if tracer::is_tracing() => traces(py, &Arc::new(found), &blocks),
         _ => Ok(PyDict::new(py)),
     }
@@ -92,15 +101,17 @@ fn get_traces(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
 
 /// File name to line to TraceStats over live blocks, by the most recent frame; empty when tracing is off.
 #[pyfunction]
+#[or_memory_error]
 fn get_stats(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     if !tracer::is_tracing() {
         return Ok(PyDict::new(py));
     }
-    by_file_and_line(py, &tables(false).0)
+    by_file_and_line(py, &tables(false)?.0)
 }
 
 /// The Trace of the block at exactly this address, None when there is none.
 #[pyfunction]
+#[or_memory_error]
 fn get_trace(address: &Bound<'_, PyAny>) -> PyResult<Option<Trace>> {
     let address = arguments::unsigned(address, "address")?;
     Ok(usize::try_from(address).ok().and_then(trace_at))
@@ -108,6 +119,7 @@ fn get_trace(address: &Bound<'_, PyAny>) -> PyResult<Option<Trace>> {
 
 /// The Trace of the block that holds the object, None when it is not traced.
 #[pyfunction]
+#[or_memory_error]
 fn get_object_trace(obj: &Bound<'_, PyAny>) -> Option<Trace> {
     trace_at(crate::api::object::block_address(obj).ok()?)
 }

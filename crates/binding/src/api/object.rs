@@ -2,6 +2,7 @@
 
 use std::ffi::{c_ulong, c_void};
 
+use heapsight_edge::or_memory_error;
 use heapsight_tracer::{UnsupportedVersion, pre_header_bytes, running_build};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::ffi;
@@ -9,6 +10,7 @@ use pyo3::prelude::*;
 
 /// The address of the memory block that holds the object: what stands before the object itself is part of it.
 #[pyfunction]
+#[or_memory_error]
 fn get_object_address(obj: &Bound<'_, PyAny>) -> PyResult<usize> {
     block_address(obj).map_err(|error| PyRuntimeError::new_err(error.to_string()))
 }

@@ -11,6 +11,7 @@ use heapsight_capture::model::{Counters, Mode, SiteId, Tables};
 use heapsight_capture::{
     Block, End, Existing, Exit, Header, Note, ReadError, Tick, Writer, write_whole,
 };
+use heapsight_edge::or_memory_error;
 use heapsight_tracer as tracer;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
@@ -23,6 +24,7 @@ use crate::api::grouping::{self, Grouped};
 use crate::api::header;
 use crate::api::live;
 use crate::api::moment;
+use crate::room;
 
 /// Name of the note that holds what Python adds to the tables.
 const NOTE: &str = "snapshot";
@@ -52,6 +54,7 @@ struct State {
 /// # Errors
 /// `RuntimeError` when tracing is off.
 #[pyfunction]
+#[or_memory_error]
 fn take_snapshot(py: Python<'_>, unix_ns: u64, with_traces: bool) -> PyResult<SnapshotData> {
     if !tracer::is_tracing() {
         return Err(PyRuntimeError::new_err(
@@ -64,7 +67,7 @@ fn take_snapshot(py: Python<'_>, unix_ns: u64, with_traces: bool) -> PyResult<Sn
         start_unix_ns: unix_ns,
         ..header::of_this_process(py, &config)
     };
-    let (tables, blocks) = live::tables(with_traces);
+    let (tables, blocks) = live::tables(with_traces)?;
     let state = State {
         tables: Arc::new(tables),
         blocks,
@@ -84,6 +87,7 @@ fn take_snapshot(py: Python<'_>, unix_ns: u64, with_traces: bool) -> PyResult<Sn
 /// # Errors
 /// `OSError` when the file cannot be read, `ValueError` when it is something else or refers to what is no data.
 #[pyfunction]
+#[or_memory_error]
 fn load_snapshot(
     py: Python<'_>,
     path: PathBuf,
@@ -117,6 +121,7 @@ fn recording_of_file(path: &Path, when: SeekTarget) -> Result<Recording, Recordi
 
 /// Reads what `to_bytes` gave.
 #[pyfunction]
+#[or_memory_error]
 fn snapshot_from_bytes(data: &[u8]) -> PyResult<SnapshotData> {
     let refused = |error: String| PyValueError::new_err(format!("not a pickled snapshot: {error}"));
     let recording = Recording::read(data, None).map_err(|error| refused(error.to_string()))?;
@@ -167,6 +172,14 @@ impl SnapshotData {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// # Errors
+    /// `MemoryError` when there is no room for what [`Self::encode`] makes.
+    fn room_for_file(&self) -> PyResult<()> {
+        let state = self.state();
+        let blocks = state.blocks.as_ref().map_or(0, BlockTable::len);
+        room::for_file(&state.tables, blocks)
+    }
+
     /// Writes everything as a capture with one tick.
     fn encode<W: Write>(&self, sink: W, rss_bytes: u64, note: String) -> Result<W, NotWritten> {
         let State { tables, blocks } = self.state().clone();
@@ -209,18 +222,21 @@ impl SnapshotData {
 impl SnapshotData {
     /// Process id.
     #[getter]
+    #[or_memory_error]
     fn pid(&self) -> u32 {
         self.header.pid
     }
 
     /// When it was taken, in nanoseconds since 1970-01-01 UTC.
     #[getter]
+    #[or_memory_error]
     fn unix_ns(&self) -> u64 {
         self.header.start_unix_ns
     }
 
     /// Frames kept of each call path; 65535 when all.
     #[getter]
+    #[or_memory_error]
     fn traceback_limit(&self) -> u32 {
         match self.header.mode {
             Mode::Exact {
@@ -232,6 +248,7 @@ impl SnapshotData {
 
     /// Bytes live, at the peak, and held by the tracer itself.
     #[getter]
+    #[or_memory_error]
     fn totals(&self) -> (u64, u64, u64) {
         let totals = self.state().tables.totals;
         (totals.live_bytes, totals.peak_bytes, totals.tracer_bytes)
@@ -239,18 +256,21 @@ impl SnapshotData {
 
     /// Resident bytes of the process as a recording has it; 0 when unknown.
     #[getter]
+    #[or_memory_error]
     fn rss_bytes(&self) -> u64 {
         self.rss_bytes
     }
 
     /// What Python added when the file was written, as JSON.
     #[getter]
+    #[or_memory_error]
     fn note(&self) -> Option<&str> {
         self.note.as_deref()
     }
 
     /// What is wrong with the file that it was read from; None when it is whole.
     #[getter]
+    #[or_memory_error]
     fn incomplete(&self) -> Option<&str> {
         self.incomplete.as_deref()
     }
@@ -262,12 +282,14 @@ impl SnapshotData {
     }
 
     /// File name to line to TraceStats.
+    #[or_memory_error]
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let tables = Arc::clone(&self.state().tables);
         grouping::by_file_and_line(py, &tables)
     }
 
     /// Address to Trace, None when single blocks are not known.
+    #[or_memory_error]
     fn traces<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
         let State { tables, blocks } = self.state().clone();
         let Some(blocks) = blocks else {
@@ -277,6 +299,7 @@ impl SnapshotData {
     }
 
     /// Drops what the filters drop, everywhere.
+    #[or_memory_error]
     fn apply_filters(&self, py: Python<'_>, filters: &Bound<'_, PyAny>) -> PyResult<()> {
         let rules: Vec<heapsight_analysis::Filter> = filter::extract(filters)?
             .into_iter()
@@ -285,6 +308,7 @@ impl SnapshotData {
         if rules.is_empty() {
             return Ok(());
         }
+        room::for_paths(&self.state().tables)?;
         py.detach(|| {
             let mut state = self.state();
             let ids = apply_filters(Arc::make_mut(&mut state.tables), &rules);
@@ -296,12 +320,14 @@ impl SnapshotData {
     }
 
     /// Statistics by `group_by`.
+    #[or_memory_error]
     fn group(&self, group_by: &str, cumulative: bool) -> PyResult<Grouped> {
         let state = self.state();
         Grouped::new(&state.tables, state.blocks.as_ref(), group_by, cumulative)
     }
 
     /// Writes a file, whole or not at all. One that is there already is replaced only if that is wanted.
+    #[or_memory_error]
     fn write(
         &self,
         py: Python<'_>,
@@ -310,6 +336,7 @@ impl SnapshotData {
         note: String,
         replace: bool,
     ) -> PyResult<()> {
+        self.room_for_file()?;
         let existing = match replace {
             true => Existing::Overwrite,
             false => Existing::Refuse,
@@ -323,12 +350,14 @@ impl SnapshotData {
     }
 
     /// What `write` would write.
+    #[or_memory_error]
     fn to_bytes<'py>(
         &self,
         py: Python<'py>,
         rss_bytes: u64,
         note: String,
     ) -> PyResult<Bound<'py, PyBytes>> {
+        self.room_for_file()?;
         let bytes = py
             .detach(|| self.encode(Vec::new(), rss_bytes, note))
             .map_err(|error| PyRuntimeError::new_err(error.to_string()))?;

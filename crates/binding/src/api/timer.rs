@@ -13,6 +13,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
+use heapsight_edge::or_memory_error;
 use heapsight_tracer::timer::{self, Ticket, Word};
 use pyo3::exceptions::{
     PyKeyboardInterrupt, PyOverflowError, PyRuntimeError, PySystemExit, PyTypeError, PyValueError,
@@ -62,6 +63,7 @@ fn state() -> MutexGuard<'static, State> {
 /// `sys.unraisablehook`. The timer goes on in either case.
 #[pyfunction]
 #[pyo3(signature = (delay, func, args = None, kwargs = None), text_signature = "(delay, func, args=(), kwargs={})")]
+#[or_memory_error]
 fn start_timer(
     py: Python<'_>,
     delay: &Bound<'_, PyAny>,
@@ -292,9 +294,11 @@ fn positional(py: Python<'_>, args: Option<&Bound<'_, PyAny>>) -> PyResult<Py<Py
     let Some(args) = args else {
         return Ok(PyTuple::empty(py).unbind());
     };
-    let items = args
-        .try_iter()
-        .map_err(|_| arguments::wrong_type(args, "args must be an iterable of arguments"))?;
+    let items = args.try_iter().map_err(|error| {
+        arguments::refused(args.py(), error, || {
+            arguments::wrong_type(args, "args must be an iterable of arguments")
+        })
+    })?;
     Ok(PyTuple::new(py, items.collect::<PyResult<Vec<_>>>()?)?.unbind())
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use heapsight_capture::model::{NodeId, Tables};
+use heapsight_edge::or_memory_error;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 
@@ -100,10 +101,13 @@ impl Trace {
 #[pymethods]
 impl Trace {
     #[new]
+    #[or_memory_error]
     fn new(size: &Bound<'_, PyAny>, traceback: &Bound<'_, PyAny>) -> PyResult<Self> {
         let size = arguments::unsigned(size, "size")?;
-        let items = traceback.try_iter().map_err(|_| {
-            arguments::wrong_type(traceback, "traceback must be an iterable of Frame")
+        let items = traceback.try_iter().map_err(|error| {
+            arguments::refused(traceback.py(), error, || {
+                arguments::wrong_type(traceback, "traceback must be an iterable of Frame")
+            })
         })?;
         let frames = items
             .map(|item| {
@@ -122,24 +126,28 @@ impl Trace {
 
     /// Size of the block in bytes, as it was asked for.
     #[getter]
+    #[or_memory_error]
     fn size(&self) -> u64 {
         self.size
     }
 
     /// Frames that allocated the block, most recent first.
     #[getter]
+    #[or_memory_error]
     fn traceback<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         PyList::new(py, self.frames.to_vec())
     }
 
+    #[or_memory_error]
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         Ok(format!(
             "Trace(size={}, traceback={})",
             self.size,
-            self.traceback(py)?.repr()?
+            self.traceback(py)?.bind(py).repr()?
         ))
     }
 
+    #[or_memory_error]
     fn __reduce__<'py>(
         slf: &Bound<'py, Self>,
     ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
@@ -163,6 +171,7 @@ pub(crate) struct TraceStats {
 #[pymethods]
 impl TraceStats {
     #[new]
+    #[or_memory_error]
     fn new(size: &Bound<'_, PyAny>, count: &Bound<'_, PyAny>) -> PyResult<Self> {
         Ok(Self {
             size: arguments::unsigned(size, "size")?,
@@ -172,20 +181,24 @@ impl TraceStats {
 
     /// Bytes.
     #[getter]
+    #[or_memory_error]
     fn size(&self) -> u64 {
         self.size
     }
 
     /// Blocks.
     #[getter]
+    #[or_memory_error]
     fn count(&self) -> u64 {
         self.count
     }
 
+    #[or_memory_error]
     fn __repr__(&self) -> String {
         format!("TraceStats(size={}, count={})", self.size, self.count)
     }
 
+    #[or_memory_error]
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> (Bound<'py, PyAny>, (u64, u64)) {
         let this = slf.get();
         (slf.get_type().into_any(), (this.size, this.count))

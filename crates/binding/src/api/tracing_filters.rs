@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use heapsight_analysis as analysis;
+use heapsight_edge::or_memory_error;
 use heapsight_tracer::{self as tracer, FrameLimit};
 use pyo3::prelude::*;
 
@@ -22,6 +23,7 @@ fn active() -> MutexGuard<'static, Filters> {
 
 /// Adds a filter that decides which allocations are traced from now on. What is traced already stays.
 #[pyfunction]
+#[or_memory_error]
 fn add_filter(filter: &Bound<'_, PyAny>) -> PyResult<()> {
     let filter = filter::extract_one(filter)?;
     let mut filters = active();
@@ -33,6 +35,7 @@ fn add_filter(filter: &Bound<'_, PyAny>) -> PyResult<()> {
 /// Adds a filter that leaves out the files matching `pattern`, at the first call in the process: heapsight is imported
 /// again by each sub-interpreter.
 #[pyfunction]
+#[or_memory_error]
 fn leave_own_files_out(pattern: &Bound<'_, PyAny>) -> PyResult<()> {
     static DONE: AtomicBool = AtomicBool::new(false);
     if DONE.swap(true, Relaxed) {
@@ -44,6 +47,7 @@ fn leave_own_files_out(pattern: &Bound<'_, PyAny>) -> PyResult<()> {
 
 /// The filters applied while tracing, as a new list.
 #[pyfunction]
+#[or_memory_error]
 fn get_filters() -> Vec<Filter> {
     active().filters.clone()
 }

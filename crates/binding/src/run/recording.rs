@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::{Mutex, PoisonError};
 
+use heapsight_edge::or_memory_error;
 use heapsight_handover::{RunSpec, header_for_run};
 use heapsight_report::{message, printable};
 use heapsight_tracer::{Config, FrameLimit, recorder};
@@ -85,6 +86,7 @@ pub(crate) fn is_following() -> bool {
 /// # Errors
 /// `RuntimeError` when `heapsight run` did not write `spec`.
 #[pyfunction]
+#[or_memory_error]
 fn run_script(spec: &str) -> PyResult<Option<OsString>> {
     let spec = RunSpec::from_env_value(spec);
     let spec = spec.map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
@@ -112,6 +114,7 @@ fn run_refuse(spec: &str, problem: &str) {
 /// # Errors
 /// `RuntimeError` with one line saying what failed; nothing is traced then.
 #[pyfunction]
+#[or_memory_error]
 fn run_begin(py: Python<'_>, spec: &str, argv: Vec<OsString>) -> PyResult<Option<String>> {
     let for_children = begin(spec, argv).map_err(PyRuntimeError::new_err)?;
     say_what_is_not_seen();
@@ -205,6 +208,7 @@ fn record(spec: RunSpec, capture: PathBuf, file: Guarded) -> Result<(), String> 
 /// In a forked child: records it into a file of its own, if children are followed. Only what the child allocates itself
 /// counts: what it inherited is in its parent's file. Returns one line if that fails; the child then goes on untraced.
 #[pyfunction]
+#[or_memory_error]
 fn run_follow_fork() -> Option<String> {
     // Another thread of the parent may have held the lock: that thread is not here to give it back.
     let parent = {

@@ -7,6 +7,7 @@ use heapsight_analysis::traces::{
     compare_traces, group_traces,
 };
 use heapsight_capture::model::Tables;
+use heapsight_edge::or_memory_error;
 use heapsight_tracer::SizeCount;
 use pyo3::exceptions::{PyIndexError, PyValueError};
 use pyo3::prelude::*;
@@ -53,6 +54,7 @@ impl TraceTable {
 impl TraceTable {
     /// A table of these tuples, in this order; None when there is something among them that the tracer never makes.
     #[staticmethod]
+    #[or_memory_error]
     fn of(traces: &Bound<'_, PyAny>) -> PyResult<Option<Self>> {
         Ok(raw_traces::read(traces)?.map(Self))
     }
@@ -62,6 +64,7 @@ impl TraceTable {
     }
 
     /// The trace at a position, as a tuple.
+    #[or_memory_error]
     fn __getitem__<'py>(&self, py: Python<'py>, index: isize) -> PyResult<Bound<'py, PyTuple>> {
         let position = u64::try_from(index)
             .ok()
@@ -71,6 +74,7 @@ impl TraceTable {
     }
 
     /// The traces at these positions, as tuples.
+    #[or_memory_error]
     fn select<'py>(
         &self,
         py: Python<'py>,
@@ -87,11 +91,13 @@ impl TraceTable {
 
     /// All traces, as tuples.
     #[pyo3(name = "to_list")]
+    #[or_memory_error]
     fn py_to_list<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         self.to_list(py)
     }
 
     /// The different traces in order of first appearance, each once. Equal ones may come more than once.
+    #[or_memory_error]
     fn distinct<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let mut objects = Objects::new(py, self.0.paths());
         let list = PyList::empty(py);
@@ -102,6 +108,7 @@ impl TraceTable {
     }
 
     /// The traces that `keep` says yes to, in the same order. It is asked once for each different one.
+    #[or_memory_error]
     fn filtered(&self, py: Python<'_>, keep: &Bound<'_, PyAny>) -> PyResult<Self> {
         let mut objects = Objects::new(py, self.0.paths());
         let kept = (0..self.0.rows().len() as RowId)
@@ -118,6 +125,7 @@ impl TraceTable {
 
     /// Sums by 'traceback', 'filename' or 'lineno', the largest first: frames with the most recent first, bytes,
     /// blocks.
+    #[or_memory_error]
     fn statistics<'py>(
         &self,
         py: Python<'py>,
@@ -140,6 +148,7 @@ impl TraceTable {
     }
 
     /// What has changed since `old`, the biggest change first: frames, bytes, their change, blocks, their change.
+    #[or_memory_error]
     fn differences<'py>(
         &self,
         py: Python<'py>,
@@ -171,6 +180,7 @@ impl TraceTable {
 
     /// Bytes of memory that the table holds.
     #[getter]
+    #[or_memory_error]
     fn heap_bytes(&self) -> usize {
         self.0.heap_bytes()
     }

@@ -40,6 +40,25 @@ pub(crate) fn map(held: &mut Held, length: usize) -> Option<*mut u8> {
     Some(start.cast())
 }
 
+/// Whether the kernel would give `length` bytes of memory now, as it would to `malloc`.
+pub(crate) fn can_map(length: usize) -> bool {
+    if length == 0 {
+        return true;
+    }
+    let (access, kind) = (
+        libc::PROT_READ | libc::PROT_WRITE,
+        libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+    );
+    // SAFETY: an anonymous mapping at an address of the kernel's choice touches no existing memory.
+    let start = unsafe { libc::mmap(std::ptr::null_mut(), length, access, kind, -1, 0) };
+    if start == libc::MAP_FAILED {
+        return false;
+    }
+    // SAFETY: the mapping just made, which nobody has seen.
+    unsafe { libc::munmap(start, length) };
+    true
+}
+
 /// As [`map`], at a multiple of `alignment`, a power of two of at least a page.
 pub(crate) fn map_aligned(held: &mut Held, length: usize, alignment: usize) -> Option<*mut u8> {
     let start = map(held, length + alignment)?;

@@ -32,6 +32,12 @@ pub(crate) fn prepare(held: &mut Held) {
     }
 }
 
+/// Whether so many bytes more can be had, from the system or from what is left of the range. True of the moment only.
+#[must_use]
+pub fn is_room_for(bytes: usize) -> bool {
+    mapping::can_map(bytes) || RANGE.has_left(bytes)
+}
+
 /// A stack of blocks: one that is freed is used again when it was the last, or when all are free.
 struct Range {
     start: AtomicUsize,
@@ -50,6 +56,12 @@ impl Range {
     fn holds(&self, block: *mut u8) -> bool {
         let start = self.start.load(Ordering::Acquire);
         start != 0 && (start..start + BYTES).contains(&(block as usize))
+    }
+
+    /// Whether that many bytes are free in one piece.
+    fn has_left(&self, bytes: usize) -> bool {
+        let used = self.state.load(Ordering::Acquire) as u32 as usize;
+        self.start.load(Ordering::Acquire) != 0 && bytes <= BYTES - used
     }
 
     /// A block, or null when there is no room or no range.
@@ -203,14 +215,17 @@ mod tests {
         let all = range.take(layout(BYTES, 1));
         assert!(!all.is_null());
         assert!(range.take(layout(1, 1)).is_null());
+        assert!(range.has_left(0) && !range.has_left(1));
         range.deallocate(all, layout(BYTES, 1));
         assert_eq!(range.take(layout(1, 1)), all);
+        assert!(range.has_left(BYTES - 1) && !range.has_left(BYTES));
     }
 
     #[test]
     fn without_a_range_nothing_is_held_and_nothing_given() {
         let range = Range::new();
         assert!(range.take(layout(8, 8)).is_null());
+        assert!(!range.has_left(0));
         assert!(!range.holds(ptr::null_mut()));
     }
 }

@@ -141,6 +141,12 @@ pub fn traced_memory() -> (u64, u64) {
     (total::live_bytes(), total::reported_peak_bytes())
 }
 
+/// Number of call paths and of places on them in the tracer's tables: no snapshot has more.
+#[must_use]
+pub fn path_entries() -> u64 {
+    u64::from(sites::len()) + u64::from(tree::len())
+}
+
 /// Bytes that the tracer itself holds: resident pages of its mappings and what it has on the heap.
 #[must_use]
 pub fn tracer_bytes() -> u64 {
