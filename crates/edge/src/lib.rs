@@ -10,8 +10,8 @@ use proc_macro::{Delimiter, Group, TokenStream, TokenTree};
 /// Makes the function raise `MemoryError` where it would panic for want of memory for a Python object, in its body or
 /// in making an object of what it returns, and makes exceptions before it returns.
 ///
-/// What can be returned without a new object (`Self`, `bool`, nothing) stays what it is; anything else becomes an object
-/// here, since nothing could catch a failure later.
+/// What can be returned without a new object (`Self`, `bool`, nothing) stays what it is; anything else becomes an
+/// object here, since nothing could catch a failure later.
 ///
 /// # Panics
 /// At compile time, when the function returns nothing: then it cannot fail either.
