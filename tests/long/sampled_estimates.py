@@ -130,9 +130,9 @@ def judge(exact: list[Run], sampled: list[Run], sample_bytes: int) -> Judged:
         judged.wrong.append(f"peak: {mean:.0f} on average, the true one is {max(true)}")
     if mean < min(true) - margin_bytes(min(true), sample_bytes):
         judged.wrong.append(f"peak: {mean:.0f} on average, less than the true one, {min(true)}")
-    share = judged.inside[True] / max(1, judged.inside.total())
+    share = judged.inside[True] / max(1, sum(judged.inside.values()))
     if share < INSIDE:
-        judged.wrong.append(f"only {share:.1%} of {judged.inside.total()} figures are within the ± of their run")
+        judged.wrong.append(f"only {share:.1%} of {sum(judged.inside.values())} figures are within the ± of their run")
     return judged
 
 
@@ -194,9 +194,9 @@ def main() -> None:
             judged = judge(exact, sampled, options.sample)
             failures += len(judged.wrong)
             peak = sum(run.peak for run in sampled) / len(sampled) / max(run.peak for run in exact)
-            inside = judged.inside[True] / max(1, judged.inside.total())
+            inside = judged.inside[True] / max(1, sum(judged.inside.values()))
             print(
-                f"{name}: {judged.compared} means, {judged.inside.total()} figures, {inside:.2%} within their ±, "
+                f"{name}: {judged.compared} means, {sum(judged.inside.values())} figures, {inside:.2%} within their ±, "
                 f"peak {peak:.2f} times the true one, {len(judged.wrong)} wrong",
                 flush=True,
             )
