@@ -24,12 +24,7 @@ class CountingError(Exception):
     """A process could not be counted; the message says why."""
 
 
-SHIFTS = {"sampled": tuple(mebibytes << 20 for mebibytes in range(8))}
-"""Address layouts that a mode is counted in; the least count is taken. The hook of sampled frees looks at a bit of the
-address, modulo 8 MiB, which may belong to a code object as well: by chance, which a larger extension module changes."""
-
-
-def parts(python: Path, mode: str, shift: int = 0) -> list[int]:
+def parts(python: Path, mode: str) -> list[int]:
     """The instructions of each part of a process: up to the first mark, between marks, after the last.
 
     Addresses, hashes and the environment are fixed: two runs of the same build give the same numbers,
@@ -40,7 +35,7 @@ def parts(python: Path, mode: str, shift: int = 0) -> list[int]:
             *(_program("setarch"), "-R", _program("valgrind"), "--tool=callgrind"),
             *(f"--callgrind-out-file={folder}/part", "--dump-before=getppid"),
             # -B: a first run that wrote byte code would count differently from a second.
-            *(str(python), "-B", "-s", str(EVENTS), mode, str(shift)),
+            *(str(python), "-B", "-s", str(EVENTS), mode),
         ]
         environment = {"PATH": os.defpath, "LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "0"}
         result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
@@ -86,11 +81,8 @@ def count_all(python: Path) -> dict[str, Counts]:
     # Writes the byte code of heapsight's package, which -B does not.
     subprocess.run([python, "-c", "import heapsight"], check=True)
     with ThreadPoolExecutor(usable_cores()) as pool:
-        runs = [(mode, shift) for mode in MODES for shift in SHIFTS.get(mode, (0,))]
-        counts: dict[str, Counts] = {}
-        for (mode, _), counted in zip(runs, pool.map(lambda run: per_object(parts(python, *run)), runs)):
-            known = counts.setdefault(mode, counted)
-            counts[mode] = {what: min(count, known[what]) for what, count in counted.items()}
+        counted = pool.map(lambda mode: per_object(parts(python, mode)), MODES)
+        counts = dict(zip(MODES, counted))
     off = counts["off"]
     return {
         mode: {what: count - (off[what] if mode != "off" else 0) for what, count in each.items()}

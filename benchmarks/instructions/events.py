@@ -1,8 +1,7 @@
 """A fixed number of allocator events, to be counted under callgrind.
 
-    python events.py MODE [SHIFT]
+    python events.py MODE
 
-SHIFT is how many bytes of addresses to leave free before tracing begins: the allocator's arenas then lie elsewhere.
 MODE is ``off``, ``full`` (call paths), ``one`` (frame) or ``sampled``, where only what falls outside the sample
 is looked at. heapsight is imported in every mode, so that the difference between a mode and ``off`` is what
 tracing costs. The parts to count are between calls of ``os.getppid``: callgrind is told to begin a new part of its
@@ -10,7 +9,6 @@ output whenever the C library's function of that name is entered.
 """
 
 import gc
-import mmap
 import os
 import sys
 from collections.abc import Callable
@@ -117,8 +115,6 @@ WORKLOADS = (
 def main() -> None:
     """Switch on what is asked for, run everything, leave."""
     mode = sys.argv[1]
-    shift = int(sys.argv[2]) if len(sys.argv) > 2 else 0
-    kept_free = mmap.mmap(-1, shift) if shift else None
     import heapsight
 
     if mode != "off":
@@ -134,7 +130,6 @@ def main() -> None:
             os.getppid()
             KEPT.clear()
     os.getppid()
-    del kept_free
     # Not sys.exit(): the clean-up of the interpreter takes long under callgrind and is not looked at.
     os._exit(0)
 

@@ -35,6 +35,11 @@ SLACK_INSTRUCTIONS = 1.0
 OTHER_BUILD_TOLERANCE = 0.10
 """The same where the interpreter is another build than that of the baseline: its allocators are inlined elsewhere."""
 
+BY_CHANCE = {"sampled": 0.25}
+"""The same for a mode whose counts hang on addresses. The hook of sampled frees looks at one bit for each 16 bytes,
+modulo 8 MiB: whether code objects, whose bits are set, share some with the blocks that are counted is chance. One
+wheel was seen to take 26.7 and 32.9 instructions for a freed list, with nothing changed but where the arenas lie."""
+
 SAME_BUILD = 0.01
 """Further off than this without tracing, the interpreter is not the one of the baseline."""
 
@@ -75,14 +80,15 @@ def compare(
     """What got worse and what got better, by more than the tolerance. ``off`` is not compared."""
     worse, better = [], []
     for mode, counts in now.items():
+        let_through = max(tolerance, BY_CHANCE.get(mode, 0))
         for workload, count in counts.items():
             old = before.get(mode, {}).get(workload)
             if mode == "off" or old is None:
                 continue
             change = Change(mode, workload, old, count)
-            if count > allowed(old, tolerance):
+            if count > allowed(old, let_through):
                 worse.append(change)
-            elif old > allowed(count, tolerance):
+            elif old > allowed(count, let_through):
                 better.append(change)
     return worse, better
 
