@@ -22,7 +22,7 @@
 //! # log.finish(1_000_000_000)?;
 //! # let capture = Capture::read(&file[..])?;
 //! // `capture` is of a program that holds two blocks of 512 bytes, from line 3 of app.py.
-//! let text = summary(&capture, &Selection::default(), &Look::plain(80));
+//! let text = summary(&capture, &Selection::default(), None, &Look::plain(80));
 //! assert!(text.contains("Traced memory  1.0 KiB in 2 blocks"), "{text}");
 //! assert!(text.contains("app.py:3"), "{text}");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
