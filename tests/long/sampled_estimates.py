@@ -11,7 +11,7 @@ for n blocks. Judged are, for what was allocated, freed and is live, in bytes an
 * single runs against the ± that reports print, for figures of 16 R bytes or more: 95 % of them are inside;
 * the peak, an estimate from above: its mean is no more than 1.2 times the true one and its ±.
 
-`make estimates` runs it in the environment of the benchmark.
+It runs in the environment of the benchmark, on the newest wheel in target/wheels or dist (`make wheel`).
 """
 
 from __future__ import annotations
