@@ -87,6 +87,16 @@ def test_what_the_programs_own_modules_build_while_they_are_imported_is_no_impor
     assert re.search(r"shop/store/settings\.py:1 <", shown(folder, "top", "-n2", "run.heapsight"))
 
 
+def test_the_sentence_names_the_import_system_as_tables_do(folder: Path) -> None:
+    (folder / "shop" / "rates.py").write_text(SETTINGS.replace("5000", "100_000"))
+    done = heapsight("run", "-o", "rates.heapsight", "-c", "import shop.rates", cwd=folder)
+    assert done.status == 0, done.errors
+    [sentence] = [part for part in done.errors.split("\n\n") if "is on one path: " in part]
+    words = " ".join(sentence.split())
+    assert re.search(r"shop/rates\.py:1 <module> ← import \(\d+ frames\)", words), words
+    assert "importlib" not in done.errors
+
+
 def test_exports_have_imports_whole(folder: Path) -> None:
     assert "<frozen importlib" in shown(folder, "export", "--to", "collapsed", "-o", "-", "run.heapsight")
 

@@ -13,7 +13,7 @@ const MAX_LINES: usize = 6;
 
 /// Consecutive frames that are shown as one line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Run<'t> {
+pub(crate) enum Run<'t> {
     /// One frame, entered this many times in a row.
     Recursion(Frame<'t>, usize),
     /// This many frames of the import system, which come in long runs that say nothing.
@@ -27,7 +27,7 @@ impl Run<'_> {
         }
     }
 
-    fn is_own_code(&self) -> bool {
+    pub(crate) fn is_own_code(&self) -> bool {
         matches!(self, Self::Recursion(frame, _) if is_own_code(frame.filename))
     }
 }
@@ -104,7 +104,8 @@ fn left_out(runs: &[Run<'_>], look: &Look) -> Option<String> {
     (hidden > 0).then(|| look.paint(Role::Secondary, text).to_string())
 }
 
-fn runs<'t>(frames: impl Iterator<Item = Frame<'t>>) -> Vec<Run<'t>> {
+/// A call path with recursion and the import system in one piece each.
+pub(crate) fn runs<'t>(frames: impl Iterator<Item = Frame<'t>>) -> Vec<Run<'t>> {
     let mut runs: Vec<Run<'t>> = Vec::new();
     for frame in frames {
         let is_import = is_import_system(frame.filename);

@@ -3,10 +3,11 @@
 use foldhash::{HashMap, HashMapExt};
 use heapsight_analysis::path::{Frame, frame, frames};
 use heapsight_analysis::recording::{Half, Reached};
-use heapsight_analysis::{Imports, Metric, heaviest_path, import_sites, is_own_code, short_name};
+use heapsight_analysis::{Imports, Metric, heaviest_path, import_sites, short_name};
 use heapsight_capture::Capture;
 use heapsight_capture::model::{Counters, NodeId, Site, StringId, Tables};
 
+use crate::callers::{Run, runs};
 use crate::figures::format_size;
 use crate::look::Look;
 use crate::moment::{time, when};
@@ -18,7 +19,7 @@ const LEAST_SHARE: u64 = 51;
 /// Growth is told of if it is at least this part of what is live: a tenth.
 const LEAST_GROWTH: u64 = 10;
 
-/// Frames that are named.
+/// Frames that are named; recursion and the import system count as one, as they do in tables.
 const FRAMES: usize = 3;
 
 /// Columns of a name in a sentence.
@@ -158,7 +159,7 @@ fn growth(capture: &Capture, half: &Half) -> Option<Subject> {
 /// `store.py:18 add ← app.py:40 main`, most recent frame first, and at least one of the program's own, if it has any.
 fn path(capture: &Capture, node: NodeId, look: &Look) -> String {
     let tables: &Tables = &capture.tables;
-    let text = |frame: &Frame<'_>| {
+    let of_frame = |frame: &Frame<'_>| {
         let name = short_name(frame.filename, &capture.header.working_directory).text;
         let name = keep_end(
             &printable(name, look.unicode),
@@ -173,8 +174,13 @@ fn path(capture: &Capture, node: NodeId, look: &Look) -> String {
             (_, line) => format!("{name}:{line} {function}"),
         }
     };
-    let all: Vec<Frame<'_>> = frames(tables, node).collect();
-    let own = all.iter().position(|frame| is_own_code(frame.filename));
+    let text = |run: &Run<'_>| match run {
+        Run::Recursion(frame, 1) => of_frame(frame),
+        Run::Recursion(frame, count) => format!("{} {}{count}", of_frame(frame), look.times()),
+        Run::Import(count) => format!("import ({count} frames)"),
+    };
+    let all = runs(frames(tables, node));
+    let own = all.iter().position(Run::is_own_code);
     let mut named: Vec<String> = all.iter().take(FRAMES).map(text).collect();
     match own {
         Some(own) if own >= FRAMES => {
