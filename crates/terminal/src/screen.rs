@@ -134,15 +134,17 @@ pub(crate) fn next_event(patience: Duration) -> io::Result<Option<Event>> {
     // Keys that crossterm has read already make no terminal readable, so it is asked before the wait, too.
     for wait in [Duration::ZERO, patience] {
         wait_for_input(wait)?;
-        if event::poll(Duration::ZERO)? {
+        // With no time at all it would not look.
+        if event::poll(Duration::from_millis(1))? {
             return event::read().map(Some);
         }
     }
     Ok(None)
 }
 
-/// Waits until there is something to read, a signal came or `patience` is over. crossterm does not wait itself: at a
-/// terminal that has gone away it would read nothing, again and again, for ever.
+/// Waits until there is something to read, a signal came or `patience` is over. crossterm does not wait itself: it
+/// takes a terminal that has gone away for one where nothing is typed. (Its feature `use-dev-tty` makes it come back
+/// from there. Without, it would read nothing again and again if the terminal went away after we had looked.)
 fn wait_for_input(patience: Duration) -> io::Result<()> {
     let stdin = io::stdin();
     // The same terminal that crossterm reads.
