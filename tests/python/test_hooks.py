@@ -115,6 +115,28 @@ print("done")
     assert_quiet(outcome)
 
 
+@pytest.mark.parametrize("mode", ["exact", "one frame"])
+def test_a_snapshot_is_of_one_moment_while_threads_without_the_gil_allocate(mode: str, raw_threads: Path) -> None:
+    outcome = run(
+        """
+        enable()
+        raw.start_threads(2)
+        for _ in range(100):
+            snapshot = heapsight.Snapshot.create(with_traces=True)
+            blocks = [trace.size for trace in snapshot.traces.values()]
+            places = [place for lines in snapshot.stats.values() for place in lines.values()]
+            sums = sum(place.size for place in places), sum(place.count for place in places)
+            assert sums == (sum(blocks), len(blocks)), (sums, sum(blocks), len(blocks))
+            assert snapshot.traced_memory == sums[0], (snapshot.traced_memory, sums)
+        raw.stop_threads()
+        print("done")
+        """,
+        mode,
+        raw_threads,
+    )
+    assert_quiet(outcome)
+
+
 def test_no_block_of_threads_without_the_gil_is_missed_while_a_recorded_program_changes_its_view(
     raw_threads: Path, capture: Path
 ) -> None:

@@ -20,6 +20,7 @@ mod sync {
     pub(super) use std::sync::atomic::{AtomicBool, AtomicU8, Ordering, fence};
 }
 
+use std::cell::Cell;
 use std::sync::Mutex;
 use std::sync::atomic::{
     AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering,
@@ -161,12 +162,31 @@ pub(crate) fn close() {
     wait_for_events();
 }
 
-/// Has events wait until [`open`], and waits until none is under way: nothing is missed meanwhile. For changes that
-/// take a moment. Call with the GIL, under [`change`].
+/// Has events wait until [`open`], and waits until none is under way: nothing is missed meanwhile. Call with the GIL,
+/// under [`change`].
 pub(crate) fn hold() {
     HOLDER.store(this_thread(), Ordering::SeqCst);
     GATE.set(State::Held);
     wait_for_events();
+}
+
+/// Runs `action` while no event is under way, and lets those go on that came meanwhile: what it reads is of one moment.
+/// Events under this thread's GIL are its own, and heapsight makes none that count. Call with the GIL.
+pub(crate) fn while_held<T>(action: impl FnOnce() -> T) -> T {
+    struct Reopen(Mode);
+    impl Drop for Reopen {
+        fn drop(&mut self) {
+            open(self.0);
+        }
+    }
+    change(|| {
+        let _reopen = is_tracing().then(|| {
+            let mode = unchecked_mode();
+            hold();
+            Reopen(mode)
+        });
+        action()
+    })
 }
 
 /// Whether the gate is held for a fork: by nobody else, then.
@@ -244,8 +264,14 @@ impl Presence {
             return true;
         }
         let may_wait = HOLDER.load(Ordering::SeqCst) != this_thread() && !lock::is_forking();
+        let waited = Cell::new(0_u32);
         GATE.enter_later(&self.own, || {
-            std::thread::yield_now();
+            // A changed session is back in microseconds. A snapshot takes longer, and wants the processor.
+            if waited.replace(waited.get().saturating_add(1)) < 64 {
+                std::thread::yield_now();
+            } else {
+                std::thread::sleep(Duration::from_micros(100));
+            }
             may_wait
         })
     }

@@ -15,19 +15,16 @@ use crate::tracemalloc::extension;
 /// One line for each thing that does not add up; none when all is well. Call with the GIL held.
 #[must_use]
 pub fn audit() -> Vec<String> {
-    session::change(|| {
-        let mode = session::unchecked_mode();
-        if !session::is_tracing() {
-            return Vec::new();
+    session::while_held(|| {
+        if session::is_tracing() {
+            audit_held(session::unchecked_mode().is_sampled())
+        } else {
+            Vec::new()
         }
-        session::hold();
-        let problems = audit_closed(mode.is_sampled());
-        session::open(mode);
-        problems
     })
 }
 
-fn audit_closed(sampled: bool) -> Vec<String> {
+fn audit_held(sampled: bool) -> Vec<String> {
     let mut problems = Vec::new();
     let mut live: HashMap<u32, (u64, u64)> = HashMap::new();
     let mut count = |site: u32, bytes: u64, blocks: u64| {

@@ -10,6 +10,7 @@ use crate::config;
 use crate::memory::lock;
 use crate::readout::export::Exporter;
 use crate::readout::snapshot;
+use crate::session;
 use crate::tables::live_map;
 use crate::tables::live_map::Block;
 use crate::tables::mappings;
@@ -31,6 +32,10 @@ pub struct SizeCount {
 /// order. Call with the GIL held.
 #[must_use]
 pub fn snapshot_with_sizes() -> (Tables, Vec<SizeCount>) {
+    session::while_held(with_sizes)
+}
+
+fn with_sizes() -> (Tables, Vec<SizeCount>) {
     let mut exporter = Exporter::default();
     // The sums of the others are not wanted: only live blocks are told here.
     let _ = exporter.needed();

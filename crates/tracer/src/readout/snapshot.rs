@@ -1,4 +1,5 @@
-//! Reading the tables while the program goes on.
+//! Reading the tables while the program goes on. Events without the GIL wait meanwhile ([`session::while_held`]), so
+//! that counters, blocks and totals are of one moment.
 
 use std::collections::HashMap;
 
@@ -10,6 +11,7 @@ use crate::config;
 use crate::memory::lock::{self, Held};
 use crate::memory::mapping;
 use crate::readout::export::Exporter;
+use crate::session;
 use crate::tables::live_map::Block;
 use crate::tables::sampled_blocks;
 use crate::tables::totals as total;
@@ -198,23 +200,31 @@ fn held_by_kind(mut held: Held) -> (u64, u64) {
 /// all others. Costs time by call paths, not by blocks. Call with the GIL held.
 #[must_use]
 pub fn snapshot() -> Tables {
-    let mut exporter = Exporter::default();
-    let counters = exporter.needed();
-    into_tables(exporter, counters)
+    session::while_held(|| {
+        let mut exporter = Exporter::default();
+        let counters = exporter.needed();
+        into_tables(exporter, counters)
+    })
 }
 
 /// The same with every path there ever was, one by one: for tests that add up what came and went.
 #[doc(hidden)]
 #[must_use]
 pub fn snapshot_of_all_paths() -> Tables {
-    let mut exporter = Exporter::default();
-    let counters = exporter.all();
-    into_tables(exporter, counters)
+    session::while_held(|| {
+        let mut exporter = Exporter::default();
+        let counters = exporter.all();
+        into_tables(exporter, counters)
+    })
 }
 
 /// The same with every live block.
 #[must_use]
 pub fn snapshot_with_blocks() -> (Tables, LiveBlocks) {
+    session::while_held(with_blocks)
+}
+
+fn with_blocks() -> (Tables, LiveBlocks) {
     let mut exporter = Exporter::default();
     let counters = exporter.needed();
     // The blocks of a sample are few; the live blocks of the totals are those that they stand for.
