@@ -17,6 +17,9 @@ pub(crate) struct Region {
 /// All mappings of the tracer, to tell how much of them is resident. Never touched by a hook except when a table grows.
 static REGIONS: Guarded<Vec<Region>> = Guarded::new(Vec::new());
 
+/// Addresses alone, without a promise of memory. Miri knows no such mapping.
+const NO_RESERVE: libc::c_int = if cfg!(miri) { 0 } else { libc::MAP_NORESERVE };
+
 /// Reserves `length` bytes of zeroed memory; `None` when the kernel refuses.
 pub(crate) fn map(held: &mut Held, length: usize) -> Option<*mut u8> {
     // SAFETY: an anonymous mapping at an address of the kernel's choice touches no existing memory.
@@ -25,7 +28,7 @@ pub(crate) fn map(held: &mut Held, length: usize) -> Option<*mut u8> {
             std::ptr::null_mut(),
             length,
             libc::PROT_READ | libc::PROT_WRITE,
-            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | NO_RESERVE,
             -1,
             0,
         )

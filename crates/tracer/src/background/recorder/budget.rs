@@ -93,6 +93,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "Miri's threads have no time of their own")]
     fn a_thread_that_works_uses_time() {
         let before = thread_time();
         while thread_time() == before {}
