@@ -190,3 +190,9 @@ def test_what_was_folded_is_said(tmp_path: Path) -> None:
     assert outcome.status == 0, outcome.errors
     shown = heapsight("stats", file)
     assert "only the nearest caller is known" in " ".join(shown.text.split())
+
+
+def test_memory_without_a_file_name_is_in_every_sum_whatever_the_reason() -> None:
+    outcome = program("folded_and_unnamed.py").plain()
+    assert (outcome.status, outcome.errors) == (0, "")
+    assert int(outcome.text) > 0, "there was never memory of both kinds"

@@ -66,7 +66,7 @@ impl Grouped {
                 let dict = PyDict::new(py);
                 let mut keys = KeyCache::new(py, tables);
                 for row in analysis::group(tables, *query).rows {
-                    dict.set_item(keys.key(&row.key)?, stats(row.amount))?;
+                    add(&dict, keys.key(&row.key)?, row.amount)?;
                 }
                 Ok(dict)
             }
@@ -248,6 +248,18 @@ fn figures(old: Amount, new: Amount) -> Figures {
     (bytes, new.bytes, blocks, new.blocks)
 }
 
+/// Adds what one group holds under its key. Groups may have the same: what has no file name is None, be it a path
+/// without frames or one of those that were folded.
+fn add<'py>(dict: &Bound<'py, PyDict>, key: Bound<'py, PyAny>, amount: Amount) -> PyResult<()> {
+    let mut sum = stats(amount);
+    if let Some(known) = dict.get_item(&key)? {
+        let known = known.cast_into::<TraceStats>()?;
+        sum.size += known.get().size;
+        sum.count += known.get().count;
+    }
+    dict.set_item(key, sum)
+}
+
 /// File name to line to statistics, by the most recent frame.
 pub(crate) fn by_file_and_line<'py>(
     py: Python<'py>,
@@ -272,7 +284,7 @@ pub(crate) fn by_file_and_line<'py>(
                 lines
             }
         };
-        lines.set_item(line, stats(row.amount))?;
+        add(&lines, line, row.amount)?;
     }
     Ok(files)
 }
