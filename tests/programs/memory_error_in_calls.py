@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import collections
 import faulthandler
+import io
 import json
 import os
+import pickle
 import resource
 import sys
 import tempfile
@@ -21,6 +23,7 @@ FINE, NO_MEMORY, WRONG = 0, 3, 4
 LIMITS = 40
 STEP = 1 << 20
 LISTS = 100_000
+SAVED = tempfile.NamedTemporaryFile()
 FAILURES = 400
 
 #: CPython crashes itself when there is no memory for a function that is being defined; the rest of heapsight's package
@@ -59,9 +62,38 @@ def take_tracemalloc_snapshot() -> None:
     snapshot.statistics("traceback")
 
 
+def load_snapshot() -> None:
+    snapshot = heapsight.Snapshot.load(SAVED.name)
+    _ = snapshot.traces
+
+
+def unpickle_snapshot() -> None:
+    pickle.loads(pickle.dumps(heapsight.Snapshot.create(with_traces=True)))
+
+
+def compare_tracemalloc_snapshots() -> None:
+    one, other = drop_in.take_snapshot(), drop_in.take_snapshot()
+    other.compare_to(one, "traceback")
+    other.filter_traces([drop_in.Filter(False, "nowhere.py")]).statistics("lineno", cumulative=True)
+
+
+def display() -> None:
+    snapshot = heapsight.Snapshot.create(with_traces=True)
+    heapsight.DisplayTop().display_snapshot(snapshot, 1000, "address", file=io.StringIO())
+
+
 CALLS: dict[str, Callable[[], None]] = {
     function.__name__: function
-    for function in (ask_for_traces, take_snapshot, write_snapshot, take_tracemalloc_snapshot)
+    for function in (
+        ask_for_traces,
+        take_snapshot,
+        write_snapshot,
+        load_snapshot,
+        unpickle_snapshot,
+        take_tracemalloc_snapshot,
+        compare_tracemalloc_snapshots,
+        display,
+    )
 }
 
 
@@ -87,6 +119,7 @@ def status_under_limit(call: Callable[[], None], room: int) -> int:
 def call_under_limits(name: str) -> None:
     heapsight.enable()
     kept = [[index] * (index % 200 + 1) for index in range(LISTS)]
+    heapsight.Snapshot.create(with_traces=True).write(SAVED.name)
     CALLS[name]()  # what is made at the first use
     statuses = collections.Counter(status_under_limit(CALLS[name], limit * STEP) for limit in range(LIMITS))
     assert len(kept) == LISTS

@@ -18,7 +18,19 @@ PROGRAM = "memory_error_in_calls.py"
 FINE, NO_MEMORY = "0", "3"
 
 
-@pytest.mark.parametrize("call", ["ask_for_traces", "take_snapshot", "write_snapshot", "take_tracemalloc_snapshot"])
+@pytest.mark.parametrize(
+    "call",
+    [
+        "ask_for_traces",
+        "take_snapshot",
+        "write_snapshot",
+        "load_snapshot",
+        "unpickle_snapshot",
+        "take_tracemalloc_snapshot",
+        "compare_tracemalloc_snapshots",
+        "display",
+    ],
+)
 def test_call_under_a_limit_on_addresses_works_or_raises_memory_error(call: str) -> None:
     outcome = program(PROGRAM, "limits", call).plain()
     assert outcome.status == 0, outcome.errors

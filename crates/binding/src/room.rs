@@ -5,6 +5,7 @@
 //! a figure that errs upwards; small things live on the reserve. Another thread may take the memory in between: then
 //! the reserve has to do.
 
+use heapsight_analysis::traces::Traces;
 use heapsight_capture::model::Tables;
 use heapsight_tracer as tracer;
 use pyo3::exceptions::PyMemoryError;
@@ -43,8 +44,23 @@ pub(crate) fn for_paths(tables: &Tables) -> PyResult<()> {
     for_bytes(bytes_of_paths(tables))
 }
 
+/// More than zstd takes to begin with, of `malloc`. Its crate panics when there is no memory for that.
+const BYTES_OF_ZSTD: usize = 2 << 20;
+
+/// For groups of traces, or a difference of such. There are at most as many as rows, each with a key of several places
+/// of a path.
+pub(crate) fn for_traces(traces: &Traces) -> PyResult<()> {
+    for_bytes(traces.rows().len() as u64 * BYTES_PER_PATH)
+}
+
+/// For beginning to read a file. What is in it asks for memory as it comes (`heapsight_capture`).
+pub(crate) fn for_reading() -> PyResult<()> {
+    granted(tracer::reserve::is_room_for_libraries(BYTES_OF_ZSTD))
+}
+
 /// For a file of tables and blocks.
 pub(crate) fn for_file(tables: &Tables, blocks: usize) -> PyResult<()> {
+    granted(tracer::reserve::is_room_for_libraries(BYTES_OF_ZSTD))?;
     for_bytes(bytes_of_paths(tables) + blocks as u64 * BYTES_PER_ENCODED_BLOCK)
 }
 
@@ -58,7 +74,11 @@ fn bytes_of_paths(tables: &Tables) -> u64 {
 
 /// For this many bytes.
 pub(crate) fn for_bytes(bytes: u64) -> PyResult<()> {
-    match usize::try_from(bytes).is_ok_and(tracer::reserve::is_room_for) {
+    granted(usize::try_from(bytes).is_ok_and(tracer::reserve::is_room_for))
+}
+
+fn granted(is_room: bool) -> PyResult<()> {
+    match is_room {
         true => Ok(()),
         false => Err(PyMemoryError::new_err(())),
     }

@@ -1,6 +1,7 @@
 //! The optional table of live blocks: address, site and size of each.
 
 use crate::model::SiteId;
+use crate::room;
 use crate::varint::{Input, Malformed, put, put_change};
 
 /// Blocks in one frame: a table is split so that reader and writer hold little at a time.
@@ -75,7 +76,7 @@ pub(crate) fn decode(
     }
     let count = input.count(3)?;
     let first = table.len();
-    table.reserve(count);
+    room::reserve(table, count)?;
     let mut address = 0;
     for _ in 0..count {
         address = input.change(address)?;

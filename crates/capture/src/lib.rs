@@ -36,6 +36,7 @@ mod header;
 pub mod model;
 mod note;
 mod reader;
+mod room;
 mod tick;
 mod varint;
 mod whole_file;

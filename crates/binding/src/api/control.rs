@@ -85,6 +85,10 @@ fn get_traceback_limit() -> u32 {
 #[or_memory_error]
 fn set_traceback_limit(py: Python<'_>, limit: &Bound<'_, PyAny>) -> PyResult<()> {
     let limit = parse_limit(limit)?;
+    if tracer::is_tracing() {
+        // What may fail comes before anything changes.
+        prepare(py)?;
+    }
     LIMIT.store(limit, Relaxed);
     tracing_filters::show_frames(frame_limit(limit));
     if tracer::is_tracing() {
@@ -148,9 +152,15 @@ pub(crate) fn load_package(py: Python<'_>) -> PyResult<()> {
     py.import("heapsight")?.call_method0("_load_all").map(drop)
 }
 
-fn start(py: Python<'_>, sample_bytes: Option<u64>, native: bool) -> PyResult<()> {
+/// What has to be there before tracing begins, and is found there from then on.
+fn prepare(py: Python<'_>) -> PyResult<()> {
     load_package(py)?;
     budget::as_the_environment_says(py)?;
+    watch_finalization(py)
+}
+
+fn start(py: Python<'_>, sample_bytes: Option<u64>, native: bool) -> PyResult<()> {
+    prepare(py)?;
     let config = Config {
         frame_limit: frame_limit(LIMIT.load(Relaxed)),
         sample_bytes,
@@ -158,7 +168,6 @@ fn start(py: Python<'_>, sample_bytes: Option<u64>, native: bool) -> PyResult<()
         native,
     };
     tracer::start(&config).map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
-    watch_finalization(py)?;
     tracemalloc::tracing_has_begun(py)
 }
 

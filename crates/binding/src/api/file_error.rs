@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use heapsight_capture::WriteError;
-use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyMemoryError, PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 
 /// Why a snapshot was not written.
@@ -38,6 +38,7 @@ impl NotWritten {
 }
 
 /// `OSError` with number and file name, so that it is the fitting subclass, such as `FileNotFoundError`.
+/// `MemoryError` where a file holds more than there is memory for.
 pub(crate) fn os_error(error: &io::Error, path: &Path) -> PyErr {
     match error.raw_os_error() {
         Some(code) => {
@@ -45,6 +46,7 @@ pub(crate) fn os_error(error: &io::Error, path: &Path) -> PyErr {
             let text = text.split(" (os error").next().unwrap_or_default();
             PyOSError::new_err((code, text.to_owned(), path.as_os_str().to_owned()))
         }
+        None if error.kind() == ErrorKind::OutOfMemory => PyMemoryError::new_err(()),
         // Python's own words for what is no name of a file.
         None if error.kind() == ErrorKind::InvalidInput => {
             PyValueError::new_err("embedded null byte")

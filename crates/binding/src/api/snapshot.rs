@@ -85,7 +85,8 @@ fn take_snapshot(py: Python<'_>, unix_ns: u64, with_traces: bool) -> PyResult<Sn
 /// `content`, if that is given, as that of the file.
 ///
 /// # Errors
-/// `OSError` when the file cannot be read, `ValueError` when it is something else or refers to what is no data.
+/// `OSError` when the file cannot be read, `ValueError` when it is something else or refers to what is no data,
+/// `MemoryError`.
 #[pyfunction]
 #[or_memory_error]
 fn load_snapshot(
@@ -97,6 +98,7 @@ fn load_snapshot(
 ) -> PyResult<SnapshotData> {
     let when = moment::extract(at)?;
     py.detach(|| {
+        room::for_reading()?;
         let recording = match content {
             Some(content) => {
                 Recording::read(content, None).and_then(|read| read.seek(when, || Ok(content)))
@@ -107,6 +109,7 @@ fn load_snapshot(
             RecordingError::Unreadable(ReadError::Io(error)) => os_error(&error, &path),
             error => PyValueError::new_err(format!("{}: {error}", path.display())),
         })?;
+        room::for_file(&recording.capture.tables, 0)?;
         SnapshotData::of_recording(recording, with_traces)
             .map_err(|error| PyValueError::new_err(format!("{}: {error}", path.display())))
     })
@@ -124,7 +127,12 @@ fn recording_of_file(path: &Path, when: SeekTarget) -> Result<Recording, Recordi
 #[or_memory_error]
 fn snapshot_from_bytes(data: &[u8]) -> PyResult<SnapshotData> {
     let refused = |error: String| PyValueError::new_err(format!("not a pickled snapshot: {error}"));
-    let recording = Recording::read(data, None).map_err(|error| refused(error.to_string()))?;
+    room::for_reading()?;
+    let recording = Recording::read(data, None).map_err(|error| match error {
+        RecordingError::Unreadable(ReadError::Io(error)) => os_error(&error, Path::new("")),
+        error => refused(error.to_string()),
+    })?;
+    room::for_file(&recording.capture.tables, 0)?;
     SnapshotData::of_recording(recording, true).map_err(refused)
 }
 

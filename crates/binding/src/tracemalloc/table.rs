@@ -14,6 +14,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString, PyTuple};
 
 use super::raw_traces;
+use crate::room;
 
 /// A sequence of traces that shares what is equal. Immutable.
 #[pyclass(frozen, module = "heapsight._heapsight", skip_from_py_object)]
@@ -133,6 +134,7 @@ impl TraceTable {
         cumulative: bool,
     ) -> PyResult<Bound<'py, PyList>> {
         let by = grouping(key_type, cumulative)?;
+        room::for_traces(&self.0)?;
         let groups = py.detach(|| group_traces(&self.0, by));
         let paths = self.0.paths();
         let mut objects = Objects::new(py, paths);
@@ -158,6 +160,8 @@ impl TraceTable {
     ) -> PyResult<Bound<'py, PyList>> {
         let by = grouping(key_type, cumulative)?;
         let old = &old.get().0;
+        room::for_traces(&self.0)?;
+        room::for_traces(old)?;
         let differences = py.detach(|| compare_traces(&self.0, old, by));
         let mut new_objects = Objects::new(py, self.0.paths());
         let mut old_objects = Objects::new(py, old.paths());

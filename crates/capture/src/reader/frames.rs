@@ -8,6 +8,8 @@ use crate::error::{Damage, ReadError, Truncation};
 use crate::frame::{
     ENVELOPE_BYTES, Envelope, FORMAT_VERSION, Kind, MAGIC, PROLOGUE_BYTES, checksum,
 };
+use crate::room::{self, NO_MEMORY};
+use crate::varint::Malformed;
 
 /// Read at a time. Frames are often small.
 const BUFFER_BYTES: usize = 128 * 1024;
@@ -31,6 +33,17 @@ pub(super) enum Stop {
     Io(io::Error),
     /// The data is not readable from here on.
     Damage(Damage),
+}
+
+impl Stop {
+    /// What a payload's decoder said.
+    pub(super) fn malformed(what: Malformed) -> Self {
+        if what == NO_MEMORY {
+            Self::Io(io::ErrorKind::OutOfMemory.into())
+        } else {
+            Self::Damage(Damage::Malformed(what))
+        }
+    }
 }
 
 impl From<io::Error> for Stop {
@@ -154,7 +167,7 @@ impl<R: Read> Frames<R> {
         }
         let plain_bytes = envelope.plain_bytes as usize;
         self.plain.clear();
-        self.plain.reserve(plain_bytes);
+        room::reserve(&mut self.plain, plain_bytes).map_err(Stop::malformed)?;
         let size = self
             .decompressor
             .decompress_to_buffer(&self.stored, &mut self.plain)

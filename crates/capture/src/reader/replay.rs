@@ -154,7 +154,7 @@ impl<R: Read> Replay<R> {
                 // A snapshot, which has no ticks to be apart, has no path twice.
                 let is_recording = capture.header.tick_ms != 0;
                 *changed = apply_tick(payload, &mut capture.tables, progress, equal, is_recording)
-                    .map_err(Damage::Malformed)?;
+                    .map_err(Stop::malformed)?;
                 *partial_blocks = Vec::new();
                 capture.blocks = None;
                 capture.timeline.push(point(capture, progress));
@@ -166,7 +166,7 @@ impl<R: Read> Replay<R> {
                     None => capture.tables.sites.len(),
                 };
                 let place =
-                    blocks::decode(payload, sites, partial_blocks).map_err(Damage::Malformed)?;
+                    blocks::decode(payload, sites, partial_blocks).map_err(Stop::malformed)?;
                 if place.is_last {
                     for block in &mut *partial_blocks {
                         block.site = equal
@@ -178,12 +178,12 @@ impl<R: Read> Replay<R> {
             }
             Kind::Note => capture
                 .notes
-                .push(Note::decode(payload).map_err(Damage::Malformed)?),
+                .push(Note::decode(payload).map_err(Stop::malformed)?),
             Kind::End if limit < u64::MAX => {
                 frames.hold(kind);
                 return Ok(Applied::NotYet);
             }
-            Kind::End => capture.end = Some(End::decode(payload).map_err(Damage::Malformed)?),
+            Kind::End => capture.end = Some(End::decode(payload).map_err(Stop::malformed)?),
             Kind::Header => return Err(Damage::Malformed("there is a second header").into()),
         }
         Ok(Applied::Other)

@@ -3,6 +3,7 @@
 use super::mask;
 use crate::end::{take_bounds, take_totals};
 use crate::model::{Code, CodeKind, Counters, Domain, Node, ROOT, Site, SiteId, Tables};
+use crate::room;
 use crate::varint::{Input, Malformed};
 
 /// Where the last tick that was read stands.
@@ -83,7 +84,7 @@ fn apply_partly(
     progress.highest_rss_bytes = highest_rss_bytes;
     progress.paths_lag_ns = paths_lag_ns;
     tables.totals = totals;
-    let mut set = Vec::with_capacity(changed.len());
+    let mut set = room::with_capacity(changed.len())?;
     for change in changed {
         let counters = &mut tables.counters[change.site as usize];
         let grown = |old: u64, new: u64, total: &mut u64| {
@@ -139,10 +140,11 @@ impl Lengths {
 
 fn decode_strings(input: &mut Input<'_>, tables: &mut Tables) -> Result<(), Malformed> {
     let count = input.count(1)?;
-    let lengths = (0..count)
-        .map(|_| input.varint())
-        .collect::<Result<Vec<_>, _>>()?;
-    tables.strings.reserve(count);
+    let mut lengths = room::with_capacity(count)?;
+    for _ in 0..count {
+        lengths.push(input.varint()?);
+    }
+    room::reserve(&mut tables.strings, count)?;
     for length in lengths {
         let bytes = input.bytes(usize::try_from(length).unwrap_or(usize::MAX))?;
         let string = str::from_utf8(bytes).map_err(|_| "a string is not UTF-8")?;
@@ -155,7 +157,7 @@ fn decode_codes(input: &mut Input<'_>, tables: &mut Tables) -> Result<(), Malfor
     let count = input.count(4)?;
     let first = tables.codes.len();
     let strings = tables.strings.len();
-    tables.codes.reserve(count);
+    room::reserve(&mut tables.codes, count)?;
     for kind in input.bytes(count)? {
         let kind = match kind {
             0 => CodeKind::Python,
@@ -196,7 +198,7 @@ fn decode_nodes(input: &mut Input<'_>, tables: &mut Tables) -> Result<(), Malfor
     let count = input.count(3)?;
     let first = tables.nodes.len();
     u32::try_from(first + count).map_err(|_| "there are more than 2^32 call paths")?;
-    tables.nodes.reserve(count);
+    room::reserve(&mut tables.nodes, count)?;
     for id in first..first + count {
         let distance = input.varint32()? as usize;
         let is_root = id == ROOT as usize;
@@ -230,7 +232,8 @@ fn decode_nodes(input: &mut Input<'_>, tables: &mut Tables) -> Result<(), Malfor
 fn decode_sites(input: &mut Input<'_>, tables: &mut Tables) -> Result<(), Malformed> {
     let count = input.count(2)?;
     let first = tables.sites.len();
-    tables.sites.reserve(count);
+    room::reserve(&mut tables.sites, count)?;
+    room::reserve(&mut tables.counters, count)?;
     let mut previous = 0;
     for _ in 0..count {
         previous = input.change32(previous)?;
@@ -260,7 +263,7 @@ struct Change {
 
 fn decode_changed(input: &mut Input<'_>, old: &[Counters]) -> Result<Vec<Change>, Malformed> {
     let count = input.count(2)?;
-    let mut changed = Vec::with_capacity(count);
+    let mut changed = room::with_capacity(count)?;
     let mut site = 0;
     for _ in 0..count {
         site = input.change32(site)?;

@@ -38,6 +38,12 @@ pub fn is_room_for(bytes: usize) -> bool {
     mapping::can_map(bytes) || RANGE.has_left(bytes)
 }
 
+/// The same for libraries in C: the range is not theirs.
+#[must_use]
+pub fn is_room_for_libraries(bytes: usize) -> bool {
+    mapping::can_map(bytes)
+}
+
 /// A stack of blocks: one that is freed is used again when it was the last, or when all are free.
 struct Range {
     start: AtomicUsize,

@@ -354,6 +354,7 @@ fn lags_no_more_than_it_says(events: &[Event]) -> Result<(), TestCaseError> {
 
 proptest! {
     #[test]
+    #[cfg_attr(miri, ignore = "zstd is in C")]
     fn the_file_has_what_a_look_at_all_sites_would_find(
         events in prop::collection::vec(event(true), 0..250),
     ) {
@@ -361,6 +362,7 @@ proptest! {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "zstd is in C")]
     fn a_tick_says_how_far_its_paths_lag(events in prop::collection::vec(event(false), 0..250)) {
         lags_no_more_than_it_says(&events)?;
     }
@@ -369,6 +371,7 @@ proptest! {
 /// Threads without the GIL change the same sites while ticks are written. When they pause, one more tick has
 /// everything, by the list alone.
 #[test]
+#[cfg_attr(miri, ignore = "zstd is in C")]
 fn no_change_of_any_thread_is_missed() {
     const THREADS: u32 = 3;
     const PHASES: u32 = 40;
@@ -417,6 +420,7 @@ fn no_change_of_any_thread_is_missed() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "zstd is in C")]
 fn paths_leave_once_the_file_has_them_and_are_added_up_when_they_come_back() {
     const PATHS: u32 = 3_000;
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -462,6 +466,7 @@ fn paths_leave_once_the_file_has_them_and_are_added_up_when_they_come_back() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "zstd is in C")]
 fn paths_that_cannot_be_written_are_folded_in_the_end_and_no_sum_changes() {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let mut bench = Bench::new();
