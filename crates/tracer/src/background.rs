@@ -5,7 +5,6 @@
 //! program forks: Python 3.12 and newer asks the system how many threads there are, and warns of a fork in a process
 //! with more than one.
 
-mod bell;
 pub mod descriptor;
 mod limits;
 mod process_memory;

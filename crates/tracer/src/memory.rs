@@ -4,6 +4,7 @@
 //! allocators that are being traced, except for the bookkeeping of a mapping, which grows only when a table does.
 
 pub(crate) mod barrier;
+pub(crate) mod bell;
 pub(crate) mod chunked;
 pub(crate) mod id_table;
 pub(crate) mod lock;

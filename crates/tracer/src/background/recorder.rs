@@ -24,6 +24,7 @@ use crate::background::{termination, timer};
 use crate::hooks::install::{attaching_is_safe, hooks_may_be_gone};
 use crate::interpreter::signals;
 use crate::readout::snapshot;
+use crate::tables::history;
 use crate::view;
 
 /// What became of a recording.
@@ -68,7 +69,7 @@ impl Recording {
             return;
         };
         self.shared.stop.store(true, Ordering::Release);
-        termination::WAKE.ring();
+        history::WRITER.ring();
         // The recorder does not panic; if it did, what it had written is still good.
         let _ = thread.join();
         self.shared.stop.store(false, Ordering::Release);
@@ -197,7 +198,7 @@ fn run(shared: &Shared, tick: Duration) {
     let mut due = Instant::now() + tick;
     let mut look = LOOK;
     loop {
-        let heard = termination::WAKE.rung();
+        let heard = history::WRITER.rung();
         if shared.stop.load(Ordering::Acquire) {
             break;
         }
@@ -205,9 +206,12 @@ fn run(shared: &Shared, tick: Duration) {
             shared.state().tick(Extent::Ready);
             termination::answer();
         }
+        if history::take_call() {
+            shared.state().tick(Extent::Share(tick));
+        }
         let wait = due.saturating_duration_since(Instant::now()).min(look);
-        termination::WAKE.wait(heard, wait);
-        if termination::WAKE.rung() != heard {
+        history::WRITER.wait(heard, wait);
+        if history::WRITER.rung() != heard {
             continue;
         }
         let is_due = due <= Instant::now();

@@ -14,8 +14,9 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use super::bell::Bell;
 use crate::interpreter::signals;
+use crate::memory::bell::Bell;
+use crate::tables::history;
 
 /// The handler waits no longer for the tick.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -24,9 +25,6 @@ const PATIENCE: Duration = Duration::from_millis(500);
 static LISTENER: AtomicU32 = AtomicU32::new(0);
 static IS_ASKED: AtomicBool = AtomicBool::new(false);
 static ANSWERED: Bell = Bell::new();
-
-/// Set off when the recorder's thread has something to do at once.
-pub(super) static WAKE: Bell = Bell::new();
 
 /// Has the program's end by SIGTERM wait for a tick, if the signal's action is the system's own. Call this with the
 /// GIL, once the interpreter has looked what the actions are, and before the program runs: nobody else changes them
@@ -66,7 +64,7 @@ extern "C" fn tick_and_die(signal: libc::c_int) {
     let heard = ANSWERED.rung();
     if LISTENER.load(Ordering::SeqCst) == signals::process_id() {
         IS_ASKED.store(true, Ordering::Release);
-        WAKE.ring();
+        history::WRITER.ring();
         ANSWERED.wait(heard, PATIENCE);
     }
     signals::die_of(signal);

@@ -127,7 +127,8 @@ impl IdTable {
         true
     }
 
-    fn ids(&self) -> Vec<u32> {
+    /// All ids stored.
+    pub(crate) fn ids(&self) -> Vec<u32> {
         let generation = self.current.load(Ordering::Relaxed);
         if generation.is_null() {
             return Vec::new();

@@ -23,6 +23,9 @@ const DEFAULT_PERCENT: u64 = 15;
 /// By how much the default is stretched for paths with live blocks before new ones are cut.
 const STRETCH: u64 = 4;
 
+/// Idle paths that the file does not have yet may take so many budgets before they are folded all the same.
+pub(crate) const MOST_UNWRITTEN: u64 = 3;
+
 /// Bytes of an entry of the index, which is a half to a quarter full, and of what sweeps remember of a path.
 const BESIDE_PATH: u64 = 12 + 4;
 
@@ -106,7 +109,7 @@ pub(crate) fn add(bytes: u64) {
 }
 
 /// Has the next event sweep.
-fn want_sweep() {
+pub(crate) fn want_sweep() {
     if !SWEEP_IS_WANTED.swap(true, Ordering::Relaxed) {
         // The caller may be in the middle of a walk. Whoever asks for a path next finds its cache outdated and sweeps.
         session::invalidate_caches();
@@ -127,6 +130,9 @@ pub(crate) struct Swept {
     pub(crate) needed: u64,
     /// Bytes of all that are left.
     pub(crate) counted: u64,
+    /// Are there paths that leave as soon as the file has them? There will be word of that
+    /// ([`history::set_pressed`]).
+    pub(crate) waits_for_file: bool,
 }
 
 /// Room for paths on which nothing is live, beside so many bytes of others.
@@ -140,12 +146,21 @@ pub(crate) fn swept(found: Swept) {
         budget,
         needed,
         counted,
+        waits_for_file,
     } = found;
     COUNTED.store(counted, Ordering::Relaxed);
+    let room = room(budget, needed);
+    let full = needed.saturating_add(room);
     // Not at once again, should nothing have been found to give back.
-    let at_least = counted.saturating_add((budget / 8).max(counted / 8));
-    let full = needed.saturating_add(room(budget, needed));
-    SWEEP_AT.store(full.max(at_least), Ordering::Relaxed);
+    let soon = counted.saturating_add((budget / 8).max(counted / 8));
+    let next = if waits_for_file {
+        // Sooner there would be little more to find. Later, only so much as may wait at all.
+        let most = full.saturating_add(room.saturating_mul(MOST_UNWRITTEN - 1));
+        counted.saturating_add(room / 2).min(most)
+    } else {
+        full
+    };
+    SWEEP_AT.store(next.max(soon), Ordering::Relaxed);
     let limit = most_needed(budget);
     let was_full = IS_FULL.load(Ordering::Relaxed);
     // Not back and forth with every path that comes and goes.

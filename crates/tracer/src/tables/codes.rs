@@ -5,7 +5,7 @@
 //! Two levels. A *live code* is an address, valid until [`forget`]. An *identity* (file, name, first line, line table)
 //! has the id that call paths use; code objects that are made again and again from the same source share one.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -183,22 +183,26 @@ pub(crate) fn sweep(held: &mut Held, mut used: Vec<bool>) {
         }
     }
     let identities = IDENTITIES.get(held).get_or_insert_default();
-    let was_idle: HashSet<u32> = std::mem::take(&mut identities.idle_ids)
-        .into_iter()
-        .collect();
+    // In rising order, as ids are gone through.
+    let was_idle = std::mem::take(&mut identities.idle_ids);
+    let mut was_idle = was_idle.into_iter().peekable();
     for (id, identity) in (0_u32..).zip(&mut identities.all) {
         if matches!(**identity, Identity::Free | Identity::Folded) {
             continue;
         }
+        while was_idle.next_if(|&idle| idle < id).is_some() {}
+        let was_idle = was_idle.next_if_eq(&id).is_some();
         if used.get(id as usize).copied().unwrap_or(false) {
-            // It may have been taken out one sweep ago.
-            identities.ids.entry(Arc::clone(identity)).or_insert(id);
+            if was_idle {
+                // It was taken out one sweep ago.
+                identities.ids.entry(Arc::clone(identity)).or_insert(id);
+            }
             continue;
         }
         if identities.ids.get(identity) == Some(&id) {
             identities.ids.remove(identity);
         }
-        if was_idle.contains(&id) {
+        if was_idle {
             identities.bytes = identities
                 .bytes
                 .saturating_sub(identity.heap_bytes() + ENTRY_BYTES);

@@ -10,19 +10,27 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use heapsight_capture::model::Counters;
 
+use crate::memory::bell::Bell;
 use crate::memory::lock::{Guarded, Held};
 use crate::session;
-use crate::tables::{changed, sites};
+use crate::tables::{budget, changed, sites};
 
 /// Is a file written by this process?
 static IS_WRITTEN: AtomicBool = AtomicBool::new(false);
 /// Does the writer have to be quick for paths to be given back?
 static IS_PRESSED: AtomicBool = AtomicBool::new(false);
+/// Was the writer called, and has not come yet?
+static IS_CALLED: AtomicBool = AtomicBool::new(false);
+
+/// Rung when the writer has something to do at once.
+pub(crate) static WRITER: Bell = Bell::new();
+
 static FOLDED_BYTES: AtomicU64 = AtomicU64::new(0);
 static GONE_PATHS: AtomicU64 = AtomicU64::new(0);
 
 static STATE: Guarded<State> = Guarded::new(State {
     settled: Vec::new(),
+    awaited: 0,
     left: Vec::new(),
     sums: Vec::new(),
 });
@@ -30,6 +38,8 @@ static STATE: Guarded<State> = Guarded::new(State {
 struct State {
     /// A bit for each site whose figures the file has and which hold nothing: neither now nor at the peak.
     settled: Vec<u64>,
+    /// When so many more sites are settled, paths are swept; 0: whenever.
+    awaited: u64,
     /// Sites that have left since the writer last asked.
     /// With the generation of the tables in which the number meant them.
     left: Vec<(u32, u32)>,
@@ -42,6 +52,7 @@ pub(crate) fn writing_begins(held: &mut Held) {
     let state = STATE.get(held);
     state.settled = Vec::new();
     state.left = Vec::new();
+    state.awaited = 0;
     IS_PRESSED.store(false, Ordering::Relaxed);
     IS_WRITTEN.store(true, Ordering::Relaxed);
 }
@@ -57,9 +68,21 @@ pub(crate) fn is_written() -> bool {
     IS_WRITTEN.load(Ordering::Relaxed)
 }
 
-/// Paths wait for their figures to be written, and there is no room for more of them.
-pub(crate) fn set_pressed(is_pressed: bool) {
-    IS_PRESSED.store(is_pressed && is_written(), Ordering::Relaxed);
+/// So many paths wait for their figures to be written, and there is no room for more of them. 0: none, or there is.
+/// Calls the writer, and has paths swept once the file has half of these.
+pub(crate) fn set_pressed(held: &mut Held, waiting: u64) {
+    let is_pressed = waiting > 0 && is_written();
+    STATE.get(held).awaited = if is_pressed { waiting.div_ceil(2) } else { 0 };
+    IS_PRESSED.store(is_pressed, Ordering::Relaxed);
+    if is_pressed {
+        IS_CALLED.store(true, Ordering::Release);
+        WRITER.ring();
+    }
+}
+
+/// Was the writer called since it last came? It comes.
+pub(crate) fn take_call() -> bool {
+    IS_CALLED.load(Ordering::Relaxed) && IS_CALLED.swap(false, Ordering::Acquire)
 }
 
 /// Is that so?
@@ -80,7 +103,15 @@ pub(crate) fn set_settled(held: &mut Held, site: u32, is_settled: bool) {
     if word >= settled.len() {
         settled.resize(word + 1, 0);
     }
+    let is_new = settled[word] & bit == 0;
     settled[word] |= bit;
+    let awaited = &mut STATE.get(held).awaited;
+    if is_new && *awaited > 0 {
+        *awaited -= 1;
+        if *awaited == 0 {
+            budget::want_sweep();
+        }
+    }
 }
 
 /// Says of all sites that the file may not have their figures.

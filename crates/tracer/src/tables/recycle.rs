@@ -19,16 +19,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use self::marks::Marks;
 use crate::memory::lock::{self, Guarded, Held};
 use crate::session;
-use crate::tables::budget::{self, Swept};
+use crate::tables::budget::{self, MOST_UNWRITTEN, Swept};
 use crate::tables::{codes, history, recorded, sites, totals, tree};
 
 /// How often paths were swept.
 static SWEEPS: AtomicU32 = AtomicU32::new(0);
 /// What the last sweep saw of each path.
 static SEEN: Guarded<Vec<Seen>> = Guarded::new(Vec::new());
-
-/// Idle paths that the file does not have yet may take so many budgets before they are folded all the same.
-const MOST_UNWRITTEN: u64 = 3;
 
 /// Of the room for idle paths, one part in so many is for those that stay at a sweep. The others are for those that go
 /// at the next one, and for what is made until then.
@@ -106,19 +103,15 @@ fn sweep(held: &mut Held, budget: u64) -> Swept {
     let bytes_of_each = (idle_bytes / survey.idle_paths.max(1)).max(1);
     mark_staying(&mut marks, &survey, room / STAYING / bytes_of_each);
     let is_over = idle_bytes > room.saturating_mul(MOST_UNWRITTEN);
-    let ending = find_ending(held, &mut marks, &survey, is_over);
-    let mut has_changed = !survey.revived.is_empty();
+    let ending = find_ending(&mut marks, &survey, is_over);
+    let newly_idle: Vec<u32> = (0..)
+        .zip(&survey.age)
+        .filter(|&(id, &age)| age != NOT_IDLE && !marks.has(id, marks::STAYS))
+        .map(|(id, _)| id)
+        .collect();
+    tree::set_idle(held, &newly_idle);
     for &id in &survey.revived {
-        tree::set_state(held, id, tree::USED);
-    }
-    for (id, &age) in (0..).zip(&survey.age) {
-        if age != NOT_IDLE && !marks.has(id, marks::STAYS) {
-            tree::set_state(held, id, tree::IDLE);
-            has_changed = true;
-        }
-    }
-    if has_changed {
-        tree::reindex(held);
+        tree::set_used(held, id);
     }
     for &id in &ending {
         give_back(held, &marks, id, folded);
@@ -131,11 +124,14 @@ fn sweep(held: &mut Held, budget: u64) -> Swept {
     survey.needed_codes.add_all(&survey.idle_codes);
     codes::sweep(held, survey.needed_codes.0);
     let counted = counted_bytes(held);
-    history::set_pressed(counted > needed.saturating_add(room));
+    let is_full = counted > needed.saturating_add(room);
+    let waiting = if is_full { survey.unwritten_paths } else { 0 };
+    history::set_pressed(held, waiting);
     Swept {
         budget,
         needed,
         counted,
+        waits_for_file: waiting > 0,
     }
 }
 
@@ -173,6 +169,10 @@ struct Survey {
     count: [u64; AGES],
     /// Paths that were idle at the last sweep, and are still.
     waiting: Vec<u32>,
+    /// Those of them whose figures the file does not have yet; none when no file is written.
+    unwritten: Vec<u32>,
+    /// Idle paths whose figures the file does not have yet, those that are not to be given back as well.
+    unwritten_paths: u64,
     /// Paths that were idle at the last sweep, and are needed now.
     revived: Vec<u32>,
 }
@@ -188,6 +188,7 @@ fn survey(held: &mut Held, marks: &mut Marks, folded: u32) -> Survey {
     let more = (count as usize).saturating_sub(all_seen.len());
     all_seen.reserve_exact(more);
     all_seen.resize(count as usize, Seen::default());
+    let is_written = history::is_written();
     let mut survey = Survey {
         needed_paths: 0,
         needed_codes: UsedCodes::default(),
@@ -197,6 +198,8 @@ fn survey(held: &mut Held, marks: &mut Marks, folded: u32) -> Survey {
         age: vec![NOT_IDLE; count as usize],
         count: [0; AGES],
         waiting: Vec::new(),
+        unwritten: Vec::new(),
+        unwritten_paths: 0,
         revived: Vec::new(),
     };
     for (id, seen) in (1..count).zip(&mut all_seen[1..]) {
@@ -226,8 +229,13 @@ fn survey(held: &mut Held, marks: &mut Marks, folded: u32) -> Survey {
         survey.idle_paths += 1;
         survey.idle_sites += sites::in_node(node);
         survey.idle_codes.add(code);
+        let is_unwritten = is_written && !is_settled(held, id);
+        survey.unwritten_paths += u64::from(is_unwritten);
         if state == tree::IDLE {
             survey.waiting.push(id);
+            if is_unwritten {
+                survey.unwritten.push(id);
+            }
         } else {
             let age = seen.age() + u32::from(before.0 == 0);
             survey.age[id as usize] = age as u8;
@@ -267,12 +275,10 @@ fn mark_staying(marks: &mut Marks, survey: &Survey, mut most: u64) {
 }
 
 /// The paths that end now: idle before, still idle, and no path that goes on for now hangs from them.
-fn find_ending(held: &mut Held, marks: &mut Marks, survey: &Survey, is_over: bool) -> Vec<u32> {
-    if history::is_written() && !is_over {
-        for &id in &survey.waiting {
-            if !is_settled(held, id) {
-                marks.mark(id, marks::CARRIES);
-            }
+fn find_ending(marks: &mut Marks, survey: &Survey, is_over: bool) -> Vec<u32> {
+    if !is_over {
+        for &id in &survey.unwritten {
+            marks.mark(id, marks::CARRIES);
         }
     }
     let ending = survey.waiting.iter().copied();
@@ -292,7 +298,7 @@ fn give_back(held: &mut Held, marks: &Marks, id: u32, folded: u32) {
     while above != tree::ROOT && !marks.has(above, marks::NEEDED) {
         above = tree::node(above).parent.load(Ordering::Relaxed);
     }
-    for site in sites::on_path(held, id) {
+    sites::each_on_path(held, id, |held, site| {
         if history::is_written() && history::is_settled(held, site) {
             sites::leave(held, site);
         } else if let Some(target) = tree::child_held(held, above, folded, tree::NO_OFFSET) {
@@ -302,7 +308,7 @@ fn give_back(held: &mut Held, marks: &Marks, id: u32, folded: u32) {
                 history::count_folded(bytes);
             }
         }
-    }
+    });
 }
 
 /// Which identities of code are used, by their ids.

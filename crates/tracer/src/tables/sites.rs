@@ -14,8 +14,8 @@ use crate::tables::epochs::{self, EPOCHS};
 use crate::tables::{changed, recorded, totals};
 
 pub(crate) use places::{
-    OwnSites, all_on_path, fold, free_count, heap_bytes, hide_all, in_node, leave, of, on_path,
-    reapply_filter,
+    OwnSites, all_on_path, each_on_path, fold, free_count, heap_bytes, hide_all, in_node, leave,
+    of, reapply_filter,
 };
 
 /// Highest number of a domain, those of extensions included.

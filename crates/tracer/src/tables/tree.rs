@@ -106,7 +106,8 @@ fn find_in_index(tags: u64, parent: u32, code: u32, offset: u32) -> Option<u32> 
         return None;
     }
     INDEX.find(hash(parent, code, offset), |id| {
-        NODES.get(id).is(parent, code, offset)
+        let node = NODES.get(id);
+        node.is(parent, code, offset) && node.state() == USED
     })
 }
 
@@ -271,27 +272,26 @@ impl Node {
         );
     }
 
-    /// Forgets callees that are not in use any more, and what is said of the index; `own_id` is this node's. For
-    /// somebody who holds the lock.
-    fn tidy(&self, own_id: u32) {
+    /// Takes `id` out of the callees, if it is among them. Is it in the index? For somebody who holds the lock.
+    fn take_callee(&self, id: u32) -> bool {
         let tags = self.tags.load(Ordering::Relaxed);
-        let is_kept = |place: &usize| {
-            let callee = NODES.get(self.callees[*place].load(Ordering::Relaxed));
-            callee.parent.load(Ordering::Relaxed) == own_id && callee.state() == USED
+        let Some(place) = self.place_of(tags, id) else {
+            return true;
         };
-        let kept = (0..CALLEES)
-            .filter(|place| (tags >> (8 * place)) as u8 != 0)
-            .filter(is_kept)
-            .fold(0, |kept, place| kept | (tags & (0xff << (8 * place))));
-        if kept != tags {
-            self.tags.store(kept, Ordering::Release);
-        }
+        let of_place = (0xff << (8 * place)) | (1 << (INDEXED_SHIFT + place));
+        self.tags.store(tags & !of_place, Ordering::Release);
+        tags >> (INDEXED_SHIFT + place) & 1 != 0
     }
 
     /// Is `id` among the callees?
     fn has_callee(&self, id: u32) -> bool {
-        let tags = self.tags.load(Ordering::Relaxed);
-        (0..CALLEES).any(|place| {
+        self.place_of(self.tags.load(Ordering::Relaxed), id)
+            .is_some()
+    }
+
+    /// Where `id` is among the callees.
+    fn place_of(&self, tags: u64, id: u32) -> Option<usize> {
+        (0..CALLEES).find(|&place| {
             (tags >> (8 * place)) as u8 != 0 && self.callees[place].load(Ordering::Relaxed) == id
         })
     }
@@ -331,9 +331,28 @@ fn child_not_near(parent: u32, code: u32, offset: u32) -> u32 {
     id
 }
 
-/// Sets the state of node `id` to [`USED`] or [`IDLE`].
-pub(crate) fn set_state(_held: &mut Held, id: u32, state: u32) {
-    NODES.get(id).set_state(state);
+/// Has the paths `ids` found no more.
+pub(crate) fn set_idle(held: &mut Held, ids: &[u32]) {
+    let mut has_indexed = false;
+    for &id in ids {
+        let node = NODES.get(id);
+        node.set_state(IDLE);
+        let parent = NODES.get(node.parent.load(Ordering::Relaxed));
+        if parent.take_callee(id) {
+            parent.tags.fetch_and(!MORE, Ordering::Release);
+            has_indexed = true;
+        }
+    }
+    if has_indexed {
+        reindex(held);
+    }
+}
+
+/// Has the path `id` found again that was idle.
+pub(crate) fn set_used(held: &mut Held, id: u32) {
+    NODES.get(id).set_state(USED);
+    // Without memory for that it is made anew when it is used, and the two are added up.
+    link(held, id);
 }
 
 /// Sets node `id` free, which has no children; its sites are given back already.
@@ -357,21 +376,14 @@ pub(crate) fn heap_bytes(held: &mut Held) -> u64 {
     (FREE_IDS.get(held).capacity() * size_of::<u32>()) as u64
 }
 
-/// Has just the nodes in use found, and builds the index anew.
-pub(crate) fn reindex(held: &mut Held) {
-    for id in 0..NODES.len() {
-        NODES.get(id).tidy(id);
-    }
-    let mut indexed = Vec::new();
-    for id in 1..NODES.len() {
-        let node = NODES.get(id);
-        if node.state() == USED {
-            let parent = NODES.get(node.parent.load(Ordering::Relaxed));
-            if !parent.has_callee(id) {
-                parent.tags.fetch_or(MORE, Ordering::Release);
-                indexed.push(id);
-            }
-        }
+/// Builds the index anew, without the paths in it that are not in use any more. Whoever looks for one of the others
+/// meanwhile does not find it there, and asks again under the lock.
+fn reindex(held: &mut Held) {
+    let mut indexed = INDEX.ids();
+    indexed.retain(|&id| NODES.get(id).state() == USED);
+    for &id in &indexed {
+        let parent = NODES.get(NODES.get(id).parent.load(Ordering::Relaxed));
+        parent.tags.fetch_or(MORE, Ordering::Release);
     }
     INDEX.rebuild(held, &indexed, hash_of);
 }
@@ -472,8 +484,7 @@ mod tests {
                         continue;
                     }
                     let mut held = lock::hold();
-                    set_state(&mut held, id, IDLE);
-                    reindex(&mut held);
+                    set_idle(&mut held, &[id]);
                     used.retain(|_, known| *known != id);
                 }
                 Ask::Use { path } => {
@@ -485,8 +496,7 @@ mod tests {
                     );
                     if at.state() == IDLE && !used.contains_key(&key) {
                         let mut held = lock::hold();
-                        set_state(&mut held, id, USED);
-                        reindex(&mut held);
+                        set_used(&mut held, id);
                         used.insert(key, id);
                     }
                 }

@@ -197,6 +197,7 @@ impl State {
         };
         self.look_at_sites(extent, &moment, began);
         self.write(&moment);
+        self.make_room(extent);
         self.count_held_bytes();
         self.budget.spend(thread_time().saturating_sub(began));
     }
@@ -301,6 +302,16 @@ impl State {
         for site in history::take_left(held, self.generation) {
             self.exporter.leave(site);
             self.told.take(site);
+        }
+    }
+
+    /// If paths wait for it, tells the tracer at once of which the file has all there is to say.
+    fn make_room(&mut self, extent: Extent) {
+        if history::is_pressed()
+            && let Some(mut held) = extent.hold()
+            && session::generation() == self.generation
+        {
+            self.follow_history(&mut held);
         }
     }
 

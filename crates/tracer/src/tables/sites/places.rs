@@ -273,8 +273,31 @@ pub(crate) fn reapply_filter(held: &mut Held) {
     *OTHERS.get(held) = Some(others);
 }
 
+/// Does `act` for each site of the path `node`, which it may set free.
+pub(crate) fn each_on_path(held: &mut Held, node: u32, mut act: impl FnMut(&mut Held, u32)) {
+    if has_others(held, node) {
+        for site in on_path(held, node) {
+            act(held, site);
+        }
+        return;
+    }
+    // Most paths: without a list of them.
+    for site in &tree::node(node).sites {
+        let site = site.load(Ordering::Relaxed);
+        if site != 0 && site != EXCLUDED {
+            act(held, site);
+        }
+    }
+}
+
+/// Has the path `node` sites that are not in the node?
+fn has_others(held: &mut Held, node: u32) -> bool {
+    let others = OTHERS.get(held).as_ref();
+    others.is_some_and(|others| !others.is_empty() && others.contains_key(&node))
+}
+
 /// All sites of the path `node`.
-pub(crate) fn on_path(held: &mut Held, node: u32) -> Vec<u32> {
+fn on_path(held: &mut Held, node: u32) -> Vec<u32> {
     let standard = tree::node(node)
         .sites
         .iter()
@@ -299,8 +322,7 @@ pub(crate) fn all_on_path(
     node: u32,
     test: impl Fn(&mut Held, u32) -> bool,
 ) -> bool {
-    let others = OTHERS.get(held).as_ref();
-    if others.is_some_and(|others| others.contains_key(&node)) {
+    if has_others(held, node) {
         return on_path(held, node).iter().all(|&site| test(held, site));
     }
     tree::node(node)
@@ -378,10 +400,15 @@ fn fold_into(held: &mut Held, id: u32, target: u32) {
 fn set_free(held: &mut Held, id: u32) {
     let site = SITES.get(id);
     let at = site.node.load(Ordering::Relaxed);
-    if let Entry::Occupied(mut others) = OTHERS.get(held).get_or_insert_default().entry(at) {
-        others.get_mut().retain(|other| other.site != id);
-        if others.get().is_empty() {
-            others.remove();
+    // Most paths have all their sites in the node, and most programs no other ones.
+    let others = OTHERS.get(held).as_mut();
+    let others = others.filter(|others| !others.is_empty());
+    if let Some(others) = others
+        && let Entry::Occupied(mut of_path) = others.entry(at)
+    {
+        of_path.get_mut().retain(|other| other.site != id);
+        if of_path.get().is_empty() {
+            of_path.remove();
         }
     }
     zero(id);

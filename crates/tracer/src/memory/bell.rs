@@ -6,20 +6,20 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// Counts how often it was rung.
-pub(super) struct Bell(AtomicU32);
+pub(crate) struct Bell(AtomicU32);
 
 impl Bell {
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self(AtomicU32::new(0))
     }
 
     /// How often it was rung so far; for [`Self::wait`].
-    pub(super) fn rung(&self) -> u32 {
+    pub(crate) fn rung(&self) -> u32 {
         self.0.load(Ordering::Acquire)
     }
 
     /// Wakes all who wait. May be called in a signal handler.
-    pub(super) fn ring(&self) {
+    pub(crate) fn ring(&self) {
         self.0.fetch_add(1, Ordering::AcqRel);
         // SAFETY: the word is live, and waking has no other effect than that.
         unsafe {
@@ -30,7 +30,7 @@ impl Bell {
 
     /// Waits until it has been rung more often than `heard` times, or `timeout` is over. May be called in a signal
     /// handler.
-    pub(super) fn wait(&self, heard: u32, timeout: Duration) {
+    pub(crate) fn wait(&self, heard: u32, timeout: Duration) {
         let began = Instant::now();
         while self.rung() == heard {
             let Some(left) = timeout
