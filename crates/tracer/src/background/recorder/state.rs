@@ -173,7 +173,7 @@ impl State {
     /// it is.
     pub(super) fn look(&mut self, is_due: bool, tick: Duration) -> bool {
         let memory = self.status.read();
-        let is_near = self.limits.is_near(&memory);
+        let is_near = self.limits.is_near(&memory, self.began.elapsed());
         if is_due || is_near {
             self.tick_with(Extent::Share(tick), &memory);
         }
