@@ -95,6 +95,10 @@ class Killed:
         return self.told[steps[0] - 1].time_ns if steps else None
 
 
+class EndedBeforeError(AssertionError):
+    """The program, or its recording, ended before it was to be killed, after so many seconds."""
+
+
 def kill_after(lines: int, delay: float, capture: Path, *arguments: str, python: str = sys.executable) -> Killed:
     """Run the program, and kill it when it has told so many lines and `delay` seconds have passed since."""
     command = [python, "-m", "heapsight", "run", "-q", "--force", "-o", str(capture), str(PROGRAM), *arguments]
@@ -107,14 +111,18 @@ def kill_after(lines: int, delay: float, capture: Path, *arguments: str, python:
         killed_ns = time.time_ns()
         program.kill()
         told += program.stdout.read().splitlines(keepends=True)
-        assert program.wait(TIMEOUT_SECONDS) == -9, "it ended before"
+        if program.wait(TIMEOUT_SECONDS) != -9:
+            raise EndedBeforeError(delay)
     parts = [line.decode().split() for line in told if line.endswith(b"\n")]
     growth = f"*{PROGRAM.name}:{GROWTH_LINE}"
     stats = heapsight("stats", "--json", "-i", growth, capture)
-    document = heapsight("export", "--to", "json", "-o", "-", capture)
+    document = json.loads(heapsight("export", "--to", "json", "-o", "-", capture).text)
+    if document["missing"] is None:
+        # What was left to do was to give back all that the program had.
+        raise EndedBeforeError(delay)
     return Killed(
         killed_ns,
         [Line(int(moment), int(size), done) for moment, size, done in parts],
         json.loads(stats.text),
-        json.loads(document.text),
+        document,
     )

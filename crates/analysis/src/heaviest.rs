@@ -1,8 +1,9 @@
 //! The one call path that says most of where memory is.
 
-use heapsight_capture::model::{NodeId, ROOT, Tables};
+use foldhash::{HashMap, HashMapExt};
+use heapsight_capture::model::{CodeId, NodeId, ROOT, Tables};
 
-use crate::path::{ancestors, is_frame};
+use crate::path::is_frame;
 
 /// A call path that holds most of an amount of memory, with all that it called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,21 +37,59 @@ pub fn heaviest_path(tables: &Tables, bytes: &[u64], share: u64) -> Option<Heavi
     }
     let total_bytes = *sums.first()?;
     let is_enough = |sum: u64| u128::from(sum) * 100 >= u128::from(total_bytes) * u128::from(share);
-    // Whoever is called later has a higher number, so the last node with enough is the end of the one path.
-    let last = (0..tables.nodes.len())
-        .rev()
-        .find(|id| is_enough(sums[*id]))?;
+    let children = Children::of(tables);
     let code = |node: NodeId| tables.nodes[node as usize].code;
-    let node = ancestors(tables, last as NodeId)
-        .filter(|node| code(*node) == code(last as NodeId))
-        .last()
-        .unwrap_or(ROOT);
-    let is_found = total_bytes > 0 && node != ROOT && is_frame(tables, node);
-    is_found.then(|| Heaviest {
+    // What reads alike is one path: several instructions of a line may call the same.
+    let mut alike = vec![ROOT];
+    let mut path: Vec<(NodeId, u64)> = Vec::new();
+    loop {
+        let mut steps: HashMap<(CodeId, u32), (u64, Vec<NodeId>)> = HashMap::new();
+        let called = alike.iter().flat_map(|caller| children.iter(*caller));
+        for node in called.filter(|node| sums[*node as usize] > 0) {
+            let line = tables.nodes[node as usize].line;
+            let (sum, nodes) = steps.entry((code(node), line)).or_default();
+            *sum = sum.saturating_add(sums[node as usize]);
+            nodes.push(node);
+        }
+        let Some((sum, nodes)) = steps.into_values().find(|(sum, _)| is_enough(*sum)) else {
+            break;
+        };
+        path.push((nodes[0], sum));
+        alike = nodes;
+    }
+    let (last, _) = *path.last()?;
+    let (node, bytes) = *path.iter().find(|(node, _)| code(*node) == code(last))?;
+    is_frame(tables, node).then_some(Heaviest {
         node,
-        bytes: sums[node as usize],
+        bytes,
         total_bytes,
     })
+}
+
+/// What each element of a call path calls.
+struct Children {
+    first: Vec<NodeId>,
+    /// The next one that the same element calls; [`ROOT`] after the last.
+    next: Vec<NodeId>,
+}
+
+impl Children {
+    fn of(tables: &Tables) -> Self {
+        let count = tables.nodes.len();
+        let (mut first, mut next) = (vec![ROOT; count], vec![ROOT; count]);
+        for (id, node) in tables.nodes.iter().enumerate().skip(1).rev() {
+            next[id] = std::mem::replace(&mut first[node.parent as usize], id as NodeId);
+        }
+        Self { first, next }
+    }
+
+    fn iter(&self, caller: NodeId) -> impl Iterator<Item = NodeId> + '_ {
+        let is_one = |node: &NodeId| *node != ROOT;
+        let first = Some(self.first[caller as usize]).filter(is_one);
+        std::iter::successors(first, move |node| {
+            Some(self.next[*node as usize]).filter(is_one)
+        })
+    }
 }
 
 #[cfg(test)]
@@ -106,6 +145,28 @@ mod tests {
             found(&[("ax", 20), ("bcd", 30), ("bce", 30), ("bf", 20)]),
             found_of("bc", 60, 100)
         );
+    }
+
+    #[test]
+    fn paths_that_read_alike_are_one() {
+        let (mut tables, mut bytes) = tables(&[("abc", 30), ("abd", 40)]);
+        // The same line of `b` calls `c` once more, and `c` asks for memory in another place of its line.
+        for id in 2..4 {
+            let twin = tables.nodes[id];
+            let parent = match id {
+                2 => twin.parent,
+                _ => tables.nodes.len() as NodeId - 1,
+            };
+            tables.nodes.push(Node { parent, ..twin });
+        }
+        let node = tables.nodes.len() as NodeId - 1;
+        tables.sites.push(Site {
+            node,
+            domain: Domain::OBJ,
+        });
+        bytes.push(30);
+        let heaviest = heaviest_path(&tables, &bytes, 51).expect("60 of 100");
+        assert_eq!((heaviest.node, heaviest.bytes), (3, 60));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::moment::{describe, time};
 use crate::places::Places;
 use crate::process::{error, known_at, labelled, per_minute};
 use crate::summary::total;
-use crate::table::{line_below, noun, path_of, place};
+use crate::table::{in_modules, line_below, noun, path_of, place};
 use crate::text::{printable, right, width};
 
 /// One side of a difference.
@@ -305,9 +305,9 @@ fn below_rows(
     if let Some((old, new)) = difference.imports() {
         let (bytes, blocks) = new.amount.change_from(old.amount);
         if (bytes, blocks) != (0, 0) {
-            let modules = counted(new.modules.max(old.modules) as u64, "module", "modules");
+            let modules = in_modules(new.modules.max(old.modules));
             lines.push(format!(
-                "imports: {} to {} in {modules}; --imports to see",
+                "imports: {} to {}{modules}; --imports to see",
                 format_size_change(bytes),
                 format_size(new.amount.bytes)
             ));

@@ -41,14 +41,19 @@ pub(crate) fn finding(capture: &Capture, half: Option<&Half>, look: &Look) -> Op
     let mut subject = half
         .and_then(|half| growth(capture, half))
         .or_else(|| held(capture, &imports))?;
+    let mut of_imports = 0_u64;
     for (bytes, is_import) in subject.bytes.iter_mut().zip(&imports) {
         if *is_import {
-            *bytes = 0;
+            of_imports = of_imports.saturating_add(std::mem::take(bytes));
         }
     }
     let total: u64 = subject.bytes.iter().copied().fold(0, u64::saturating_add);
     if total == 0 {
         return None;
+    }
+    if format_size(total) != format_size(total.saturating_add(of_imports)) {
+        // Else it would be another total than that of the lines below, and nobody would know why.
+        subject.what.push_str(" beside imports");
     }
     let part = |bytes: u64, total: u64| {
         let share = bytes as f64 / total as f64 * 100.0;

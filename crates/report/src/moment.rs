@@ -114,7 +114,9 @@ pub fn is_snapshot(capture: &Capture) -> bool {
 /// The highest traced memory, and the time at which it was known, if that means anything.
 pub(crate) fn peak(capture: &Capture) -> Option<(Option<u64>, u64)> {
     let (elapsed_ns, bytes) = capture.peak()?;
-    Some(((!capture.knows_ends_only()).then_some(elapsed_ns), bytes))
+    // A snapshot knows how high it was, but not when: its one moment is its own.
+    let has_time = !capture.knows_ends_only() && !is_snapshot(capture);
+    Some((has_time.then_some(elapsed_ns), bytes))
 }
 
 /// ` at 2.5 s`, if the time is known.

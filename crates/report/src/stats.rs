@@ -24,6 +24,7 @@ use crate::process::{
     error, growth_text, highest_resident_bytes, labelled, residency, resident_lines,
 };
 use crate::summary::total;
+use crate::table::in_modules;
 use crate::text::wrap;
 
 /// The figures of a capture at a moment, or of the part of it that filters kept.
@@ -128,8 +129,7 @@ impl Statistics {
             out += &labelled(metric.name(), &size, &text, look);
         }
         if !self.imports.amount.is_zero() {
-            let modules = counted(self.imports.modules as u64, "module", "modules");
-            let text = format!(" of live memory in {modules}");
+            let text = format!(" of live memory{}", in_modules(self.imports.modules));
             out += &labelled(
                 "imports",
                 &format_size(self.imports.amount.bytes),

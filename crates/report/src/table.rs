@@ -167,12 +167,17 @@ pub(crate) fn imports_line(imports: &ImportSum) -> Option<String> {
     if imports.amount.is_zero() {
         return None;
     }
-    let modules = match imports.modules {
+    let size = format_size(imports.amount.bytes);
+    let modules = in_modules(imports.modules);
+    Some(format!("imports: {size}{modules}; --imports to see"))
+}
+
+/// ` in 312 modules`; nothing where call paths are too short to tell which.
+pub(crate) fn in_modules(count: usize) -> String {
+    match count {
         0 => String::new(),
         count => format!(" in {}", counted(count as u64, "module", "modules")),
-    };
-    let size = format_size(imports.amount.bytes);
-    Some(format!("imports: {size}{modules}; --imports to see"))
+    }
 }
 
 /// What one entry is called.

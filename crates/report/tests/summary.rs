@@ -6,7 +6,7 @@ use heapsight_analysis::recording::Reached;
 use heapsight_analysis::{GroupBy, Metric, Query};
 use heapsight_capture::model::{Counters, Mode};
 use heapsight_capture::{Capture, Damage, TickSummary, Truncation};
-use heapsight_report::{DiffSelection, Look, Selection, Side, diff, summary};
+use heapsight_report::{DiffSelection, Look, Selection, Side, Statistics, diff, summary};
 use support::{Tracer, example, write_source};
 
 const EXACT: Mode = Mode::Exact { frame_limit: None };
@@ -517,4 +517,19 @@ fn a_difference_of_samples_carries_their_uncertainty() {
     };
     assert!(!side("Old").contains('±'), "{text}");
     assert!(side("New").contains(" ± "), "{text}");
+}
+
+#[test]
+fn a_snapshot_knows_how_high_memory_was_but_not_when() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let text = |capture: &Capture| {
+        let statistics = Statistics::new(capture, 1000, Reached::End, false);
+        let text = statistics.text(capture, &Look::plain(80));
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let mut capture = example(EXACT, folder.path());
+    assert!(text(&capture).contains("(live memory at the peak, at "));
+    capture.header.tick_ms = 0;
+    capture.timeline.drain(1..);
+    assert!(text(&capture).contains("(live memory at the peak)"));
 }

@@ -19,6 +19,7 @@ pub(crate) struct Encoder {
     sites: usize,
     /// Of each site, unless the caller keeps them.
     counters: Vec<Counters>,
+    columns: Columns,
 }
 
 impl Encoder {
@@ -68,9 +69,9 @@ impl Encoder {
         Ok(())
     }
 
-    /// Appends `tick`, which [`Self::check`] accepted. Changes nothing here: call [`Self::commit`] once the bytes are
-    /// safe.
-    pub(crate) fn encode(&self, tick: &Tick<'_>, out: &mut Vec<u8>) {
+    /// Appends `tick`, which [`Self::check`] accepted. What the reader will know is as before: call [`Self::commit`]
+    /// once the bytes are safe.
+    pub(crate) fn encode(&mut self, tick: &Tick<'_>, out: &mut Vec<u8>) {
         put(out, tick.elapsed_ns.saturating_sub(self.elapsed_ns));
         put_change(out, self.rss_bytes, tick.rss_bytes);
         put_totals(out, &self.totals, &tick.totals);
@@ -115,6 +116,7 @@ impl Encoder {
     pub(crate) fn held_bytes(&self) -> usize {
         self.counters.capacity() * size_of::<Counters>()
             + self.first_lines.capacity() * size_of::<u32>()
+            + self.columns.held_bytes()
     }
 
     /// The counters that the reader will have.
@@ -148,66 +150,84 @@ impl Encoder {
         }
     }
 
-    fn encode_changed(&self, tick: &Tick<'_>, out: &mut Vec<u8>) {
-        let changed = tick.changed;
-        put(out, changed.len() as u64);
+    fn encode_changed(&mut self, tick: &Tick<'_>, out: &mut Vec<u8>) {
+        put(out, tick.changed.len() as u64);
+        let nothing = Counters::default();
         let mut previous = 0;
-        for (site, _) in changed {
+        for (index, (site, new)) in tick.changed.iter().enumerate() {
             put_change(out, previous, u64::from(*site));
             previous = u64::from(*site);
-        }
-        let nothing = Counters::default();
-        let old_of = |index: usize| {
             let old = match tick.before {
                 Some(before) => before.get(index),
-                None => self.counters.get(changed[index].0 as usize),
+                None => self.counters.get(*site as usize),
             };
-            old.unwrap_or(&nothing)
-        };
-        let masks = out.len();
-        for (index, (_, new)) in changed.iter().enumerate() {
-            out.push(mask_of(old_of(index), new));
+            self.columns.put(old.unwrap_or(&nothing), new);
         }
-        for (bit, column) in COLUMNS {
-            for (index, (_, new)) in changed.iter().enumerate() {
-                if out[masks + index] & bit != 0 {
-                    let (from, to) = column(old_of(index), new);
-                    put_change(out, from, to);
-                }
-            }
-        }
+        self.columns.append_to(out);
     }
 }
 
-/// What a column stores for one site: (what the reader predicts, the value).
-type Column = fn(&Counters, &Counters) -> (u64, u64);
+/// The columns of a tick's changed sites. A site is read once and put into all of them; they stand behind one another
+/// in the file. Kept for their memory.
+#[derive(Debug, Default)]
+struct Columns {
+    masks: Vec<u8>,
+    /// In file order: bytes and blocks of what was allocated, freed, temporary and live at the peak.
+    figures: [Vec<u8>; 8],
+}
 
-/// The columns in file order, each with the mask bit of the sites that have it.
-const COLUMNS: [(u8, Column); 8] = [
-    (mask::ALLOCATED, |old, new| {
-        (old.allocated_bytes, new.allocated_bytes)
-    }),
-    (mask::ALLOCATED, |old, new| {
-        (old.allocated_blocks, new.allocated_blocks)
-    }),
-    // Most of what a busy site allocates it frees again, so freed is predicted to grow as allocated does.
-    (mask::FREED, |old, new| {
-        let grown = new.allocated_bytes.wrapping_sub(old.allocated_bytes);
-        (old.freed_bytes.wrapping_add(grown), new.freed_bytes)
-    }),
-    (mask::FREED, |old, new| {
-        let grown = new.allocated_blocks.wrapping_sub(old.allocated_blocks);
-        (old.freed_blocks.wrapping_add(grown), new.freed_blocks)
-    }),
-    (mask::TEMPORARY, |old, new| {
-        (old.temporary_bytes, new.temporary_bytes)
-    }),
-    (mask::TEMPORARY, |old, new| {
-        (old.temporary_blocks, new.temporary_blocks)
-    }),
-    (mask::PEAK, |old, new| (old.peak_bytes, new.peak_bytes)),
-    (mask::PEAK, |old, new| (old.peak_blocks, new.peak_blocks)),
-];
+/// So many bytes of a column have their place from tick to tick.
+const USUAL: usize = 1 << 16;
+
+impl Columns {
+    fn put(&mut self, old: &Counters, new: &Counters) {
+        let mask = mask_of(old, new);
+        self.masks.push(mask);
+        let [
+            allocated_bytes,
+            allocated_blocks,
+            freed_bytes,
+            freed_blocks,
+            temporary_bytes,
+            temporary_blocks,
+            peak_bytes,
+            peak_blocks,
+        ] = &mut self.figures;
+        if mask & mask::ALLOCATED != 0 {
+            put_change(allocated_bytes, old.allocated_bytes, new.allocated_bytes);
+            put_change(allocated_blocks, old.allocated_blocks, new.allocated_blocks);
+        }
+        if mask & mask::FREED != 0 {
+            // Most of what a busy site allocates it frees again, so freed is predicted to grow as allocated does.
+            let grown = new.allocated_bytes.wrapping_sub(old.allocated_bytes);
+            let predicted = old.freed_bytes.wrapping_add(grown);
+            put_change(freed_bytes, predicted, new.freed_bytes);
+            let grown = new.allocated_blocks.wrapping_sub(old.allocated_blocks);
+            let predicted = old.freed_blocks.wrapping_add(grown);
+            put_change(freed_blocks, predicted, new.freed_blocks);
+        }
+        if mask & mask::TEMPORARY != 0 {
+            put_change(temporary_bytes, old.temporary_bytes, new.temporary_bytes);
+            put_change(temporary_blocks, old.temporary_blocks, new.temporary_blocks);
+        }
+        if mask & mask::PEAK != 0 {
+            put_change(peak_bytes, old.peak_bytes, new.peak_bytes);
+            put_change(peak_blocks, old.peak_blocks, new.peak_blocks);
+        }
+    }
+
+    /// Empties all of them into `out`.
+    fn append_to(&mut self, out: &mut Vec<u8>) {
+        for column in [&mut self.masks].into_iter().chain(&mut self.figures) {
+            out.append(column);
+            column.shrink_to(USUAL);
+        }
+    }
+
+    fn held_bytes(&self) -> usize {
+        self.masks.capacity() + self.figures.iter().map(Vec::capacity).sum::<usize>()
+    }
+}
 
 fn mask_of(old: &Counters, new: &Counters) -> u8 {
     let when = |changed: bool, bit: u8| if changed { bit } else { 0 };

@@ -7,6 +7,7 @@
 use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::descriptor::Guarded;
 use super::process_memory::ProcessMemory;
@@ -49,9 +50,13 @@ const LAYOUTS: [Layout; 2] = [
 /// A limit is near when less than one part in so many of it is left.
 const PARTS: u64 = 8;
 
+/// How often the caller looks as long as no limit is near.
+pub(super) const LOOK: Duration = Duration::from_millis(100);
+
 /// The limits that hold for the calling process.
 pub(super) struct Limits {
     group: Option<Group>,
+    addresses: Growth,
 }
 
 impl Limits {
@@ -60,13 +65,35 @@ impl Limits {
         let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
         Self {
             group: Group::tightest(Path::new("/"), &groups),
+            addresses: Growth::default(),
         }
     }
 
-    /// Is the process, with so much `memory`, about to meet a limit?
-    pub(super) fn is_near(&mut self, memory: &ProcessMemory) -> bool {
-        is_nearly(memory.address_bytes, address_limit())
-            || self.group.as_mut().is_some_and(Group::is_near)
+    /// Is the process, with so much `memory`, about to meet a limit? `now` is the time on any clock.
+    pub(super) fn is_near(&mut self, memory: &ProcessMemory, now: Duration) -> bool {
+        let addresses = self.addresses.soon(memory.address_bytes, now);
+        let group = self.group.as_mut();
+        is_nearly(addresses, address_limit()) || group.is_some_and(|group| group.is_near(now))
+    }
+}
+
+/// What was in use at the last look, and when that was.
+#[derive(Default)]
+struct Growth {
+    last: Option<(u64, Duration)>,
+}
+
+impl Growth {
+    /// What will be in use after another [`LOOK`], of which `used` is in use `now`, should it go on growing as it did
+    /// since the last look: a quick program takes from half of its memory to all of it between two looks.
+    fn soon(&mut self, used: u64, now: Duration) -> u64 {
+        let Some((before, then)) = self.last.replace((used, now)) else {
+            return used;
+        };
+        let grown = u128::from(used.saturating_sub(before));
+        let passed = now.saturating_sub(then).as_nanos().max(1);
+        let more = grown * LOOK.as_nanos() / passed;
+        used.saturating_add(u64::try_from(more).unwrap_or(u64::MAX))
     }
 }
 
@@ -91,6 +118,7 @@ struct Group {
     used: Guarded,
     parts: Guarded,
     given_back: [&'static str; 2],
+    growth: Growth,
 }
 
 impl Group {
@@ -120,10 +148,11 @@ impl Group {
             used: open(layout.used)?,
             parts: open("memory.stat")?,
             given_back: layout.given_back,
+            growth: Growth::default(),
         })
     }
 
-    fn is_near(&mut self) -> bool {
+    fn is_near(&mut self, now: Duration) -> bool {
         let mut text = [0_u8; 4096];
         let Some(limit) = read(&mut self.limit, &mut text).and_then(number) else {
             return false;
@@ -131,7 +160,8 @@ impl Group {
         let Some(used) = read(&mut self.used, &mut text).and_then(number) else {
             return false;
         };
-        if !is_nearly(used, limit) {
+        let soon = self.growth.soon(used, now);
+        if !is_nearly(soon, limit) {
             return false;
         }
         let Some(parts) = read(&mut self.parts, &mut text) else {
@@ -141,7 +171,7 @@ impl Group {
             let mut names = self.given_back.iter();
             number(names.find_map(|name| line.strip_prefix(name))?)
         });
-        is_nearly(used.saturating_sub(files.sum()), limit)
+        is_nearly(soon.saturating_sub(files.sum()), limit)
     }
 }
 
@@ -227,14 +257,43 @@ mod tests {
             let root = Root::of_version(version, "near");
             root.set("a/b", "8000", 1000, 0);
             let mut group = root.group(own).expect("it has a limit");
-            assert!(!group.is_near());
+            assert!(!group.is_near(LOOK));
             root.set("a/b", "8000", 7500, 0);
-            assert!(group.is_near());
+            assert!(group.is_near(1000 * LOOK));
             root.set("a/b", "8000", 7500, 3000);
-            assert!(!group.is_near(), "files make room");
+            assert!(!group.is_near(1001 * LOOK), "files make room");
             root.set("a/b", "max", 7500, 0);
-            assert!(!group.is_near(), "the limit was lifted");
+            assert!(!group.is_near(1002 * LOOK), "the limit was lifted");
         }
+    }
+
+    #[test]
+    fn a_limit_is_near_for_who_grows_towards_it_quickly() {
+        for (version, own) in VERSIONS {
+            let root = Root::of_version(version, "quick");
+            root.set("a/b", "8000", 1000, 0);
+            let mut group = root.group(own).expect("it has a limit");
+            assert!(!group.is_near(LOOK));
+            root.set("a/b", "8000", 4100, 0);
+            assert!(!group.is_near(3 * LOOK), "the next look will be in time");
+            root.set("a/b", "8000", 5700, 0);
+            assert!(group.is_near(4 * LOOK), "but not the one after it");
+            assert!(!group.is_near(4 * LOOK + LOOK / 10), "it stopped growing");
+            root.set("a/b", "8000", 5900, 0);
+            assert!(
+                group.is_near(4 * LOOK + 2 * LOOK / 10),
+                "as quickly as before"
+            );
+        }
+    }
+
+    #[test]
+    fn growth_is_looked_ahead_for_one_look() {
+        let mut growth = Growth::default();
+        assert_eq!(growth.soon(500, LOOK), 500);
+        assert_eq!(growth.soon(600, 3 * LOOK), 650);
+        assert_eq!(growth.soon(100, 4 * LOOK), 100, "it shrank");
+        assert_eq!(growth.soon(u64::MAX, 4 * LOOK), u64::MAX);
     }
 
     #[test]
@@ -245,7 +304,7 @@ mod tests {
             root.set("a", "50000", 49_000, 0);
             root.set("a/b", "8000", 1000, 0);
             let mut group = root.group(own).expect("there is a limit");
-            assert!(group.is_near());
+            assert!(group.is_near(LOOK));
         }
     }
 
@@ -258,7 +317,7 @@ mod tests {
                 1 => "4:memory:/docker/0123\n",
                 _ => "0::/docker/0123\n",
             };
-            assert!(root.group(own).expect("there is a limit").is_near());
+            assert!(root.group(own).expect("there is a limit").is_near(LOOK));
         }
     }
 

@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use heapsight_capture::{Exit, Header, Note};
 
 use self::state::{Extent, State};
+use crate::background::limits::LOOK;
 use crate::background::{termination, timer};
 use crate::hooks::install::{attaching_is_safe, hooks_may_be_gone};
 use crate::interpreter::signals;
@@ -185,10 +186,8 @@ fn finish_undisturbed(exit: Exit) -> Option<Recorded> {
     })
 }
 
-/// How often the recorder looks whether memory is about to run out, if ticks are farther apart.
-const LOOK: Duration = Duration::from_millis(100);
-
-/// The same when it is: each look is a tick then.
+/// How often the recorder looks whether memory is about to run out when it is: each look is a tick then. Else it looks
+/// after each [`LOOK`], or at each tick if these are nearer.
 const CLOSE_LOOK: Duration = Duration::from_millis(10);
 
 fn run(shared: &Shared, tick: Duration) {

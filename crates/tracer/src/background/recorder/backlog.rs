@@ -48,6 +48,11 @@ impl Backlog {
         self.waiting.insert(site);
     }
 
+    /// The figures of all sites before `end` may have changed.
+    pub(super) fn add_all_before(&mut self, end: u32) {
+        self.waiting.insert_all_before(end);
+    }
+
     /// Are so many waiting that not all may be taken at once?
     pub(super) fn is_long(&self) -> bool {
         self.waiting.len() > FEW
@@ -78,11 +83,15 @@ impl Backlog {
     pub(super) fn take(&mut self, count: usize, known_ns: u64, sites: &mut Vec<u32>) {
         sites.clear();
         while sites.len() < count && self.waiting.len() > 0 {
-            if let Some(site) = self.waiting.next(self.hand) {
+            let mut hand = self.hand;
+            while sites.len() < count
+                && let Some(site) = self.waiting.next(hand)
+            {
                 self.waiting.remove(site);
                 sites.push(site);
-                self.pass(site + 1, known_ns);
+                hand = site + 1;
             }
+            self.pass(hand, known_ns);
             self.pass_up_to_date(known_ns);
         }
         if self.waiting.len() == 0 {
@@ -187,9 +196,7 @@ impl Backlog {
 
     /// There is a new peak: the figures of sites on which nothing happened may have changed by it.
     pub(super) fn add_apart(&mut self) {
-        for site in self.apart.iter() {
-            self.waiting.insert(site);
-        }
+        self.waiting.insert_all_of(&self.apart);
         self.apart.clear();
     }
 

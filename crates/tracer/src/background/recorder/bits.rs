@@ -21,6 +21,31 @@ impl Bits {
         is_new
     }
 
+    /// Adds all from 1 on and before `end`, without looking at each.
+    pub(super) fn insert_all_before(&mut self, end: u32) {
+        let (last, end_bit) = place(end);
+        if last >= self.words.len() {
+            self.words.resize(last + 1, 0);
+        }
+        for (index, word) in self.words[..=last].iter_mut().enumerate() {
+            let all = if index == last { end_bit - 1 } else { u64::MAX };
+            let new = all & !*word & !u64::from(index == 0);
+            self.count += new.count_ones() as usize;
+            *word |= new;
+        }
+    }
+
+    /// Adds all that are in `other`.
+    pub(super) fn insert_all_of(&mut self, other: &Self) {
+        if other.words.len() > self.words.len() {
+            self.words.resize(other.words.len(), 0);
+        }
+        for (word, more) in self.words.iter_mut().zip(&other.words) {
+            self.count += (more & !*word).count_ones() as usize;
+            *word |= more;
+        }
+    }
+
     /// Takes `site` out; false when it was not there.
     pub(super) fn remove(&mut self, site: u32) -> bool {
         let (word, bit) = place(site);
@@ -72,7 +97,8 @@ impl Bits {
     }
 
     /// All of them, in rising order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = u32> + '_ {
+    #[cfg(test)]
+    fn iter(&self) -> impl Iterator<Item = u32> + '_ {
         let mut next = 0;
         std::iter::from_fn(move || {
             let site = self.next(next)?;
@@ -112,6 +138,10 @@ mod tests {
                 } else {
                     prop_assert_eq!(bits.remove(site), set.remove(&site));
                 }
+                if site % 50 == 0 && is_added {
+                    bits.insert_all_before(site);
+                    set.extend(1..site.max(1));
+                }
                 prop_assert_eq!(bits.len(), set.len());
                 prop_assert_eq!(bits.next(site), set.range(site..).next().copied());
                 for end in [site, site + 1, site + 70, 299, u32::MAX] {
@@ -119,6 +149,23 @@ mod tests {
                     prop_assert_eq!(bits.len_between(site, end), between);
                 }
             }
+            prop_assert_eq!(bits.iter().collect::<Vec<_>>(), set.into_iter().collect::<Vec<_>>());
+        }
+
+        #[test]
+        fn a_set_takes_in_another(
+            sites in prop::collection::vec(0..300_u32, 0..50),
+            others in prop::collection::vec(0..400_u32, 0..50),
+        ) {
+            let of = |sites: &[u32]| {
+                let mut bits = Bits::default();
+                sites.iter().for_each(|&site| { bits.insert(site); });
+                bits
+            };
+            let mut bits = of(&sites);
+            bits.insert_all_of(&of(&others));
+            let set: BTreeSet<u32> = sites.into_iter().chain(others).collect();
+            prop_assert_eq!(bits.len(), set.len());
             prop_assert_eq!(bits.iter().collect::<Vec<_>>(), set.into_iter().collect::<Vec<_>>());
         }
     }

@@ -69,7 +69,7 @@ const LOOKS: usize = 8;
 const MOST_AT_ONCE: usize = if cfg!(test) { 8 } else { rows::USUAL - AT_ONCE };
 
 /// Sites that are looked at under one holding of the table lock.
-const AT_ONCE: usize = if cfg!(test) { 2 } else { 32 };
+const AT_ONCE: usize = if cfg!(test) { 2 } else { 64 };
 
 /// Where the recording stands.
 pub(super) struct State {
@@ -173,7 +173,7 @@ impl State {
     /// it is.
     pub(super) fn look(&mut self, is_due: bool, tick: Duration) -> bool {
         let memory = self.status.read();
-        let is_near = self.limits.is_near(&memory);
+        let is_near = self.limits.is_near(&memory, self.began.elapsed());
         if is_due || is_near {
             self.tick_with(Extent::Share(tick), &memory);
         }
@@ -231,18 +231,22 @@ impl State {
         let taken = changed::take(held, &mut sites);
         if taken == Taken::TooMany || std::mem::take(&mut self.look_at_all) {
             history::unsettle_all(held);
+            self.backlog.add_all_before(sites::len());
+            // To find those that changed most, a few of them are as good as all.
             sites.clear();
-            sites.extend(1..sites::len());
-        }
-        for &site in &sites {
-            history::set_settled(held, site, false);
-            self.backlog.add(site);
+            sites.extend(self.some_of(1..sites::len()));
+        } else {
+            for &site in &sites {
+                history::set_settled(held, site, false);
+                self.backlog.add(site);
+            }
         }
         let peak = (recorded::epoch(), recorded::at_peak());
         if std::mem::replace(&mut self.peak, peak) != peak {
             self.backlog.add_apart();
         }
         self.taken_ns = elapsed_ns;
+        self.ticks = self.ticks.wrapping_add(1);
         if self.backlog.is_long() && self.is_far_behind() {
             self.prefer_largest(&sites);
         }
@@ -256,17 +260,18 @@ impl State {
         live_bytes.abs_diff(self.live.bytes) > (live_bytes / 64).max(1 << 16)
     }
 
+    /// About [`SEARCHED`] of `sites`, spread over them; others in each tick.
+    fn some_of<S: ExactSizeIterator<Item = u32>>(
+        &self,
+        sites: S,
+    ) -> impl Iterator<Item = u32> + use<S> {
+        let step = sites.len().div_ceil(SEARCHED).max(1);
+        sites.skip(self.ticks % step).step_by(step)
+    }
+
     /// Has those of `sites` told in this tick whose live memory changed most.
     fn prefer_largest(&mut self, sites: &[u32]) {
-        // Others are searched in each tick.
-        self.ticks = self.ticks.wrapping_add(1);
-        let step = sites.len().div_ceil(SEARCHED).max(1);
-        let some: Vec<u32> = sites
-            .iter()
-            .skip(self.ticks % step)
-            .step_by(step)
-            .copied()
-            .collect();
+        let some: Vec<u32> = self.some_of(sites.iter().copied()).collect();
         let told = &self.told;
         self.backlog.prefer(&some, |site| {
             sites::live_bytes(site).abs_diff(told.get(site).live_bytes())
@@ -363,13 +368,21 @@ impl State {
             return false;
         }
         self.follow_history(&mut held);
-        for &id in sites {
-            if id >= sites::len() {
+        let known = sites::len();
+        // First all of them are read: most are in memory only, or in the cache of another processor, and so the
+        // processor waits for several at once.
+        let mut figures = [Counters::default(); AT_ONCE];
+        for (now, &id) in figures.iter_mut().zip(sites) {
+            if id < known {
+                *now = sites::recorded_counters(id);
+            }
+        }
+        for (now, &id) in figures.iter().zip(sites) {
+            if id >= known {
                 continue;
             }
-            let now = sites::recorded_counters(id);
             // A path on which nothing ever happened needs no place in the file.
-            if now == Counters::default() && self.exporter.site_id(id).is_none() {
+            if *now == Counters::default() && self.exporter.site_id(id).is_none() {
                 self.settled.push(id);
                 continue;
             }
@@ -378,7 +391,7 @@ impl State {
                 self.ended.push((site, self.told.take(number)));
             }
             if let Some(site) = site {
-                self.rows.add(id, site, &self.told.get(id), &now);
+                self.rows.add(id, site, &self.told.get(id), now);
                 let live = (now.live_bytes(), now.live_blocks());
                 let peak = (now.peak_bytes, now.peak_blocks);
                 self.rows.looked_at.push(LookedAt {
