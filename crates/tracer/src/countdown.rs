@@ -263,6 +263,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes too long")]
     fn a_block_is_sampled_as_often_as_its_size_says_and_stands_for_all_others() {
         const MEAN: u64 = 4096;
         const SIZES: [usize; 8] = [0, 1, 28, 56, 512, 4096, 5000, 100_000];
@@ -321,6 +322,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes too long")]
     fn distances_longer_than_a_piece_are_as_long_as_they_should_be() {
         const MEAN: u64 = 3 << 40;
         const SIZE: usize = 1 << 38;

@@ -78,6 +78,7 @@ mod imp {
 #[cfg(test)]
 mod tests {
     #[test]
+    #[cfg_attr(miri, ignore = "Miri knows no assembly")]
     fn each_thread_has_its_own_pointer() {
         let mut here = 1_u8;
         super::set(&raw mut here);

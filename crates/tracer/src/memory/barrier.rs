@@ -31,6 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg_attr(miri, ignore = "Miri knows no membarrier")]
     fn the_kernel_does_it_once_it_was_told() {
         register();
         // SAFETY: a query.

@@ -67,10 +67,13 @@ pub(crate) fn map_aligned(held: &mut Held, length: usize, alignment: usize) -> O
     let start = map(held, length + alignment)?;
     let whole = REGIONS.get(held).pop()?;
     let before = start.align_offset(alignment);
-    let end = (before + length).next_multiple_of(page_size());
+    let mut end = (before + length).next_multiple_of(page_size());
+    if cfg!(miri) {
+        end = whole.length; // It gives back whole mappings only.
+    }
     // SAFETY: parts of the mapping just made, in whole pages, which nobody has seen.
     unsafe {
-        if before > 0 {
+        if before > 0 && !cfg!(miri) {
             system::munmap(start.cast(), before);
         }
         if end < whole.length {
@@ -97,12 +100,13 @@ pub(crate) unsafe fn discard(start: *mut u8, length: usize) {
         // SAFETY: promised by the caller; MADV_DONTNEED on a private anonymous mapping zeroes it. The system refuses
         // for memory that is locked, as all is after `mlockall`: a program means its own memory by that, not our
         // tables.
-        let discarded = unsafe {
-            let start = from as *mut libc::c_void;
-            libc::madvise(start, to - from, libc::MADV_DONTNEED) == 0
-                || (libc::munlock(start, to - from) == 0
-                    && libc::madvise(start, to - from, libc::MADV_DONTNEED) == 0)
-        };
+        let discarded = !cfg!(miri)
+            && unsafe {
+                let start = from as *mut libc::c_void;
+                libc::madvise(start, to - from, libc::MADV_DONTNEED) == 0
+                    || (libc::munlock(start, to - from) == 0
+                        && libc::madvise(start, to - from, libc::MADV_DONTNEED) == 0)
+            };
         if !discarded {
             // SAFETY: promised by the caller: nobody relies on what is there.
             unsafe { (from as *mut u8).write_bytes(0, to - from) };
