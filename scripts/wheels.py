@@ -23,7 +23,9 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
+import zopfli.zlib
 from elftools.elf.elffile import ELFFile
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -155,7 +157,39 @@ def split(wheel: Path, scratch: Path) -> tuple[Path, Path]:
             run(tool, "--strip-all", f"--add-gnu-debuglink={debug}", str(file), environment=environment)
             out.add(debug, debug.name)
     run(sys.executable, "-m", "wheel", "pack", "--dest-dir", str(DIST), str(folder))
+    compress_again(DIST / wheel.name)
     return DIST / wheel.name, archive
+
+
+class Zopfli:
+    """What zipfile compresses a file with, in place of zlib's: the same format, 3 % smaller, a hundred times slower."""
+
+    def __init__(self, *_: object) -> None:
+        self._content = bytearray()
+
+    def compress(self, data: bytes) -> bytes:
+        """Take a part of the file."""
+        self._content += data
+        return b""
+
+    def flush(self) -> bytes:
+        """Return all of the file, compressed: without zlib's header and checksum, which zip files have no place for."""
+        compressed: bytes = zopfli.zlib.compress(bytes(self._content))
+        return compressed[2:-4]
+
+
+def compress_again(wheel: Path) -> None:
+    """Make a wheel as small as its format can be."""
+    smaller = wheel.with_suffix(".smaller")
+    with (
+        zipfile.ZipFile(wheel) as old,
+        zipfile.ZipFile(smaller, "w") as new,
+        # zipfile has no other way to be told.
+        mock.patch("zipfile._get_compressor", Zopfli),
+    ):
+        for entry in old.infolist():
+            new.writestr(entry, old.read(entry), zipfile.ZIP_DEFLATED)
+    smaller.replace(wheel)
 
 
 def libraries_needed(wheel: Path) -> list[str]:

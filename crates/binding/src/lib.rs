@@ -34,7 +34,7 @@ static ALLOCATOR: heapsight_tracer::reserve::Reserve = heapsight_tracer::reserve
 #[pymodule]
 fn _heapsight(module: &Bound<'_, PyModule>) -> PyResult<()> {
     memory_error::keep_quiet();
-    heapsight_tracer::prepare();
+    heapsight_tracer::prepare::<{ cfg!(Py_GIL_DISABLED) }>();
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     arguments::register(module)?;
     api::frame::register(module)?;

@@ -21,7 +21,8 @@ macro_rules! registry {
         /// Calls `action` for the version that was asked for; `None` when it is not known.
         pub fn with_version<A: ForVersion>(minor: u8, free_threaded: bool, action: A) -> Option<A::Output> {
             $(
-                if ($Version::MINOR, $Version::FREE_THREADED) == (minor, free_threaded) {
+                let serves = const { is_one_of($Version::FREE_THREADED, A::FREE_THREADED) };
+                if serves && ($Version::MINOR, $Version::FREE_THREADED) == (minor, free_threaded) {
                     return Some(action.call::<$Version>());
                 }
             )+
@@ -46,8 +47,18 @@ registry! {
 pub trait ForVersion {
     /// What the call returns.
     type Output;
+    /// The builds that it may be called for: those without the GIL, those with it, or all. An extension module is made
+    /// for one of the two, and is to hold no code for the other.
+    const FREE_THREADED: Option<bool> = None;
     /// The call.
     fn call<V: Version>(self) -> Self::Output;
+}
+
+const fn is_one_of(free_threaded: bool, wanted: Option<bool>) -> bool {
+    match wanted {
+        Some(wanted) => free_threaded == wanted,
+        None => true,
+    }
 }
 
 /// One entry of the registry, for code that needs its offsets at run time only.

@@ -19,7 +19,7 @@
 //! ```no_run
 //! use heapsight_tracer::Config;
 //!
-//! heapsight_tracer::prepare();
+//! heapsight_tracer::prepare::<false>();
 //! heapsight_tracer::start(&Config::default())?;
 //! // … the program runs …
 //! let tables = heapsight_tracer::snapshot();

@@ -20,6 +20,7 @@ pub(super) struct Pack<'o, 'w> {
 
 impl Pack<'_, '_> {
     /// Seven bits to a byte, lowest first.
+    #[inline(always)] // called for every number of a page, and this crate is compiled for size
     pub(super) fn number(&mut self, mut number: u64) -> io::Result<()> {
         while number >= 0x80 {
             self.gathered.push(number as u8 | 0x80);

@@ -3,8 +3,8 @@
 //! Hooks are installed once and stay for good. "Off" is a mode (see [`session`]): a thread that allocates raw memory
 //! without the GIL may be reading the allocator's functions at any time, and another tool may have remembered ours.
 
-use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Once, OnceLock};
 
 use heapsight_cpython::api::{self, PyMemAllocatorEx, RunningVersion};
 use heapsight_cpython::line_table::LineTableFormat;
@@ -57,10 +57,13 @@ type MakeHooks = fn([*mut std::ffi::c_void; DOMAINS]) -> [PyMemAllocatorEx; DOMA
 /// Looks up what the hooks need of the interpreter: where it keeps the thread state. Call this once, when the
 /// extension is imported: it detaches and attaches the calling thread, so that other threads may run. Looks up nothing
 /// on a version that is not known. And has threads wait that the interpreter ends.
-pub fn prepare() {
+///
+/// `FREE_THREADED`: is the extension made for interpreters without the GIL? It holds no code for the others then.
+pub fn prepare<const FREE_THREADED: bool>() {
     static ONCE: Once = Once::new();
     unwinding::hang_ended_threads();
-    let Ok(interpreter) = Interpreter::of(&api::running_version()) else {
+    let found = || Interpreter::of::<FREE_THREADED>(&api::running_version()).ok();
+    let Some(interpreter) = INTERPRETER.get_or_init(found) else {
         return;
     };
     if finalization::is_over() {
@@ -83,7 +86,10 @@ pub fn prepare() {
 /// [`StartError`]; nothing has changed then.
 pub fn start(config: &Config) -> Result<(), StartError> {
     let running = api::running_version();
-    let interpreter = Interpreter::of(&running).map_err(StartError::UnsupportedVersion)?;
+    let Some(interpreter) = prepared() else {
+        let unsupported = UnsupportedVersion(running.text);
+        return Err(StartError::UnsupportedVersion(unsupported));
+    };
     if !original::find_thread_state_getter() {
         return Err(StartError::MissingFunction("_PyThreadState_UncheckedGet"));
     }
@@ -108,7 +114,7 @@ pub fn start(config: &Config) -> Result<(), StartError> {
         sampled::prepare(config);
         (interpreter.prepare)(config.frame_limit != FrameLimit::One);
         session::begin_generation();
-        install(&interpreter, mode_of(config))?;
+        install(interpreter, mode_of(config))?;
         session::open(mode_of(config));
         arena::install();
         native::set((config.native).then(|| interpreter.native_hooks_of(mode_of(config))));
@@ -141,6 +147,13 @@ struct Interpreter {
     line_tables: LineTableFormat,
 }
 
+/// That of this process, once [`prepare`] has looked; `None` inside: a version that is not known.
+static INTERPRETER: OnceLock<Option<Interpreter>> = OnceLock::new();
+
+fn prepared() -> Option<&'static Interpreter> {
+    INTERPRETER.get()?.as_ref()
+}
+
 const TRACING_MODES: [Mode; 4] = [
     Mode::EXACT_PATHS,
     Mode::EXACT_FRAME,
@@ -161,15 +174,16 @@ fn place_of(mode: Mode) -> usize {
 }
 
 impl Interpreter {
-    fn of(running: &RunningVersion) -> Result<Self, UnsupportedVersion> {
-        struct Make;
-        impl ForVersion for Make {
+    fn of<const FREE_THREADED: bool>(running: &RunningVersion) -> Result<Self, UnsupportedVersion> {
+        struct Make<const FREE_THREADED: bool>;
+        impl<const FREE_THREADED: bool> ForVersion for Make<FREE_THREADED> {
             type Output = Interpreter;
+            const FREE_THREADED: Option<bool> = Some(FREE_THREADED);
             fn call<V: Version>(self) -> Interpreter {
                 Interpreter::with::<V>()
             }
         }
-        running.call(Make)
+        running.call(Make::<FREE_THREADED>)
     }
 
     fn with<V: Version>() -> Self {
@@ -342,12 +356,12 @@ pub fn put_hooks_back() -> bool {
     if !hooks_may_be_gone() {
         return false;
     }
-    let Ok(interpreter) = Interpreter::of(&api::running_version()) else {
+    let Some(interpreter) = prepared() else {
         return false;
     };
     session::change(|| {
         let is_gone =
-            session::is_tracing() && install(&interpreter, session::unchecked_mode()) != Ok(0);
+            session::is_tracing() && install(interpreter, session::unchecked_mode()) != Ok(0);
         if is_gone {
             totals::count_loss();
         }
