@@ -323,7 +323,7 @@ fn memory_that_is_not_traced_is_told_and_warned_of_where_it_is_most() {
         mostly_unseen[1..3],
         [
             "  resident 328 MiB = traced 5 + heapsight 24 + not traced 299: run --native sees memory of C extensions",
-            "  Warning: 91 % of the resident memory (299 MiB) is not traced, so it is in none of these figures",
+            "  Warning: 91 % of the resident memory is not traced, so it is in none of these figures",
         ]
     );
     let mostly_seen = figures(&process(200, &[(1, 200, 328)]), &live());
