@@ -17,7 +17,7 @@ const PROBE_BYTES: usize = 4096;
 /// Has a write beyond the size that files may have (`ulimit -f`) fail, so that it is told of like any other. The system
 /// would end the process without a word. The program that this process becomes does not inherit the handler.
 pub(crate) fn outlive_the_limit_of_file_size() {
-    // Nobody asks whether the signal came: the write says so. Where no handler can be set, nothing is worse than before.
+    // Nobody asks whether the signal came: the write says so. Without a handler nothing is worse than before.
     let _ = signal_hook::flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)));
 }
 
