@@ -68,9 +68,9 @@ help: ## list the targets (what plain `make` does)
 demo: $(INSTALLED) ## trace a real program: build, install into .venv, run examples/index_stdlib.py
 	@mkdir -p target/demo
 	@echo "$(if $(filter release,$(PROFILE)),This is the release build.,This is a quick build of heapsight ($(PROFILE)) and slower than the published one; for that: make demo PROFILE=release)"
-	$(BIN)/heapsight run -f -o target/demo/index_stdlib.heapsight examples/index_stdlib.py
+	$(BIN)/heapsight run --force -o target/demo/index_stdlib.heapsight examples/index_stdlib.py
 	@echo; echo "The same as a page for a browser:"
-	$(BIN)/heapsight flamegraph -f -o target/demo/index_stdlib.html target/demo/index_stdlib.heapsight
+	$(BIN)/heapsight flamegraph --force -o target/demo/index_stdlib.html target/demo/index_stdlib.heapsight
 
 .PHONY: test
 test: test-rust test-web test-python ## run the Rust, page and Python tests on the default interpreter

@@ -149,7 +149,7 @@ class Heapsight(Tool):
 
     def command(self, python: Path, capture: Path) -> list[str]:
         """``python -m heapsight run``."""
-        return [str(python), "-m", "heapsight", "run", "-f", "-o", str(capture), *self.options]
+        return [str(python), "-m", "heapsight", "run", "--force", "-o", str(capture), *self.options]
 
     def objection(self, evidence: Evidence, capture: Path) -> str:
         """It must be on, have seen blocks and written a file."""

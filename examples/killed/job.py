@@ -18,5 +18,5 @@ def batch(number):
 for number in range(1_000_000):
     results.append(batch(number))
     time.sleep(0.01)
-    if number == 60:
+    if number == 100:
         os.kill(os.getpid(), signal.SIGKILL)

@@ -72,7 +72,7 @@ def main() -> None:
         folder = Path(temporary)
         for name in options.names:
             alive = life(name, folder)
-            gaps = []
+            gaps: list[tuple[float, float]] = []
             while len(gaps) < options.kills:
                 number = len(gaps)
                 delay = moment.uniform(0.05, alive * 0.9)

@@ -154,7 +154,7 @@ def commands(environment: Environment, folder: Path) -> dict[str, list[str]]:
 def run(python: Path, arguments: list[str], options: list[str], folder: Path) -> Run:
     """Record a program, and read its capture."""
     capture = folder / "of.heapsight"
-    command = [str(python), "-m", "heapsight", "run", "-q", "-f", *options, "-o", str(capture), *arguments]
+    command = [str(python), "-m", "heapsight", "run", "-q", "--force", *options, "-o", str(capture), *arguments]
     environment = clean_environment(1)
     done = subprocess.run(
         command, env=environment, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=TIMEOUT_SECONDS

@@ -112,7 +112,7 @@ def test_a_page_is_written_beside_the_capture_and_not_over_another_file(recordin
 
 
 def test_lines_that_look_like_secrets_are_left_out_and_said(recording: Path) -> None:
-    done = heapsight("flamegraph", "-f", recording)
+    done = heapsight("flamegraph", "--force", recording)
     assert "1 line of source left out because they look like secrets: program.py:3" in done.errors
     page = Page(recording.with_suffix(".html").read_text())
     source = page.section("source-lines").decode()

@@ -122,6 +122,22 @@ def test_children_that_an_older_run_left_are_refused_by_name(capture: Path, tmp_
     assert allocated(merged) == allocated(capture) + allocated(newer)
 
 
+def test_the_whole_of_an_older_run_is_refused_by_name_too(capture: Path, tmp_path: Path) -> None:
+    [of_older] = follow(capture, FORK)
+    older = capture.rename(capture.with_name("older.heapsight"))
+    [child] = set(follow(capture, FORK)) - {of_older}
+    merged = tmp_path / "all.heapsight"
+    done = heapsight("merge", "-o", merged, older, of_older, capture, child)
+    expected = f"{older}, {of_older} are of another run than {capture}"
+    end = "leave them out, or name only the first process of each run"
+    assert (done.status, done.text, done.errors) == (2, "", f"heapsight: {expected}: {end}\n")
+    assert not merged.exists()
+    # Who names the first processes means both.
+    assert heapsight("merge", "-q", "-o", merged, older, capture).errors == ""
+    both = [older, of_older, capture, child]
+    assert allocated(merged) == sum(allocated(path) for path in both)
+
+
 def test_the_end_tells_how_many_children_there_are_and_how_to_merge(capture: Path) -> None:
     script = capture.with_name("program.py")
     script.write_text(FORK)

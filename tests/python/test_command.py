@@ -72,6 +72,20 @@ def test_ignored_signals_and_blocked_ones_are_those_of_plain_python(capture: Pat
     assert called("sh", "-c", ignoring) == called("sh", "-c", f"trap '' USR1; exec {sys.executable} -c \"{state}\"")
 
 
+@pytest.mark.parametrize(
+    "words",
+    [["run", "-q", "-o", "new.file", "-c", "pass"], ["export", "--to", "json", "-o", "new.file", "there.heapsight"]],
+    ids=lambda words: words[0],
+)
+def test_a_file_that_may_not_grow_is_one_line_and_nothing_is_left_of_it(words: list[str], tmp_path: Path) -> None:
+    recorded = called(COMMAND, "run", "-q", "-o", tmp_path / "there.heapsight", "-c", "import json")
+    assert recorded == Outcome(0, b"", b"")
+    done = called("bash", "-c", 'cd "$0" && ulimit -f 1 && exec "$@"', tmp_path, COMMAND, *words)
+    assert (done.status, done.text) == (74, "")
+    assert done.errors == "heapsight: cannot write new.file: File too large (os error 27)\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["there.heapsight"]
+
+
 def test_a_summary_that_cannot_be_printed_is_one_line_and_the_result_stands(capture: Path, tmp_path: Path) -> None:
     gone = tmp_path / "heapsight"
     spec = {

@@ -57,7 +57,7 @@ def test_directories_of_the_output_are_made(tmp_path: Path) -> None:
 
 
 def test_output_that_is_a_directory(tmp_path: Path) -> None:
-    refused(Start(HELLO).traced(tmp_path, "-f"), 2, str(tmp_path))
+    refused(Start(HELLO).traced(tmp_path, "--force"), 2, str(tmp_path))
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
@@ -69,9 +69,9 @@ def test_output_without_permission(tmp_path: Path) -> None:
 
 def test_existing_output_is_kept_unless_forced(capture: Path) -> None:
     capture.write_text("precious")
-    refused(Start(HELLO).traced(capture), 2, str(capture), "-f")
+    refused(Start(HELLO).traced(capture), 2, str(capture), "--force")
     assert capture.read_text() == "precious"
-    forced = Start(HELLO).traced(capture, "-f")
+    forced = Start(HELLO).traced(capture, "--force")
     assert (forced.status, forced.stdout) == (0, b"hello\n")
     assert capture.read_bytes()[:8] != b"precious"
 
@@ -93,7 +93,7 @@ def test_no_program(capture: Path) -> None:
 
 
 def test_disk_that_is_full_already() -> None:
-    refused(Start(HELLO).traced(Path("/dev/full"), "-f"), 74, "/dev/full", "No space left")
+    refused(Start(HELLO).traced(Path("/dev/full"), "--force"), 74, "/dev/full", "No space left")
 
 
 def test_disk_that_fills_up_later_costs_the_rest_of_the_capture_and_not_the_program(capture: Path) -> None:

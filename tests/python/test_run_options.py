@@ -90,7 +90,7 @@ def test_threads_are_kept_apart_when_asked(capture: Path) -> None:
 
 @pytest.mark.parametrize(
     "option",
-    ["--tick=0", "--tick=x", "--budget=1", "--budget=x", "--sample=0", "--sample=x", "--top=x", "--no-such-option"],
+    ["--tick=0", "--tick=x", "--budget=1", "--budget=x", "--sample=0", "--sample=x", "--number=x", "--no-such-option"],
 )
 def test_a_bad_value_is_refused_and_named(option: str, script: Path, capture: Path) -> None:
     outcome = Start([script]).traced(capture, option)

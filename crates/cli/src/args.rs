@@ -118,6 +118,8 @@ impl Arguments {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
     use super::*;
 
     #[test]
@@ -152,6 +154,62 @@ mod tests {
             insta::assert_snapshot!(format!("help_{command}"), help(&[command, "--help"]));
         }
         assert_eq!(help(&["help", "run"]), help(&["run", "--help"]));
+    }
+
+    /// Pairs of the short and the long name of an option, of every command, with the command.
+    fn letters_with_names() -> Vec<(char, String, String)> {
+        let mut whole = Arguments::command();
+        whole.build();
+        let mut pairs = Vec::new();
+        for command in std::iter::once(&whole).chain(whole.get_subcommands()) {
+            for argument in command.get_arguments() {
+                let letters = argument.get_short_and_visible_aliases().unwrap_or_default();
+                let hidden = argument.get_all_short_aliases().unwrap_or_default();
+                let letters: BTreeSet<char> = letters.into_iter().chain(hidden).collect();
+                // An option that has only a letter is known by its field.
+                let name = argument.get_long().unwrap_or(argument.get_id().as_str());
+                for letter in letters {
+                    pairs.push((letter, name.to_owned(), command.get_name().to_owned()));
+                }
+            }
+        }
+        pairs
+    }
+
+    #[test]
+    fn a_letter_means_the_same_in_every_command() {
+        // `-c CODE` and `-m MODULE` are the interpreter's own, after `run` as after `python`.
+        let is_of_python =
+            |name: &str, command: &str| command == "run" && ["code", "module"].contains(&name);
+        let mut names: BTreeMap<char, BTreeSet<String>> = BTreeMap::new();
+        for (letter, name, command) in letters_with_names() {
+            if !is_of_python(&name, &command) {
+                names.entry(letter).or_default().insert(name);
+            }
+        }
+        assert!(names.len() > 15, "{names:?}");
+        names.retain(|_, names| names.len() > 1);
+        assert!(names.is_empty(), "one letter, several meanings: {names:?}");
+    }
+
+    #[test]
+    fn an_option_has_the_same_letter_in_every_command() {
+        let pairs = letters_with_names();
+        let mut whole = Arguments::command();
+        whole.build();
+        for command in whole.get_subcommands() {
+            for argument in command.get_arguments() {
+                let name = argument.get_long().unwrap_or(argument.get_id().as_str());
+                let elsewhere = pairs.iter().find(|(_, long, _)| long == name);
+                let letter = elsewhere.map(|(letter, ..)| *letter);
+                assert_eq!(
+                    argument.get_short(),
+                    letter,
+                    "{name} of {}",
+                    command.get_name()
+                );
+            }
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use heapsight_handover::{RUN_VARIABLE, RunSpec, SUMMARIZE};
 use heapsight_report::message;
 
 use crate::merge::merge_at_exit;
+use crate::output::outlive_the_limit_of_file_size;
 use crate::summary::exit_summary;
 
 /// If `argv` asks for it: combines the captures of all processes where the run was to, and prints the summary on
@@ -19,6 +20,7 @@ pub fn at_exit(argv: &[OsString]) -> Option<i32> {
     if word != SUMMARIZE {
         return None;
     }
+    outlive_the_limit_of_file_size();
     let value = std::env::var(RUN_VARIABLE).unwrap_or_default();
     // There is nobody to tell if writing fails.
     let mut stderr = io::stderr().lock();

@@ -2,7 +2,7 @@
 
 use std::io::{self, ErrorKind, IsTerminal, Write};
 
-use clap::error::ErrorKind as Answer;
+use clap::error::{ContextKind, ContextValue, ErrorKind as Answer};
 use heapsight_report::{Look, message, printable};
 
 use crate::failure::Failure;
@@ -90,9 +90,19 @@ impl Console<'_> {
             Answer::ValueValidation | Answer::InvalidValue => {
                 Err(Failure::BadValue(one_line(&text.to_string())))
             }
+            Answer::UnknownArgument if is_of_others(answer) => Err(Failure::Usage(format!(
+                "{}: to overwrite a file, give --force",
+                one_line(&text.to_string())
+            ))),
             _ => Err(Failure::Usage(one_line(&text.to_string()))),
         }
     }
+}
+
+/// Whether the argument that is not known is `-f`, which means "force" to many programs and "file" to this one.
+fn is_of_others(answer: &clap::Error) -> bool {
+    let argument = answer.get(ContextKind::InvalidArg);
+    matches!(argument, Some(ContextValue::String(word)) if word == "-f")
 }
 
 /// The first paragraph of a parser's message as one line, without the word that starts it.

@@ -73,6 +73,16 @@ pub(crate) enum Failure {
     )]
     OfAnotherRun { files: Vec<PathBuf> },
     #[error(
+        "{files} of another run than {newest}: leave {pronoun} out, or name only the first process of each run",
+        files = is_or_are(.files),
+        newest = .newest.display(),
+        pronoun = if .files.len() == 1 { "it" } else { "them" }
+    )]
+    OfOtherRuns {
+        files: Vec<PathBuf>,
+        newest: PathBuf,
+    },
+    #[error(
         "{} has no table of blocks, which {option} needs: \
          record it with traces, as Snapshot.create(with_traces=True) does",
         path.display()
@@ -111,6 +121,7 @@ impl Failure {
             | Self::UnreadableScript { .. }
             | Self::FileExists(_)
             | Self::OfAnotherRun { .. }
+            | Self::OfOtherRuns { .. }
             | Self::NoView(..)
             | Self::OutputIsSpecial(_)
             | Self::NeitherCommandNorFile(_) => STATUS_REFUSED,

@@ -125,6 +125,7 @@ fn called(program: &OsStr, search_path: &OsStr) -> OsString {
 /// status, or dies of the signal that killed it.
 #[must_use]
 pub fn main(context: &Context<'_>, argv: &[OsString]) -> i32 {
+    output::outlive_the_limit_of_file_size();
     run_command(context, argv, &mut Console::of_process())
 }
 

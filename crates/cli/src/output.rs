@@ -4,11 +4,22 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use signal_hook::consts::SIGXFSZ;
 
 use crate::failure::Failure;
 
 /// Written and taken back, to notice a disk that is full already.
 const PROBE_BYTES: usize = 4096;
+
+/// Has a write beyond the size that files may have (`ulimit -f`) fail, so that it is told of like any other. The system
+/// would end the process without a word. The program that this process becomes does not inherit the handler.
+pub(crate) fn outlive_the_limit_of_file_size() {
+    // Nobody asks whether the signal came: the write says so. Without a handler nothing is worse than before.
+    let _ = signal_hook::flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)));
+}
 
 /// Creates `path` empty, and the folders above it. An existing file is replaced only with `force`.
 pub(crate) fn create(path: &Path, force: bool) -> Result<(), Failure> {

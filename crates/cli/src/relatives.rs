@@ -12,8 +12,8 @@ use crate::failure::Failure;
 /// too, which are beside it, unless some of them are named.
 ///
 /// # Errors
-/// When there are children of different runs and the first process of one of them is missing: files of an older run,
-/// most likely, that were left where a newer one writes.
+/// When some children are named, and files of other runs too: those of an older run, most likely, that were left where
+/// a newer one writes. Several runs can be combined by naming the first process of each.
 pub(crate) fn of(named: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     let known: Vec<(&PathBuf, Header)> = named
         .iter()
@@ -34,6 +34,9 @@ pub(crate) fn of(named: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     if !orphans.is_empty() {
         return Err(Failure::OfAnotherRun { files: orphans });
     }
+    if !is_one_run && known.iter().any(|(_, header)| header.is_child) {
+        return Err(of_other_runs(&known));
+    }
     let mut files = named.to_vec();
     for (path, first) in known.iter().filter(|(_, header)| !header.is_child) {
         let is_child = |other: &Header| other.is_child && other.run_id == first.run_id;
@@ -42,6 +45,20 @@ pub(crate) fn of(named: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
         }
     }
     Ok(files)
+}
+
+/// Refuses the files that are not of the newest run.
+fn of_other_runs(known: &[(&PathBuf, Header)]) -> Failure {
+    let newest = known.iter().max_by_key(|(_, header)| header.start_unix_ns);
+    let newest = newest.map_or(0, |(_, header)| header.run_id);
+    let (of_newest, others): (Vec<_>, Vec<_>) = known
+        .iter()
+        .partition(|(_, header)| header.run_id == newest);
+    let path = |(path, _): &(&PathBuf, Header)| (*path).clone();
+    Failure::OfOtherRuns {
+        files: others.into_iter().map(path).collect(),
+        newest: of_newest.first().map(|file| path(file)).unwrap_or_default(),
+    }
 }
 
 /// The captures of the children of a run, beside that of its first process, in the order in which they began.
@@ -168,6 +185,29 @@ mod tests {
             refusal(&["other.heapsight", "run-7.heapsight", "run-8.heapsight"]),
             format!("run-7.heapsight, run-8.heapsight are {end} them out")
         );
+        // Nor may its first process, or another program's, come along with children that are named.
+        let end = "of another run than run.heapsight: leave";
+        let or = "out, or name only the first process of each run";
+        assert_eq!(
+            refusal(&["run.heapsight", "run-8.heapsight", "other.heapsight"]),
+            format!("other.heapsight is {end} it {or}")
+        );
+        write(&folder.path().join("old.heapsight"), 2, false, 4);
+        let all = [
+            "old.heapsight",
+            "run-7.heapsight",
+            "run.heapsight",
+            "run-8.heapsight",
+        ];
+        assert_eq!(
+            refusal(&all),
+            format!("old.heapsight, run-7.heapsight are {end} them {or}")
+        );
+        assert_eq!(
+            names(folder.path(), &["old.heapsight", "run.heapsight"]).expect("first processes"),
+            ["old", "run", "run-7", "run-9", "run-8"]
+        );
+        fs::remove_file(folder.path().join("old.heapsight")).expect("it was there");
         // Without its parent a child may well stand alone, or with what tells nothing of its run.
         assert_eq!(
             names(folder.path(), &["run-7.heapsight"]).expect("one run"),

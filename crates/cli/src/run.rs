@@ -62,7 +62,7 @@ pub(crate) fn prepare(context: &Context<'_>, options: &RunOptions) -> Result<Pre
         threads: options.threads,
         native: options.native,
         tick_ms: options.tick,
-        top: (!options.quiet).then_some(options.top),
+        top: (!options.quiet).then_some(options.number),
         imports: options.imports,
         color: options.color(),
         command: context.shell_command(),

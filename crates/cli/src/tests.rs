@@ -175,7 +175,7 @@ fn a_wrong_value_is_one_line_and_status_2() {
         ("--tick", "0"),
         ("--tick", "-1"),
         ("--tick", "soon"),
-        ("--top", "0"),
+        ("--number", "0"),
     ] {
         let (status, line) = refusal(&["run", option, value, "app.py"]);
         assert_eq!(status, 2, "{line}");
@@ -206,16 +206,24 @@ fn a_wrong_value_is_one_line_and_status_2() {
 
 #[test]
 fn a_wrong_command_line_is_one_line_and_status_2() {
-    let cases: [(&[&str], &str); 6] = [
+    let cases: [(&[&str], &str); 8] = [
         (&[], "give a command or a capture: see 'heapsight --help'"),
         (
             &["run", "--bogus", "app.py"],
             "unexpected argument '--bogus' found",
         ),
+        (
+            &["run", "-f", "app.py"],
+            "unexpected argument '-f' found: to overwrite a file, give --force",
+        ),
+        (
+            &["flamegraph", "-f", "x.heapsight"],
+            "unexpected argument '-f' found: to overwrite a file, give --force",
+        ),
         (&["run", "-q"], "give a script to run, -m MODULE or -c CODE"),
         (
             &["run", "--top", "3", "-q", "x.py"],
-            "the argument '--top <N>' cannot be used with '--quiet'",
+            "the argument '--number <N>' cannot be used with '--quiet'",
         ),
         (
             &["top"],

@@ -16,7 +16,7 @@ use crate::text::{keep_end, keep_start, printable};
 /// A path is told of from this share (in per cent) on: more than half, so there is one at most.
 const LEAST_SHARE: u64 = 51;
 
-/// Growth is told of if it is at least this part of what is live: a tenth.
+/// Growth is told of if it is at least this part of what is live, beside imports: a tenth.
 const LEAST_GROWTH: u64 = 10;
 
 /// Frames that are named; recursion and the import system count as one, as they do in tables.
@@ -39,7 +39,7 @@ pub(crate) fn finding(capture: &Capture, half: Option<&Half>, look: &Look) -> Op
     let tables = &capture.tables;
     let imports = import_sites(tables, Imports::for_people(capture.header.mode, false));
     let mut subject = half
-        .and_then(|half| growth(capture, half))
+        .and_then(|half| growth(capture, half, &imports))
         .or_else(|| held(capture, &imports))?;
     let mut of_imports = 0_u64;
     for (bytes, is_import) in subject.bytes.iter_mut().zip(&imports) {
@@ -137,8 +137,9 @@ fn held(capture: &Capture, imports: &[bool]) -> Option<Subject> {
     })
 }
 
-/// What grew in the second half of the recording, if that is much.
-fn growth(capture: &Capture, half: &Half) -> Option<Subject> {
+/// What grew in the second half of the recording, if that is much. Modules that were imported then do not make it much:
+/// the sentence is not about them.
+fn growth(capture: &Capture, half: &Half, imports: &[bool]) -> Option<Subject> {
     let live = |of: &Counters| of.live_bytes();
     let ends = capture.tables.counters.iter().map(live);
     let begins = half.live_bytes.iter().copied().chain(std::iter::repeat(0));
@@ -146,7 +147,9 @@ fn growth(capture: &Capture, half: &Half) -> Option<Subject> {
         .zip(begins)
         .map(|(end, begin)| i128::from(end) - i128::from(begin))
         .collect();
-    let grown: i128 = gained.iter().sum();
+    let others = gained.iter().zip(imports);
+    let others = others.filter(|(_, is_import)| !**is_import);
+    let grown: i128 = others.map(|(bytes, _)| bytes).sum();
     let live = capture.tables.counters.iter().map(live);
     let live = live.fold(0, u64::saturating_add);
     if grown * i128::from(LEAST_GROWTH) < i128::from(live) || grown <= 0 {

@@ -74,13 +74,13 @@ fn resident_line(
     )
 }
 
-/// What is to be warned of: that most of the memory is not seen.
+/// What is to be warned of: that most of the memory is not seen. How much it is stands in the line above, rounded so
+/// that the parts add up, and is not said again: rounded by itself it could be another figure.
 fn resident_warning(resident: &Resident) -> Option<String> {
     resident.is_mostly_untraced().then(|| {
         format!(
-            "{:.0} % of the resident memory ({}) is not traced, so it is in none of these figures",
-            share(resident.untraced_bytes, resident.resident_bytes) * 100.0,
-            format_size(resident.untraced_bytes)
+            "{:.0} % of the resident memory is not traced, so it is in none of these figures",
+            share(resident.untraced_bytes, resident.resident_bytes) * 100.0
         )
     })
 }

@@ -2,7 +2,7 @@
 
 mod support;
 
-use heapsight_analysis::recording::Reached;
+use heapsight_analysis::recording::{Half, Reached};
 use heapsight_analysis::{GroupBy, Metric, Query};
 use heapsight_capture::model::{Counters, Mode};
 use heapsight_capture::{Capture, Damage, TickSummary, Truncation};
@@ -323,7 +323,7 @@ fn memory_that_is_not_traced_is_told_and_warned_of_where_it_is_most() {
         mostly_unseen[1..3],
         [
             "  resident 328 MiB = traced 5 + heapsight 24 + not traced 299: run --native sees memory of C extensions",
-            "  Warning: 91 % of the resident memory (299 MiB) is not traced, so it is in none of these figures",
+            "  Warning: 91 % of the resident memory is not traced, so it is in none of these figures",
         ]
     );
     let mostly_seen = figures(&process(200, &[(1, 200, 328)]), &live());
@@ -394,6 +394,41 @@ fn a_span_tells_how_gains_and_losses_make_the_change() {
     assert_eq!(
         lines[2],
         "Top 1 call site by memory gained between 1.0 s and 2.0 s (7.0 MiB gained, 2.0 MiB lost elsewhere)"
+    );
+}
+
+#[test]
+fn modules_that_were_imported_late_do_not_make_growth_of_next_to_nothing_the_finding() {
+    const MIB: u64 = 1 << 20;
+    let sentence = |kept: u64| {
+        let mut tracer = Tracer::new();
+        let run = ("run.py", 3, "<module>");
+        let import = ("<frozen importlib._bootstrap>", 1360, "_find_and_load");
+        let load = ("<frozen importlib._bootstrap_external>", 883, "exec_module");
+        let imported = tracer.path(&[run, import, load]);
+        tracer.site(imported, (8 * MIB, 80), (8 * MIB, 80));
+        let fixture = tracer.path(&[run, ("tests.py", 24, "points")]);
+        tracer.site(fixture, (0, 0), (20 * MIB, 200));
+        let keeps = tracer.path(&[run, ("tests.py", 40, "keep")]);
+        tracer.site(keeps, (kept, 10), (kept, 10));
+        let capture = tracer.capture(EXACT, std::path::Path::new("/srv"));
+        let half = Half {
+            elapsed_ns: 700_000_000,
+            live_bytes: vec![4 * MIB, 0, 0],
+        };
+        let text = summary(&capture, &live(), Some(&half), &Look::plain(200));
+        let line = text.lines().find(|line| line.contains(" is on one path: "));
+        line.expect("a finding").to_owned()
+    };
+    assert_eq!(
+        sentence(MIB / 4),
+        "99 % of the memory at the peak beside imports (20 MiB of 20 MiB) is on one path: \
+         tests.py:24 points ← run.py:3 <module>"
+    );
+    assert_eq!(
+        sentence(3 * MIB),
+        "100 % of the growth since 700 ms beside imports (3.0 MiB of 3.0 MiB) is on one path: \
+         tests.py:40 keep ← run.py:3 <module>"
     );
 }
 

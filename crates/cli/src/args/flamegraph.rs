@@ -20,7 +20,7 @@ pub(crate) struct FlamegraphOptions {
     pub output: Option<PathBuf>,
 
     /// Overwrite the file if it exists
-    #[arg(short, long)]
+    #[arg(long)]
     pub force: bool,
 
     /// Open the page in a browser

@@ -46,9 +46,8 @@ pub(crate) struct RunOptions {
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 
-    // Elsewhere -f is --file: here it is still understood, and not told of.
     /// Overwrite the capture file if it exists
-    #[arg(long, short_alias = 'f')]
+    #[arg(long)]
     pub force: bool,
 
     /// Keep only the N most recent frames of each call path, or all of them
@@ -102,22 +101,22 @@ pub(crate) struct RunOptions {
 
     /// Number of entries in the summary at exit
     #[arg(
-        short = 'n',
+        short,
         long,
-        alias = "number",
+        visible_alias = "top",
         value_name = "N",
         default_value = "10",
         value_parser = count,
         allow_negative_numbers = true
     )]
-    pub top: usize,
+    pub number: usize,
 
     /// List memory of imported code among the entries instead of as one line below them
     #[arg(long)]
     pub imports: bool,
 
     /// Do not print a summary at exit
-    #[arg(short, long, conflicts_with = "top")]
+    #[arg(short, long, conflicts_with = "number")]
     pub quiet: bool,
 
     /// Use colours in the summary [default: if standard error is a terminal]

@@ -103,7 +103,7 @@ fn what_follows_the_program_is_the_programs() {
         (&["-"], &["-"]),
     ];
     for (given, expected) in starts {
-        let line: Vec<&str> = ["-f", "-o", output]
+        let line: Vec<&str> = ["--force", "-o", output]
             .iter()
             .chain(given)
             .chain(&tail)
@@ -133,7 +133,7 @@ fn a_script_whose_name_starts_like_an_option_can_be_run() {
 fn options_reach_the_recorder() {
     let folder = Folder::new();
     let run = |options: &[&str]| {
-        let output = ["-f", "-o", &folder.output];
+        let output = ["--force", "-o", &folder.output];
         let line: Vec<&str> = output
             .iter()
             .chain(options)
@@ -285,7 +285,7 @@ fn a_script_is_to_compile_and_of_a_directory_its_main_module() {
         spec(&command).script,
         Some(folder.path("app/__main__.py").into())
     );
-    let command = prepared(&["-f", "-o", &folder.output, &folder.script]).expect("valid");
+    let command = prepared(&["--force", "-o", &folder.output, &folder.script]).expect("valid");
     assert_eq!(spec(&command).script, Some((&folder.script).into()));
 }
 
@@ -293,7 +293,7 @@ fn a_script_is_to_compile_and_of_a_directory_its_main_module() {
 fn a_pipe_and_code_are_left_for_python_to_read() {
     let folder = Folder::new();
     for program in [&["/dev/null"][..], &["-"], &["-c", "x ="], &["-m", "x"]] {
-        let words = [&["-f", "-o", &folder.output], program].concat();
+        let words = [&["--force", "-o", &folder.output], program].concat();
         let command = prepared(&words).expect("valid");
         assert_eq!(spec(&command).script, None);
     }
