@@ -82,7 +82,11 @@ impl Place<'_> {
                 event::thread_state::<V, NATIVE_MALLOC>((*thread).path.attached());
             let path = &raw mut (*thread).path;
             let site = domain.map_or(0, |domain| {
-                let node = (*path).current_apart::<V, FULL>(state, sharing);
+                let node = if FULL {
+                    (*path).current::<V>(state, sharing)
+                } else {
+                    (*path).current_leaf::<V>(state, sharing)
+                };
                 let sharing = if is_sampled() {
                     Sharing::Gil // counted under the table lock: see `sampled::sample`
                 } else {
