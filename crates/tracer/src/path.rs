@@ -176,6 +176,26 @@ impl PathCache {
         }
     }
 
+    /// The whole call path or that of the running frame alone, once for all callers who can spare a call.
+    ///
+    /// # Safety
+    /// As [`Self::current`].
+    #[inline(never)]
+    pub(crate) unsafe fn current_apart<V: Version, const FULL: bool>(
+        &mut self,
+        thread_state: *const u8,
+        sharing: Sharing,
+    ) -> u32 {
+        // SAFETY: promised by the caller.
+        unsafe {
+            if FULL {
+                self.current::<V>(thread_state, sharing)
+            } else {
+                self.current_leaf::<V>(thread_state, sharing)
+            }
+        }
+    }
+
     /// The call path of the running frame alone.
     ///
     /// # Safety

@@ -11,6 +11,7 @@ use heapsight_cpython::version::Version;
 use crate::hooks::{exact, sampled};
 use crate::interpreter::original;
 use crate::session::{self, Mode};
+use crate::thread::Thread;
 
 /// The mode that is in force, after noting that a hook of `DOMAIN` was reached.
 fn mode<const DOMAIN: u32>() -> Mode {
@@ -18,6 +19,23 @@ fn mode<const DOMAIN: u32>() -> Mode {
         session::note_reached(DOMAIN);
     }
     session::unchecked_mode()
+}
+
+/// What records a block in an exact mode.
+///
+/// # Safety
+/// What is returned is called as [`exact::record_apart`] of `DOMAIN` is.
+unsafe fn record_exact<V: Version, const DOMAIN: u32>(
+    mode: Mode,
+) -> impl FnOnce(*mut Thread, usize, usize) {
+    // SAFETY: promised by the caller.
+    move |thread, address, size| unsafe {
+        if mode == Mode::EXACT_PATHS {
+            exact::record_apart::<V, true>(DOMAIN, thread, address, size);
+        } else {
+            exact::record_apart::<V, false>(DOMAIN, thread, address, size);
+        }
+    }
 }
 
 #[cold]
@@ -29,8 +47,9 @@ pub(crate) unsafe extern "C" fn malloc<V: Version, const DOMAIN: u32>(
     // SAFETY: the arguments of a hook of `DOMAIN`, for another one of the same domain.
     unsafe {
         match mode::<DOMAIN>() {
-            Mode::EXACT_PATHS => exact::record_malloc::<V, DOMAIN, true>(ctx, size),
-            Mode::EXACT_FRAME => exact::record_malloc::<V, DOMAIN, false>(ctx, size),
+            mode if mode.is_exact() => {
+                exact::record_malloc::<DOMAIN>(ctx, size, record_exact::<V, DOMAIN>(mode))
+            }
             Mode::SAMPLED_PATHS => sampled::record_malloc::<V, DOMAIN, true>(ctx, size),
             Mode::SAMPLED_FRAME => sampled::record_malloc::<V, DOMAIN, false>(ctx, size),
             // These mark what the original allocator asks for as part of the block.
@@ -51,8 +70,9 @@ pub(crate) unsafe extern "C" fn calloc<V: Version, const DOMAIN: u32>(
     // SAFETY: as in `malloc`.
     unsafe {
         match mode::<DOMAIN>() {
-            Mode::EXACT_PATHS => exact::record_calloc::<V, DOMAIN, true>(ctx, count, size),
-            Mode::EXACT_FRAME => exact::record_calloc::<V, DOMAIN, false>(ctx, count, size),
+            mode if mode.is_exact() => {
+                exact::record_calloc::<DOMAIN>(ctx, count, size, record_exact::<V, DOMAIN>(mode))
+            }
             Mode::SAMPLED_PATHS => sampled::record_calloc::<V, DOMAIN, true>(ctx, count, size),
             Mode::SAMPLED_FRAME => sampled::record_calloc::<V, DOMAIN, false>(ctx, count, size),
             // These mark what the original allocator asks for as part of the block.
@@ -77,8 +97,9 @@ pub(crate) unsafe extern "C" fn realloc<V: Version, const DOMAIN: u32>(
     // SAFETY: as in `malloc`.
     unsafe {
         match mode::<DOMAIN>() {
-            Mode::EXACT_PATHS => exact::record_realloc::<V, DOMAIN, true>(ctx, old, size),
-            Mode::EXACT_FRAME => exact::record_realloc::<V, DOMAIN, false>(ctx, old, size),
+            mode if mode.is_exact() => {
+                exact::record_realloc::<V, DOMAIN>(ctx, old, size, record_exact::<V, DOMAIN>(mode))
+            }
             Mode::SAMPLED_PATHS => sampled::record_realloc::<V, DOMAIN, true>(ctx, old, size),
             Mode::SAMPLED_FRAME => sampled::record_realloc::<V, DOMAIN, false>(ctx, old, size),
             Mode::SAMPLED_PATHS_NATIVE => {

@@ -8,13 +8,15 @@ use std::ffi::c_void;
 use heapsight_cpython::api::{self, PyMemAllocatorEx};
 use heapsight_cpython::version::Version;
 
-use crate::hooks::{dispatch, native};
-use crate::interpreter::event::{self, NATIVE_MALLOC, RAW};
+use crate::hooks::dispatch;
+use crate::interpreter::event::{self, RAW};
 use crate::interpreter::original;
 use crate::session::{self, Mode};
 use crate::tables::live_map::{self, Block};
 use crate::tables::{codes, sites, totals, watch};
 use crate::thread::{self, Event, Thread};
+
+const MEM: u32 = api::DOMAIN_MEM as u32;
 
 /// The domain that code objects are allocated in.
 const OBJ: u32 = api::DOMAIN_OBJ as u32;
@@ -55,19 +57,24 @@ unsafe extern "C" fn malloc<V: Version, const DOMAIN: u32, const FULL: bool>(
         if session::mode() != const { own_mode(FULL) } {
             return dispatch::malloc::<V, DOMAIN>(ctx, size);
         }
-        record_malloc::<V, DOMAIN, FULL>(ctx, size)
+        record_malloc::<DOMAIN>(ctx, size, |thread, address, size| {
+            record_often::<V, DOMAIN, FULL>(thread, address, size);
+        })
     }
 }
 
+/// What the hook does in its mode. `record` is told of the block.
+///
 /// # Safety
 /// As a hook of `DOMAIN`.
 #[inline(always)]
-pub(crate) unsafe fn record_malloc<V: Version, const DOMAIN: u32, const FULL: bool>(
+pub(crate) unsafe fn record_malloc<const DOMAIN: u32>(
     ctx: *mut c_void,
     size: usize,
+    record: impl FnOnce(*mut Thread, usize, usize),
 ) -> *mut c_void {
     // SAFETY: promised by the caller.
-    unsafe { allocate::<V, DOMAIN, FULL>(size, || original::malloc::<DOMAIN>(ctx, size)) }
+    unsafe { allocate::<DOMAIN>(size, || original::malloc::<DOMAIN>(ctx, size), record) }
 }
 
 unsafe extern "C" fn calloc<V: Version, const DOMAIN: u32, const FULL: bool>(
@@ -80,29 +87,46 @@ unsafe extern "C" fn calloc<V: Version, const DOMAIN: u32, const FULL: bool>(
         if session::mode() != const { own_mode(FULL) } {
             return dispatch::calloc::<V, DOMAIN>(ctx, count, size);
         }
-        record_calloc::<V, DOMAIN, FULL>(ctx, count, size)
+        record_calloc::<DOMAIN>(ctx, count, size, |thread, address, size| {
+            // Lists are made with blocks of the mem domain that are asked for so. Of the obj domain they are rare.
+            if DOMAIN == MEM {
+                record::<V, FULL>(DOMAIN, thread, address, size);
+            } else {
+                record_apart::<V, FULL>(DOMAIN, thread, address, size);
+            }
+        })
     }
 }
 
+/// As [`record_malloc`].
+///
 /// # Safety
 /// As a hook of `DOMAIN`.
 #[inline(always)]
-pub(crate) unsafe fn record_calloc<V: Version, const DOMAIN: u32, const FULL: bool>(
+pub(crate) unsafe fn record_calloc<const DOMAIN: u32>(
     ctx: *mut c_void,
     count: usize,
     size: usize,
+    record: impl FnOnce(*mut Thread, usize, usize),
 ) -> *mut c_void {
     // The product cannot overflow when the original succeeds.
     let bytes = count.wrapping_mul(size);
     // SAFETY: promised by the caller.
-    unsafe { allocate::<V, DOMAIN, FULL>(bytes, || original::calloc::<DOMAIN>(ctx, count, size)) }
+    unsafe {
+        allocate::<DOMAIN>(
+            bytes,
+            || original::calloc::<DOMAIN>(ctx, count, size),
+            record,
+        )
+    }
 }
 
 /// Runs the original allocator and records what it returns.
 #[inline(always)]
-unsafe fn allocate<V: Version, const DOMAIN: u32, const FULL: bool>(
+unsafe fn allocate<const DOMAIN: u32>(
     size: usize,
     ask: impl FnOnce() -> *mut c_void,
+    record: impl FnOnce(*mut Thread, usize, usize),
 ) -> *mut c_void {
     let thread = thread::current();
     if thread.is_null() {
@@ -117,7 +141,7 @@ unsafe fn allocate<V: Version, const DOMAIN: u32, const FULL: bool>(
         (*thread).in_hook = true;
         let block = ask();
         if !block.is_null() {
-            record::<V, DOMAIN, FULL>(thread, block as usize, size);
+            record(thread, block as usize, size);
         }
         // Not before: a signal handler that calls `malloc` may interrupt what records the block.
         (*thread).in_hook = false;
@@ -135,24 +159,26 @@ unsafe extern "C" fn realloc<V: Version, const DOMAIN: u32, const FULL: bool>(
         if session::mode() != const { own_mode(FULL) } {
             return dispatch::realloc::<V, DOMAIN>(ctx, old, size);
         }
-        record_realloc::<V, DOMAIN, FULL>(ctx, old, size)
+        record_realloc::<V, DOMAIN>(ctx, old, size, |thread, address, size| {
+            record_often::<V, DOMAIN, FULL>(thread, address, size);
+        })
     }
 }
 
+/// As [`record_malloc`].
+///
 /// # Safety
 /// As a hook of `DOMAIN`.
 #[inline(always)]
-pub(crate) unsafe fn record_realloc<V: Version, const DOMAIN: u32, const FULL: bool>(
+pub(crate) unsafe fn record_realloc<V: Version, const DOMAIN: u32>(
     ctx: *mut c_void,
     old: *mut c_void,
     size: usize,
+    record: impl FnOnce(*mut Thread, usize, usize),
 ) -> *mut c_void {
     // SAFETY: promised by the caller; the thread's own state, reached field by field.
     unsafe {
         let ask = || original::realloc::<DOMAIN>(ctx, old, size);
-        if old.is_null() {
-            return allocate::<V, DOMAIN, FULL>(size, ask);
-        }
         let thread = thread::current();
         if thread.is_null() {
             totals::count_loss();
@@ -161,20 +187,21 @@ pub(crate) unsafe fn record_realloc<V: Version, const DOMAIN: u32, const FULL: b
         if DOMAIN == RAW && (*thread).in_hook {
             return ask();
         }
-        reallocate::<V, DOMAIN, FULL>(thread, old as usize, size, ask)
+        reallocate::<V, DOMAIN>(thread, old as usize, size, ask, record)
     }
 }
 
-/// Reallocates the block at `old`, which is not null, by `ask`.
+/// Reallocates the block at `old` by `ask`. At null there is none, and nothing is known of it: then a block is made.
 ///
 /// # Safety
 /// `thread` is the calling thread's state, `DOMAIN` the domain whose hook runs.
 #[inline(always)]
-pub(crate) unsafe fn reallocate<V: Version, const DOMAIN: u32, const FULL: bool>(
+pub(crate) unsafe fn reallocate<V: Version, const DOMAIN: u32>(
     thread: *mut Thread,
     old: usize,
     size: usize,
     ask: impl FnOnce() -> *mut c_void,
+    record: impl FnOnce(*mut Thread, usize, usize),
 ) -> *mut c_void {
     // SAFETY: promised by the caller; the thread's own state, reached field by field.
     unsafe {
@@ -182,10 +209,8 @@ pub(crate) unsafe fn reallocate<V: Version, const DOMAIN: u32, const FULL: bool>
         let ended = end_for_realloc::<V, DOMAIN>(thread, old);
         (*thread).in_hook = true;
         let block = ask();
-        if !block.is_null() && DOMAIN == NATIVE_MALLOC {
-            native::record::<V, FULL>(thread, block as usize, size);
-        } else if !block.is_null() {
-            record::<V, DOMAIN, FULL>(thread, block as usize, size);
+        if !block.is_null() {
+            record(thread, block as usize, size);
         } else if !ended.block.is_nothing() && !event::frees::<DOMAIN>(size) {
             restore_block::<V, DOMAIN>(thread, old, &ended);
         }
@@ -307,9 +332,10 @@ unsafe fn forget_shared<V: Version, const DOMAIN: u32>(address: usize) -> Block 
 /// Records a block that was just allocated.
 ///
 /// # Safety
-/// `thread` is the calling thread's state, `DOMAIN` the domain whose hook runs.
+/// `thread` is the calling thread's state, `domain` the domain whose hook runs.
 #[inline(always)]
-pub(crate) unsafe fn record<V: Version, const DOMAIN: u32, const FULL: bool>(
+unsafe fn record<V: Version, const FULL: bool>(
+    domain: u32,
     thread: *mut Thread,
     address: usize,
     size: usize,
@@ -317,7 +343,8 @@ pub(crate) unsafe fn record<V: Version, const DOMAIN: u32, const FULL: bool>(
     // SAFETY: promised by the caller; the getters return null or the calling thread's live state. The path cache is the
     // only field of the thread's state that is borrowed, and only while it is asked.
     unsafe {
-        let (thread_state, sharing) = event::thread_state::<V, DOMAIN>((*thread).path.attached());
+        let (thread_state, sharing) =
+            event::thread_state_in::<V>(domain, (*thread).path.attached());
         let Some(_event) = Event::of_sharing(thread, sharing) else {
             return;
         };
@@ -326,9 +353,9 @@ pub(crate) unsafe fn record<V: Version, const DOMAIN: u32, const FULL: bool>(
             let node = (*path).current::<V>(thread_state, sharing);
             #[cfg(feature = "verify-paths")]
             crate::path::verify::<V>(node, thread_state);
-            sites::of(node, DOMAIN, sharing)
+            sites::of(node, domain, sharing)
         } else {
-            (*path).leaf_site::<V, DOMAIN>(thread_state, sharing)
+            (*path).leaf_site::<V>(thread_state, sharing, domain)
         };
         if site == 0 || site == sites::EXCLUDED || !live_map::insert(address, Block { site, size })
         {
@@ -339,4 +366,40 @@ pub(crate) unsafe fn record<V: Version, const DOMAIN: u32, const FULL: bool>(
         }
         sites::allocated(site, address, size as u64, 1);
     }
+}
+
+/// The same for hooks that most blocks come through: in each of them, without a call. The raw domain's do not: what
+/// pymalloc asks of it is part of another block.
+///
+/// # Safety
+/// As [`record`].
+#[inline(always)]
+unsafe fn record_often<V: Version, const DOMAIN: u32, const FULL: bool>(
+    thread: *mut Thread,
+    address: usize,
+    size: usize,
+) {
+    // SAFETY: promised by the caller.
+    unsafe {
+        if DOMAIN == RAW {
+            record_apart::<V, FULL>(DOMAIN, thread, address, size);
+        } else {
+            record::<V, FULL>(DOMAIN, thread, address, size);
+        }
+    }
+}
+
+/// The same once for all other hooks, which would be half a megabyte with a copy each.
+///
+/// # Safety
+/// As [`record`].
+#[inline(never)]
+pub(crate) unsafe fn record_apart<V: Version, const FULL: bool>(
+    domain: u32,
+    thread: *mut Thread,
+    address: usize,
+    size: usize,
+) {
+    // SAFETY: promised by the caller.
+    unsafe { record::<V, FULL>(domain, thread, address, size) }
 }

@@ -83,20 +83,9 @@ unsafe extern "C" fn allocated<V: Version, const FULL: bool, const SAMPLED: bool
         if SAMPLED {
             sampled::count_new::<V, NATIVE_MALLOC, FULL>(thread, address as *mut c_void, size);
         } else {
-            record::<V, FULL>(thread, address, size);
+            exact::record_apart::<V, FULL>(NATIVE_MALLOC, thread, address, size);
         }
     }
-}
-
-/// As [`exact::record`], once for those who need it.
-#[inline(never)]
-pub(super) unsafe fn record<V: Version, const FULL: bool>(
-    thread: *mut Thread,
-    address: usize,
-    size: usize,
-) {
-    // SAFETY: promised by the caller.
-    unsafe { exact::record::<V, NATIVE_MALLOC, FULL>(thread, address, size) }
 }
 
 /// A block of Python's may end here as well: code that knows what the raw domain is made of calls `free` itself.
@@ -127,7 +116,15 @@ unsafe extern "C" fn realloc<V: Version, const FULL: bool, const SAMPLED: bool>(
         } else if SAMPLED {
             sampled::reallocate::<V, NATIVE_MALLOC, FULL>(thread, old as usize, size, ask)
         } else {
-            exact::reallocate::<V, NATIVE_MALLOC, FULL>(thread, old as usize, size, ask)
+            exact::reallocate::<V, NATIVE_MALLOC>(
+                thread,
+                old as usize,
+                size,
+                ask,
+                |thread, address, size| {
+                    exact::record_apart::<V, FULL>(NATIVE_MALLOC, thread, address, size);
+                },
+            )
         }
     }
 }

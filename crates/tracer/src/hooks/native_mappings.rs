@@ -82,11 +82,7 @@ impl Place<'_> {
                 event::thread_state::<V, NATIVE_MALLOC>((*thread).path.attached());
             let path = &raw mut (*thread).path;
             let site = domain.map_or(0, |domain| {
-                let node = if FULL {
-                    (*path).current::<V>(state, sharing)
-                } else {
-                    (*path).current_leaf::<V>(state, sharing)
-                };
+                let node = (*path).current_apart::<V, FULL>(state, sharing);
                 let sharing = if is_sampled() {
                     Sharing::Gil // counted under the table lock: see `sampled::sample`
                 } else {

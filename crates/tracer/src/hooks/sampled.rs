@@ -401,7 +401,7 @@ pub(crate) unsafe fn count_new<V: Version, const DOMAIN: u32, const FULL: bool>(
         if !countdown.skips(size)
             && let Some(weight) = countdown.count(size)
         {
-            sample::<V, DOMAIN, FULL>(thread, block as usize, size, weight);
+            sample::<V, FULL>(DOMAIN, thread, block as usize, size, weight);
         }
     }
 }
@@ -409,10 +409,11 @@ pub(crate) unsafe fn count_new<V: Version, const DOMAIN: u32, const FULL: bool>(
 /// The block holds a sample point.
 ///
 /// # Safety
-/// `thread` is the calling thread's state, `DOMAIN` the domain whose hook runs.
+/// `thread` is the calling thread's state, `domain` the domain whose hook runs.
 #[cold]
 #[inline(never)]
-unsafe fn sample<V: Version, const DOMAIN: u32, const FULL: bool>(
+unsafe fn sample<V: Version, const FULL: bool>(
+    domain: u32,
     thread: *mut Thread,
     address: usize,
     size: usize,
@@ -420,20 +421,17 @@ unsafe fn sample<V: Version, const DOMAIN: u32, const FULL: bool>(
 ) {
     // SAFETY: promised by the caller; as in `exact::record`.
     unsafe {
-        let (thread_state, sharing) = event::thread_state::<V, DOMAIN>((*thread).path.attached());
+        let (thread_state, sharing) =
+            event::thread_state_in::<V>(domain, (*thread).path.attached());
         let Some(_event) = Event::of_sharing(thread, sharing) else {
             return;
         };
         // A signal handler that calls `malloc` may interrupt this.
         let was_in_hook = std::mem::replace(&mut (*thread).in_hook, true);
         let path = &raw mut (*thread).path;
-        let node = if FULL {
-            (*path).current::<V>(thread_state, sharing)
-        } else {
-            (*path).current_leaf::<V>(thread_state, sharing)
-        };
+        let node = (*path).current_apart::<V, FULL>(thread_state, sharing);
         // Counted under the table lock: its holder is alone, as elsewhere whoever has the GIL.
-        let site = sites::of(node, DOMAIN, Sharing::Gil);
+        let site = sites::of(node, domain, Sharing::Gil);
         if site == 0 {
             totals::count_loss();
         }

@@ -42,9 +42,22 @@ pub(crate) enum Sharing {
 pub(crate) unsafe fn thread_state<V: Version, const DOMAIN: u32>(
     attached: *const u8,
 ) -> (*const u8, Sharing) {
+    // SAFETY: promised by the caller.
+    unsafe { thread_state_in::<V>(DOMAIN, attached) }
+}
+
+/// The same, for functions that serve all domains.
+///
+/// # Safety
+/// The caller is a hook of `domain`.
+#[inline(always)]
+pub(crate) unsafe fn thread_state_in<V: Version>(
+    domain: u32,
+    attached: *const u8,
+) -> (*const u8, Sharing) {
     // SAFETY: the getters may be called at any time. A thread state that is returned is alive: its own thread is here.
     unsafe {
-        if needs_no_gil(DOMAIN) {
+        if needs_no_gil(domain) {
             return (state_without_gil::<V>(attached), Sharing::Shared);
         }
         let state: *const u8 = original::holder_of_gil::<V>().cast_const().cast();

@@ -24,9 +24,9 @@ const LEAF_SITE_BITS: u32 = 10;
 pub(super) const SITES: usize = 1 << LEAF_SITE_BITS;
 
 #[inline(always)]
-fn leaf_slot<const DOMAIN: u32>(position: Position) -> usize {
+fn leaf_slot(domain: u32, position: Position) -> usize {
     let hash = position.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (hash >> (64 - LEAF_SITE_BITS)) as usize ^ DOMAIN as usize
+    (hash >> (64 - LEAF_SITE_BITS)) as usize ^ domain as usize
 }
 
 impl LeafSite {
@@ -42,15 +42,16 @@ impl LeafSite {
 unsafe impl Zeroable for LeafSite {}
 
 impl PathCache {
-    /// The site of `DOMAIN` on the call path of the running frame alone. See [`sites::of`] for what the result may be.
+    /// The site of `domain` on the call path of the running frame alone. See [`sites::of`] for what the result may be.
     ///
     /// # Safety
     /// As [`Self::current`].
     #[inline(always)]
-    pub(crate) unsafe fn leaf_site<V: Version, const DOMAIN: u32>(
+    pub(crate) unsafe fn leaf_site<V: Version>(
         &mut self,
         thread_state: *const u8,
         sharing: Sharing,
+        domain: u32,
     ) -> u32 {
         // From the position straight to the site: neither the step nor the node is waited for.
         if sharing == Sharing::Gil
@@ -62,27 +63,28 @@ impl PathCache {
             unsafe {
                 if let Some(frame) = frame::current::<V>(thread_state) {
                     let position = frame::position::<V>(frame);
-                    let known = self.leaf_sites[leaf_slot::<DOMAIN>(position)];
-                    if known.position == position && known.domain_plus_1 == DOMAIN + 1 {
+                    let known = self.leaf_sites[leaf_slot(domain, position)];
+                    if known.position == position && known.domain_plus_1 == domain + 1 {
                         return known.site;
                     }
                 }
             }
         }
         // SAFETY: promised by the caller.
-        unsafe { self.new_leaf_site::<V, DOMAIN>(thread_state, sharing) }
+        unsafe { self.new_leaf_site::<V>(thread_state, sharing, domain) }
     }
 
     #[inline(never)]
-    unsafe fn new_leaf_site<V: Version, const DOMAIN: u32>(
+    unsafe fn new_leaf_site<V: Version>(
         &mut self,
         thread_state: *const u8,
         sharing: Sharing,
+        domain: u32,
     ) -> u32 {
         // SAFETY: promised by the caller: the running frame is live.
         unsafe {
             let node = self.current_leaf::<V>(thread_state, sharing);
-            let site = sites::of(node, DOMAIN, sharing);
+            let site = sites::of(node, domain, sharing);
             if sharing == Sharing::Gil
                 && site != 0
                 && !thread_state.is_null()
@@ -91,10 +93,10 @@ impl PathCache {
                 let position = frame::position::<V>(frame);
                 // Else the frame was not shown, or will not always be.
                 if self.meanings[cache_slot(position)].position == position {
-                    self.leaf_sites[leaf_slot::<DOMAIN>(position)] = LeafSite {
+                    self.leaf_sites[leaf_slot(domain, position)] = LeafSite {
                         position,
                         site,
-                        domain_plus_1: DOMAIN + 1,
+                        domain_plus_1: domain + 1,
                     };
                     self.has_leaf_sites = true;
                 }

@@ -81,11 +81,7 @@ unsafe extern "C" fn track_block<V: Version, const FULL: bool>(
             return NOT_TRACING;
         };
         let path = &raw mut (*thread).path;
-        let node = if FULL {
-            (*path).current::<V>(thread_state, sharing)
-        } else {
-            (*path).current_leaf::<V>(thread_state, sharing)
-        };
+        let node = (*path).current_apart::<V, FULL>(thread_state, sharing);
         (node, event)
     };
     let site = sites::of(node, stored_domain, Sharing::Shared);
