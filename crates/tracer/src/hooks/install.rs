@@ -60,8 +60,8 @@ type MakeHooks = fn([*mut std::ffi::c_void; DOMAINS]) -> [PyMemAllocatorEx; DOMA
 ///
 /// This is for extensions made for interpreters with the GIL. What does not call [`prepare_without_gil`] too holds no
 /// hooks for the others.
-// Neither of the two is generic or inlined: the hooks are to be compiled in this crate, as quick as they can be, and not
-// in the caller's, which is compiled for size.
+// Neither of the two is generic or inlined: the hooks are to be compiled in this crate, for speed, and not in the
+// caller's, which is compiled for size.
 #[inline(never)]
 pub fn prepare() {
     prepare_for::<false>();
