@@ -34,7 +34,10 @@ static ALLOCATOR: heapsight_tracer::reserve::Reserve = heapsight_tracer::reserve
 #[pymodule]
 fn _heapsight(module: &Bound<'_, PyModule>) -> PyResult<()> {
     memory_error::keep_quiet();
-    heapsight_tracer::prepare::<{ cfg!(Py_GIL_DISABLED) }>();
+    #[cfg(not(Py_GIL_DISABLED))]
+    heapsight_tracer::prepare();
+    #[cfg(Py_GIL_DISABLED)]
+    heapsight_tracer::prepare_without_gil();
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     arguments::register(module)?;
     api::frame::register(module)?;

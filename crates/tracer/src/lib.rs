@@ -19,7 +19,7 @@
 //! ```no_run
 //! use heapsight_tracer::Config;
 //!
-//! heapsight_tracer::prepare::<false>();
+//! heapsight_tracer::prepare();
 //! heapsight_tracer::start(&Config::default())?;
 //! // … the program runs …
 //! let tables = heapsight_tracer::snapshot();
@@ -61,7 +61,7 @@ pub use config::{Config, FrameLimit};
 pub use heapsight_native::connect as native_is_seen;
 pub use hooks::install::{
     StartError, attaching_is_safe, clear as clear_session, finalization_begins, hooks_may_be_gone,
-    prepare, put_hooks_back, start as start_session, stop as stop_session,
+    prepare, prepare_without_gil, put_hooks_back, start as start_session, stop as stop_session,
 };
 pub use interpreter::signals::Actions as SignalActions;
 pub use memory::reserve;

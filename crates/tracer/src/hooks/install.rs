@@ -58,8 +58,22 @@ type MakeHooks = fn([*mut std::ffi::c_void; DOMAINS]) -> [PyMemAllocatorEx; DOMA
 /// extension is imported: it detaches and attaches the calling thread, so that other threads may run. Looks up nothing
 /// on a version that is not known. And has threads wait that the interpreter ends.
 ///
-/// `FREE_THREADED`: is the extension made for interpreters without the GIL? It holds no code for the others then.
-pub fn prepare<const FREE_THREADED: bool>() {
+/// This is for extensions made for interpreters with the GIL. What does not call [`prepare_without_gil`] too holds no
+/// hooks for the others.
+// Neither of the two is generic or inlined: the hooks are to be compiled in this crate, for speed, and not in the
+// caller's, which is compiled for size.
+#[inline(never)]
+pub fn prepare() {
+    prepare_for::<false>();
+}
+
+/// The same for extensions made for free-threaded interpreters.
+#[inline(never)]
+pub fn prepare_without_gil() {
+    prepare_for::<true>();
+}
+
+fn prepare_for<const FREE_THREADED: bool>() {
     static ONCE: Once = Once::new();
     unwinding::hang_ended_threads();
     let found = || Interpreter::of::<FREE_THREADED>(&api::running_version()).ok();
