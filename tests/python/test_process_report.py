@@ -285,6 +285,28 @@ def test_planted_memory_is_in_its_part_and_the_sentence_is_right(name: str, stac
     assert report["sentence"] in " ".join(report["text"].split())
 
 
+def test_parts_are_all_of_what_is_resident_when_a_thread_has_just_ended() -> None:
+    code = '''
+    import sys, threading, heapsight
+    threading.stack_size(512 << 20)
+    sys.setrecursionlimit(10**6)
+    # Since 3.12 an interpreter counts its calls in C, which alone take stack.
+    depth = 2000 if sys.version_info >= (3, 12) else 20_000
+
+    def touch(depth):
+        return max([depth], key=lambda number: touch(number - 1) if number else 0)
+
+    for _ in range(20):
+        thread = threading.Thread(target=touch, args=(depth,))
+        thread.start()
+        thread.join()
+        report = heapsight.process_report()
+        assert abs(sum(report.parts.values()) - report.resident) < report.resident / 50, report
+    '''
+    outcome = Start(["-c", textwrap.dedent(code)]).plain()
+    assert (outcome.status, outcome.errors) == (0, "")
+
+
 def test_a_recording_has_the_account_of_its_end(capture: Path) -> None:
     code = PROLOGUE + "blocks = [block(100_000) for _ in range(640)]\nfor one in blocks[:-1]: c.free(one)\n"
     outcome = Start(["-c", code]).traced(capture)

@@ -27,7 +27,8 @@ pub fn account_sentence(account: &Account) -> String {
              are."
         ),
         Meaning::Native => format!(
-            "Native: {size} {of} are held by C code and not traced; heapsight run --native says by which lines."
+            "Native: {size} {of} came from malloc or mmap and are not traced: C code's, or larger Python blocks from \
+             before tracing; heapsight run --native says of which lines."
         ),
         Meaning::Malloc => format!(
             "Retention: {size} {of} were freed, and malloc keeps them for later; malloc_trim(0) gives whole free pages \

@@ -39,8 +39,7 @@ const LARGE: usize = 64 << 10;
 /// # Errors
 /// When the kernel does not tell of the mappings.
 pub fn account() -> io::Result<Account> {
-    let smaps = BufReader::new(File::open("/proc/self/smaps")?);
-    let mut maps = maps::read(smaps)?;
+    let (mut maps, resident_bytes) = read_maps()?;
     mark_stacks(&mut maps, &stacks::addresses());
     let mut pages = Pages::new();
     let arenas = find_arenas(&mut pages);
@@ -58,8 +57,26 @@ pub fn account() -> io::Result<Account> {
         blocks,
     };
     let mut account = facts.account(&maps);
-    account.resident_bytes = mapping::resident_now();
+    account.resident_bytes = resident_bytes;
     Ok(account)
+}
+
+/// How often the mappings are read at most, when what is resident changes meanwhile.
+const READINGS: usize = 5;
+
+/// The mappings, and what is resident altogether, of one moment as nearly as can be had: the stack of a thread that has
+/// just ended may go while they are read, and be in one and not in the other.
+fn read_maps() -> io::Result<(Vec<Map>, u64)> {
+    let mut reading = 1;
+    loop {
+        let maps = maps::read(BufReader::new(File::open("/proc/self/smaps")?))?;
+        let resident = mapping::resident_now();
+        let sum: u64 = maps.iter().map(|map| map.resident).sum();
+        if sum.abs_diff(resident) <= resident / 64 || reading == READINGS {
+            return Ok((maps, resident));
+        }
+        reading += 1;
+    }
 }
 
 /// pymalloc's arenas: what it says of them, and those whose place is known.
