@@ -286,7 +286,7 @@ def test_planted_memory_is_in_its_part_and_the_sentence_is_right(name: str, stac
 
 
 def test_parts_are_all_of_what_is_resident_when_a_thread_has_just_ended() -> None:
-    code = '''
+    code = """
     import sys, threading, heapsight
     threading.stack_size(512 << 20)
     sys.setrecursionlimit(10**6)
@@ -302,7 +302,7 @@ def test_parts_are_all_of_what_is_resident_when_a_thread_has_just_ended() -> Non
         thread.join()
         report = heapsight.process_report()
         assert abs(sum(report.parts.values()) - report.resident) < report.resident / 50, report
-    '''
+    """
     outcome = Start(["-c", textwrap.dedent(code)]).plain()
     assert (outcome.status, outcome.errors) == (0, "")
 
