@@ -48,7 +48,7 @@ export function capture(program: string, ...options: string[]): string {
   const name = [program.replace(/\.py$/, ""), ...options].join("").replace(/[^\w]/g, "");
   const path = join(MADE, `${name}.heapsight`);
   if (!recorded.has(path)) {
-    const run = spawnSync(HEAPSIGHT, ["run", "-f", ...options, "-o", path, program], {
+    const run = spawnSync(HEAPSIGHT, ["run", "--force", ...options, "-o", path, program], {
       encoding: "utf8",
       cwd: PROGRAMS,
     });
@@ -71,7 +71,7 @@ export function cut(path: string, bytes: number): string {
 /** Has heapsight write the page of captures, and gives the page's path. */
 export function write(name: string, captures: string[], ...options: string[]): string {
   const path = join(MADE, `${name}.html`);
-  execFileSync(HEAPSIGHT, ["flamegraph", "-f", ...options, "-o", path, ...captures], {
+  execFileSync(HEAPSIGHT, ["flamegraph", "--force", ...options, "-o", path, ...captures], {
     stdio: ["ignore", "ignore", "pipe"],
   });
   return path;
