@@ -44,8 +44,8 @@ COLUMNS = 100
 #: Lines of the picture of memory over time.
 PICTURE = re.compile(r"^.*[┤└│].*$", re.M)
 
-#: What is below a table: small things, which another version of CPython has more or fewer of.
-REST = re.compile(r"^ +(?:\d+ other |imports: ).*$", re.M)
+#: What is below a table: small things, which another version of CPython has more or fewer of, or a recorder that lags.
+REST = re.compile(r"^ +(?:\d+ other |imports: |not told apart ).*$", re.M)
 
 #: Amounts, times, shares, addresses and dates: what differs from run to run.
 FIGURE = re.compile(r"[+±-]?(?:0x[0-9a-f…]+|\d[\d,.:-]*)(?:\s?(?:[KMGT]iB|B|%|ms|µs|ns|s|min|h)\b|\s?%)?")
@@ -137,7 +137,8 @@ def words(text: str) -> list[str]:
     # Before CPython 3.11 a code object does not know its class.
     text = re.sub(r"\b(?:[A-Z]\w*\.|\w+\.<locals>\.)+(?=\w)", "", text)
     text = re.sub(r"; at the peak the same within 1 %|, and at the peak", "", text)
-    text = re.sub(r"at the start, before the first tick \([^)]*\)|at \S+ \w+, the last tick before \S+ \w+", "", text)
+    text = re.sub(r"at the start, before the first tick \([^)]*\)", "", text)
+    text = re.sub(r"at [\d.]+ m?s\b(?:, the last tick before \S+ \w+)?", "", text)
     text = re.sub(
         r"of\s+the\s+(?:growth\s+since\s+\S+\s+\w+|memory\s+at\s+(?:exit|the\s+last\s+tick))", "of what grew", text
     )
